@@ -1,0 +1,97 @@
+//! The jobs that are live now. Readers take a snapshot; the loader swaps it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::base::{Fault, JobName, Timestamp};
+use crate::lua::Bundle;
+use crate::model::JobSpec;
+
+/// One live job: the last good version of its file.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub spec: Arc<JobSpec>,
+    pub bundle: Arc<Bundle>,
+    /// Relative to the scripts folder.
+    pub file: String,
+    pub loaded_at: Timestamp,
+    /// What `enable` or `disable` said; None leaves it to the script.
+    pub enabled_override: Option<bool>,
+}
+
+impl Job {
+    /// Whether its schedules fire. A disabled job can still be triggered by hand.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled_override.unwrap_or(self.spec.enabled)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// What is wrong with a file. `fault.at` has the line and its text, `fault.hint` the remedy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    pub file: String,
+    pub severity: Severity,
+    #[serde(flatten)]
+    pub fault: Fault,
+    pub since: Timestamp,
+    /// An earlier version of the file's job goes on running.
+    pub last_good_kept: bool,
+}
+
+/// The state of the registry at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Grows with each change.
+    pub generation: u64,
+    pub jobs: BTreeMap<JobName, Arc<Job>>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    current: Arc<ArcSwap<Snapshot>>,
+    changed: Arc<watch::Sender<u64>>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { current: Arc::new(ArcSwap::from_pointee(Snapshot::default())), changed: Arc::new(watch::Sender::new(0)) }
+    }
+}
+
+impl Registry {
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    pub fn job(&self, name: &JobName) -> Option<Arc<Job>> {
+        self.current.load().jobs.get(name).cloned()
+    }
+
+    /// The generation, and a wake-up with each change of it.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Replaces the snapshot by `change` of it. Callers are serialised by the loader's task.
+    pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut next = Snapshot::clone(&self.current.load());
+        change(&mut next);
+        next.generation += 1;
+        let generation = next.generation;
+        self.current.store(Arc::new(next));
+        self.changed.send_replace(generation);
+    }
+}

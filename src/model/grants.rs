@@ -1,0 +1,110 @@
+//! What a script may touch: the `permissions` of its job table, typed. Absent means no.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Grants {
+    pub docker: Option<DockerGrant>,
+    pub host: Option<Access>,
+    pub proxy: Option<Access>,
+    pub stack: Vec<String>,
+    /// By source name.
+    pub sql: BTreeMap<String, Access>,
+    /// Host patterns with an optional port: `api.github.com`, `*.example.com:443`, `10.0.0.5:8080`, `10.0.0.0/8`.
+    pub http: Vec<String>,
+    /// Route names.
+    pub notify: Vec<String>,
+    pub secrets: Vec<String>,
+    pub volumes: Vec<String>,
+    pub process: Vec<String>,
+    /// By root name.
+    pub fs: BTreeMap<String, Access>,
+    /// `shared:<name>`; a job's own scope needs no grant.
+    pub kv: Vec<String>,
+    /// Jobs that it may trigger.
+    pub jobs: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    Read,
+    Write,
+    Admin,
+}
+
+impl Access {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// `docker = "read"`, or `docker = { read = {"*"}, write = {"web-*"} }` with patterns of container names.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DockerGrant {
+    Everything(Access),
+    Named(BTreeMap<Access, Vec<String>>),
+}
+
+impl Grants {
+    /// Everything: for the administrator's own console.
+    pub fn all() -> Self {
+        let any = || vec!["*".to_owned()];
+        let all = |access| BTreeMap::from([("*".to_owned(), access)]);
+        Self {
+            docker: Some(DockerGrant::Everything(Access::Admin)),
+            host: Some(Access::Admin),
+            proxy: Some(Access::Admin),
+            stack: any(),
+            sql: all(Access::Admin),
+            http: any(),
+            notify: any(),
+            secrets: any(),
+            volumes: any(),
+            process: any(),
+            fs: all(Access::Write),
+            kv: any(),
+            jobs: any(),
+        }
+    }
+}
+
+/// Whether `name` matches `pattern`, where `*` stands for any run of characters.
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut rest) = name.strip_prefix(head) else { return false };
+    let mut pieces = tail.split('*').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        let Some(found) = rest.find(piece) else { return false };
+        rest = &rest[found + piece.len()..];
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        let yes = [("*", ""), ("*", "x"), ("web-*", "web-1"), ("*-db", "a-db"), ("a*b*c", "a1b2c"), ("web", "web")];
+        let no = [("web", "web2"), ("web-*", "web"), ("*-db", "db"), ("a*b*c", "a1c"), ("a*a", "a"), ("", "x")];
+        for (pattern, name) in yes {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in no {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Rank 1: the nouns and rules of Aegis as pure data. No IO, no async, no clock.
+
+pub mod event;
+pub mod grants;
+pub mod job;
+pub mod log;
+pub mod occurrence;
+pub mod params;
+pub mod run;
+pub mod schedule;
+
+pub use event::{Event, NewEvent};
+pub use grants::Grants;
+pub use job::JobSpec;
+pub use log::{LogLevel, LogLine};
+pub use occurrence::{Occurrence, OccurrenceState};
+pub use run::{Actor, Run, RunState, Trigger, TriggerKind};

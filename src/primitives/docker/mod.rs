@@ -1,0 +1,9 @@
+//! To be built.
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Docker {}
+
+/// As the configuration has it.
+#[derive(Debug, Clone, Default)]
+pub struct Options {}

@@ -1,0 +1,1 @@
+//! Proofs that a run may do what it is about to do.

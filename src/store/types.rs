@@ -1,0 +1,239 @@
+//! What is written to and read from the store.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base::{Fault, JobName, RunId, Timestamp, VersionHash};
+use crate::model::run::Progress;
+use crate::model::{JobSpec, LogLine, NewEvent, Occurrence, Run, RunState};
+
+/// Where the database is and how it is kept.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `sqlite://path/to/file.db`, `sqlite::memory:`, or `postgres://…`.
+    pub url: String,
+    /// Names this daemon in the rows that it owns.
+    pub node: String,
+}
+
+/// Everything the store can fail with.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot open the database {url}: {reason}")]
+    Open { url: String, reason: String },
+    #[error(
+        "the database {url} was written by a newer Aegis (schema {found}, this one knows {known}); upgrade Aegis or restore a backup"
+    )]
+    TooNew { url: String, found: i64, known: i64 },
+    #[error("the disk of the database is full; free space and the write can be repeated")]
+    DiskFull,
+    #[error("the database is locked by another process; it is tried again")]
+    Locked,
+    #[error("the database is not reachable: {reason}")]
+    Unavailable { reason: String },
+    #[error("the store's queue is full ({limit} commands wait); the disk does not keep up")]
+    Overloaded { limit: usize },
+    #[error("the store is shutting down")]
+    Closed,
+    #[error("the database refused a statement: {reason}")]
+    Refused { reason: String },
+    #[error("a row cannot be understood: {reason}")]
+    Corrupt { reason: String },
+}
+
+/// A run to be accepted.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    /// State is `Queued`, or `Running` when a lane is free and no second commit is needed before it starts.
+    pub run: Run,
+    /// The schedule's due time that it settles, written in the same transaction. Refused when it was settled before.
+    pub occurrence: Option<Occurrence>,
+    pub events: Vec<NewEvent>,
+}
+
+/// How an accepted run came out of the commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// Written.
+    New,
+    /// The idempotency key named this earlier run of the same job; nothing was written.
+    Existing(RunId),
+    /// The occurrence had been settled before; nothing was written.
+    OccurrenceSettled,
+}
+
+/// A change of one run, applied only if it is in `from` and on attempt `attempt`.
+#[derive(Debug, Clone)]
+pub struct Transition {
+    pub run: RunId,
+    pub from: RunState,
+    pub to: RunState,
+    /// The attempt in which the run must be now.
+    pub attempt: u32,
+    pub at: Timestamp,
+    pub reason: Option<String>,
+    pub result: Option<Value>,
+    pub error: Option<Fault>,
+    pub not_before: Option<Timestamp>,
+    /// Written before the change, in the same transaction.
+    pub logs: Vec<LogLine>,
+    pub events: Vec<NewEvent>,
+}
+
+/// Whether a guarded change took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guarded {
+    Applied,
+    /// The run was not in the expected state or attempt; nothing was written.
+    Refused,
+}
+
+/// Which runs to list. Newest first.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    pub job: Option<JobName>,
+    pub states: Vec<RunState>,
+    pub since: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// Only runs older than this one: the cursor of the page before.
+    pub before: Option<RunId>,
+    /// Console lines are left out unless asked for.
+    pub include_console: bool,
+    /// Capped at `STORE_PAGE_ROWS_MAX`; 0 means the default.
+    pub limit: usize,
+}
+
+/// A job's version: what was compiled, kept so that a run can finish on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScriptVersion {
+    pub hash: VersionHash,
+    pub job: JobName,
+    pub spec: JobSpec,
+    /// `(path, source)`, the job's own file first.
+    pub files: Vec<(String, String)>,
+    pub created_at: Timestamp,
+}
+
+/// A job as the store remembers it between restarts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobRow {
+    pub name: JobName,
+    pub version: VersionHash,
+    /// Set by `enable` and `disable`; None leaves it to the script.
+    pub enabled: Option<bool>,
+    pub first_seen: Timestamp,
+    /// The last moment up to which all due times are settled.
+    pub scheduled_until: Option<Timestamp>,
+}
+
+/// A job's last runs in numbers, for lists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobStats {
+    pub job: JobName,
+    pub last: Option<Run>,
+    pub last_success: Option<Timestamp>,
+    /// Of the last 20 that ended: oldest first.
+    pub recent: Vec<RunState>,
+}
+
+/// Counts by hour or day, for status bars.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bucket {
+    pub start: Timestamp,
+    pub succeeded: u64,
+    pub failed: u64,
+    pub other: u64,
+}
+
+/// One value of the key-value store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KvEntry {
+    pub value: Value,
+    /// Grows with each write; the handle for compare-and-set.
+    pub revision: i64,
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A write to the key-value store.
+#[derive(Debug, Clone)]
+pub struct KvWrite {
+    /// `job:<name>` or `shared:<name>`.
+    pub scope: String,
+    pub key: String,
+    /// None deletes.
+    pub value: Option<Value>,
+    pub expires_at: Option<Timestamp>,
+    /// Only if the entry has this revision; 0 stands for "is absent".
+    pub expect_revision: Option<i64>,
+}
+
+/// The outcome of a [`KvWrite`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KvOutcome {
+    Written { revision: i64 },
+    Conflict { revision: i64 },
+}
+
+/// An API token; the token itself is never stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenRow {
+    pub name: String,
+    /// BLAKE3 of the token, hex.
+    pub hash: String,
+    pub role: String,
+    pub jobs: Vec<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// A browser session or a one-time login link, by the hash of its secret.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionRow {
+    pub hash: String,
+    /// `session` or `login`.
+    pub kind: String,
+    pub actor: String,
+    pub role: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// How long history is kept.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    pub runs: Duration,
+    pub logs: Duration,
+    pub events: Duration,
+    /// The newest this many runs of each job are kept whatever their age.
+    pub runs_per_job_min: usize,
+}
+
+/// What a retention pass removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    pub runs: u64,
+    pub logs: u64,
+    pub events: u64,
+    pub kv: u64,
+    pub versions: u64,
+}
+
+/// What the last commits contained; readers that wait are woken by its change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CommitMark {
+    /// Highest event sequence number that is committed.
+    pub event_seq: i64,
+    /// Counts the commits that held log lines.
+    pub log_commits: u64,
+}
+
+/// `ctx:progress`, kept on the run and not guarded by a commit of its own.
+#[derive(Debug, Clone)]
+pub struct ProgressUpdate {
+    pub run: RunId,
+    pub progress: Progress,
+}

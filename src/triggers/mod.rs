@@ -1,0 +1,1 @@
+//! Rank 7: what sets runs off. Each trigger ends in [`crate::runner::Handle::submit`].

@@ -1,0 +1,1 @@
+//! Rank 7: HTTP API, dashboard, live streams, metrics, health.

@@ -4,6 +4,7 @@ pub mod event;
 pub mod grants;
 pub mod job;
 pub mod log;
+pub mod millis;
 pub mod occurrence;
 pub mod params;
 pub mod run;

@@ -9,6 +9,8 @@ pub const SCRIPT_REQUIRES_MAX: usize = 64;
 pub const JOB_NAME_BYTES_MAX: usize = 100;
 pub const JOB_PARAMS_MAX: usize = 64;
 pub const JOB_SCHEDULES_MAX: usize = 32;
+/// Of a parameter's pattern, once compiled.
+pub const PARAM_PATTERN_COMPILED_BYTES_MAX: usize = 64 * 1024;
 /// Running a file's body to learn its job table may take this long.
 pub const LOAD_CPU_MAX: Duration = Duration::from_millis(250);
 pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;

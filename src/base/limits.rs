@@ -64,6 +64,12 @@ pub const API_BODY_BYTES_MAX: usize = 1 << 20;
 pub const API_STREAMS_MAX: usize = 256;
 pub const ADMIN_FRAME_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_SESSIONS_MAX: usize = 32;
+pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests on the admin socket may take to end when the daemon stops.
+pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
+/// A console that nobody types into gives its VM back.
+pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
 pub const CONSOLE_LINE_TIMEOUT: Duration = Duration::from_secs(3_600);
 pub const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);

@@ -71,3 +71,9 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 // Reload and shutdown
 pub const RELOAD_DEBOUNCE: Duration = Duration::from_millis(40);
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
+pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+
+// Configuration
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Less history than this and runs would vanish while someone looks at them.
+pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);

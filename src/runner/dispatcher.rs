@@ -14,10 +14,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::admission::may_start;
 use super::attempt::Attempt;
 use super::handle::{Handle, Options, Shared, Submission, SubmitError, SubmitRequest};
 use super::lane::Lanes;
-use super::live::{Entry, Live, LiveRun, Phase};
+use super::live::{Entry, Live, LiveRun, Next, Phase};
 use super::logs::{self, Flusher, RunLog};
 use super::metrics::Metrics;
 use super::ports::Ports;
@@ -308,23 +309,15 @@ impl Dispatcher {
     /// Begins every waiting run that may. Returns when the next one that waits for a moment shall be looked at.
     fn start_waiting(&mut self) -> Option<Timestamp> {
         let now = self.shared.clock.now();
-        let mut next: Option<Timestamp> = None;
-        let mut begin = Vec::new();
-        if !self.stopping && self.live.has_room() {
-            for entry in self.live.queued() {
-                if let Some(moment) = entry.run.not_before.filter(|moment| *moment > now) {
-                    next = Some(next.map_or(moment, |earliest| earliest.min(moment)));
-                } else if super::may_start(&entry.job.spec, &self.live.view(&entry.run.job, entry.key.as_deref())) {
-                    begin.push(entry.run.id);
-                    // One at a time: it changes what the next one sees.
-                    break;
-                }
+        loop {
+            if self.stopping || !self.live.has_room() {
+                return None;
+            }
+            match self.live.next_to_start(now, may_start) {
+                Next::Start(run) => self.begin_waiting(run, now),
+                Next::At(moment) => return moment,
             }
         }
-        for run in &begin {
-            self.begin_waiting(*run, now);
-        }
-        if begin.is_empty() { next } else { Some(now) }
     }
 
     fn begin_waiting(&mut self, run: RunId, now: Timestamp) {

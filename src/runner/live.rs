@@ -12,7 +12,7 @@ use super::logs::RunLog;
 use super::settle::Stopped;
 use crate::base::{JobName, RunId, Timestamp};
 use crate::jobs::Job;
-use crate::model::{Run, RunState, TriggerKind};
+use crate::model::{JobSpec, Run, RunState, TriggerKind};
 
 /// A run that is queued or running now, for readers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,6 +54,14 @@ pub struct Entry {
     pub waiters: Vec<oneshot::Sender<Run>>,
     /// Place in the queue among equals.
     order: u64,
+}
+
+/// What the queue has to offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Start(RunId),
+    /// Nothing now; something at this moment, if any waits for one.
+    At(Option<Timestamp>),
 }
 
 /// The live runs of one job.
@@ -201,9 +209,17 @@ impl Live {
         runs.map(|runs| runs.running.iter().chain(&runs.waiting).copied().collect()).unwrap_or_default()
     }
 
-    /// Waiting runs in the order in which they shall begin.
-    pub fn queued(&self) -> impl Iterator<Item = &Entry> {
-        self.queue.iter().filter_map(|(_, _, run)| self.entries.get(run))
+    /// The first waiting run, in order of priority and age, that `may_start`.
+    pub fn next_to_start(&self, now: Timestamp, may_start: impl Fn(&JobSpec, &View) -> bool) -> Next {
+        let mut earliest: Option<Timestamp> = None;
+        for entry in self.queue.iter().filter_map(|(_, _, run)| self.entries.get(run)) {
+            if let Some(moment) = entry.run.not_before.filter(|moment| *moment > now) {
+                earliest = Some(earliest.map_or(moment, |known| known.min(moment)));
+            } else if may_start(&entry.job.spec, &self.view(&entry.run.job, entry.key.as_deref())) {
+                return Next::Start(entry.run.id);
+            }
+        }
+        Next::At(earliest)
     }
 
     /// Whether another run fits on the lanes at all.
@@ -221,5 +237,123 @@ impl Live {
 
     pub fn waiting(&self) -> usize {
         self.entries.len() - self.running
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::{Value, json};
+
+    use super::super::admission::may_start;
+    use super::super::logs::Flusher;
+    use super::*;
+    use crate::base::Clock;
+    use crate::base::clock::later;
+    use crate::lua::Bundle;
+    use crate::model::Trigger;
+    use crate::model::job::{Concurrency, Overlap};
+
+    fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
+        let mut spec = JobSpec::named(name.parse().expect("a good name"));
+        change(&mut spec);
+        Arc::new(Job {
+            spec: Arc::new(spec),
+            bundle: Arc::new(Bundle::new(vec![])),
+            file: format!("{name}.lua"),
+            loaded_at: Timestamp::UNIX_EPOCH,
+            enabled_override: None,
+        })
+    }
+
+    fn add(live: &mut Live, job: &Arc<Job>, params: Value, not_before: Option<Timestamp>) -> RunId {
+        let run = Run {
+            id: RunId::generate(),
+            job: job.spec.name.clone(),
+            version: None,
+            state: RunState::Queued,
+            params,
+            trigger: Trigger::new(TriggerKind::Schedule, "schedule"),
+            priority: job.spec.priority,
+            attempt: 0,
+            dry_run: false,
+            queued_at: Timestamp::UNIX_EPOCH,
+            not_before,
+            started_at: None,
+            finished_at: None,
+            result: None,
+            error: None,
+            reason: None,
+            parent: None,
+            idempotency_key: None,
+            progress: None,
+        };
+        let id = run.id;
+        let (flusher, _) = Flusher::new();
+        live.insert(run, job.clone(), RunLog::new(id, Clock::system(), &flusher, 0), CancellationToken::new());
+        live.enqueue(id);
+        id
+    }
+
+    fn start(live: &mut Live) -> Option<RunId> {
+        match live.next_to_start(Timestamp::UNIX_EPOCH, may_start) {
+            Next::Start(run) => {
+                live.unqueue(run);
+                live.hold(run);
+                Some(run)
+            }
+            Next::At(_) => None,
+        }
+    }
+
+    #[test]
+    fn priority_goes_first_then_age() {
+        let mut live = Live::new(10);
+        let low = job("low", |spec| spec.overlap = Overlap::Parallel);
+        let high = job("high", |spec| spec.priority = 5);
+        let (first, second) = (add(&mut live, &low, json!({}), None), add(&mut live, &low, json!({}), None));
+        let urgent = add(&mut live, &high, json!({}), None);
+        let order = [start(&mut live), start(&mut live), start(&mut live), start(&mut live)];
+        assert_eq!(order, [Some(urgent), Some(first), Some(second), None]);
+    }
+
+    #[test]
+    fn a_concurrency_key_holds_only_its_own_kind_back() {
+        let mut live = Live::new(10);
+        let deploy = job("deploy", |spec| {
+            spec.overlap = Overlap::Parallel;
+            spec.concurrency = Some(Concurrency { key: "deploy/${stack}".into(), limit: 1 });
+        });
+        let web = add(&mut live, &deploy, json!({"stack": "web"}), None);
+        let again = add(&mut live, &deploy, json!({"stack": "web"}), None);
+        let other = add(&mut live, &deploy, json!({"stack": "db"}), None);
+        assert_eq!([start(&mut live), start(&mut live), start(&mut live)], [Some(web), Some(other), None]);
+        live.remove(web);
+        assert_eq!(start(&mut live), Some(again));
+    }
+
+    #[test]
+    fn a_backoff_is_waited_out_without_blocking_others() {
+        let mut live = Live::new(10);
+        let moment = later(Timestamp::UNIX_EPOCH, Duration::from_secs(9));
+        add(&mut live, &job("later", |_| {}), json!({}), Some(moment));
+        assert_eq!(live.next_to_start(Timestamp::UNIX_EPOCH, may_start), Next::At(Some(moment)));
+        let now = add(&mut live, &job("now", |_| {}), json!({}), None);
+        assert_eq!(start(&mut live), Some(now));
+    }
+
+    #[test]
+    fn slots_come_back_and_indexes_empty_out() {
+        let mut live = Live::new(1);
+        let both = job("both", |spec| spec.overlap = Overlap::Parallel);
+        let (first, second) = (add(&mut live, &both, json!({}), None), add(&mut live, &both, json!({}), None));
+        assert_eq!((start(&mut live), start(&mut live)), (Some(first), None));
+        live.release(first);
+        live.release(first);
+        assert_eq!(start(&mut live), Some(second));
+        live.remove(first);
+        live.remove(second);
+        assert_eq!((live.running(), live.waiting(), live.by_job.len(), live.keys.len()), (0, 0, 0, 0));
     }
 }

@@ -13,6 +13,10 @@ pub const JOB_SCHEDULES_MAX: usize = 32;
 pub const LOAD_CPU_MAX: Duration = Duration::from_millis(250);
 pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
 
+// Schedules
+pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const SCHEDULE_INTERVAL_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+
 // Runs
 pub const RUN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
 pub const RUN_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);

@@ -35,6 +35,8 @@ pub const RUN_QUEUE_MAX: usize = 100_000;
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// Entries of one list or map that a script passes to a primitive.
+pub const LIST_ITEMS_MAX: usize = 100_000;
 
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;

@@ -16,7 +16,8 @@ async fn app() -> TestApp {
 async fn without_a_token_nothing_is_told() {
     let app = app().await;
     let stranger = app.api.without_token();
-    for path in ["/api/v1/jobs", "/api/v1/runs", "/api/v1/jobs/echo", "/api/v1/schedule", "/api/v1/events", "/metrics"] {
+    for path in ["/api/v1/jobs", "/api/v1/runs", "/api/v1/jobs/echo", "/api/v1/schedule", "/api/v1/events", "/metrics"]
+    {
         stranger.get(path).await.expect_error(StatusCode::UNAUTHORIZED, &[]);
     }
     stranger.post("/api/v1/jobs/echo/runs", json!({})).await.expect_error(StatusCode::UNAUTHORIZED, &[]);
@@ -79,7 +80,9 @@ async fn a_login_link_works_once_and_its_session_is_guarded() {
     let cookie = log_in(&link).await.expect("the link lets in");
     assert!(log_in(&link).await.is_none(), "the link let in twice");
 
-    let page = |method: Method, path: &str| client().request(method, format!("{}{path}", app.api.base)).header("cookie", &cookie);
+    let page = |method: Method, path: &str| {
+        client().request(method, format!("{}{path}", app.api.base)).header("cookie", &cookie)
+    };
     let overview = page(Method::GET, "/").send().await.unwrap();
     assert_eq!(overview.status(), 200);
     let policy = overview.headers()["content-security-policy"].to_str().unwrap().to_owned();
@@ -87,7 +90,8 @@ async fn a_login_link_works_once_and_its_session_is_guarded() {
 
     // Without the page's own proof, a form post with the cookie alone is a forgery.
     for origin in ["http://evil.example", "null"] {
-        let forged = page(Method::POST, "/api/v1/jobs/echo/runs").header("origin", origin).json(&json!({})).send().await;
+        let forged =
+            page(Method::POST, "/api/v1/jobs/echo/runs").header("origin", origin).json(&json!({})).send().await;
         assert_eq!(forged.unwrap().status(), 403);
     }
     let bare = page(Method::POST, "/jobs/echo/run").form(&[("text", "forged")]).send().await.unwrap();

@@ -73,14 +73,19 @@ async fn a_crash_does_not_settle_a_due_time_twice() {
     let mut app = TestApp::builder().script("tick.lua", source).start().await;
     for _ in 0..2 {
         let before = app.api.runs_of("tick").await.len();
-        crate::support::eventually("it fires", || async { (app.api.runs_of("tick").await.len() > before).then_some(()) })
-            .await;
+        crate::support::eventually("it fires", || async {
+            (app.api.runs_of("tick").await.len() > before).then_some(())
+        })
+        .await;
         app.kill().await;
         app.restart().await;
     }
-    crate::support::eventually("it fires after the crashes", || async { (app.api.runs_of("tick").await.len() > 3).then_some(()) })
-        .await;
+    crate::support::eventually("it fires after the crashes", || async {
+        (app.api.runs_of("tick").await.len() > 3).then_some(())
+    })
+    .await;
     let runs = app.api.runs_of("tick").await;
-    let due: std::collections::BTreeSet<String> = runs.iter().map(|run| run["trigger"]["scheduled_for"].to_string()).collect();
+    let due: std::collections::BTreeSet<String> =
+        runs.iter().map(|run| run["trigger"]["scheduled_for"].to_string()).collect();
     assert_eq!(due.len(), runs.len(), "{runs:?}");
 }

@@ -9,3 +9,14 @@
 
 mod support;
 
+mod auth;
+mod bad_input;
+mod browser;
+mod crash;
+mod disk_full;
+mod docker_real;
+mod log_flood;
+mod notify;
+mod reload;
+mod shutdown;
+mod ways_in;

@@ -28,11 +28,15 @@ async fn a_bad_edit_keeps_the_last_good_version() {
     app.add_job("job", &returning("'good'")).await;
     let edits = [
         ("a syntax error", "return aegis.job {\n  run = function(ctx)\n    return 1 +\n  end,\n}\n", vec![]),
-        ("an unknown field", "return aegis.job {\n  timeuot = '5s',\n  run = function() end,\n}\n", vec!["timeuot", "timeout"]),
+        (
+            "an unknown field",
+            "return aegis.job {\n  timeuot = '5s',\n  run = function() end,\n}\n",
+            vec!["timeuot", "timeout"],
+        ),
         ("a wrong type", "return aegis.job {\n  timeout = true,\n  run = function() end,\n}\n", vec!["timeout"]),
         ("an endless loop", "while true do end\n", vec![]),
         ("an error", "error('broken on purpose')\n", vec!["broken on purpose"]),
-        ("a host call", "aegis.docker.containers.list()\nreturn aegis.job { run = print }\n", vec!["docker"]),
+        ("a host call", "aegis.docker.list()\nreturn aegis.job { run = print }\n", vec!["docker"]),
         ("no job", "local x = 1\n", vec!["aegis.job"]),
     ];
     for (what, source, words) in edits {
@@ -83,15 +87,20 @@ async fn a_removed_file_takes_its_job_along_and_comes_back() {
 async fn a_run_in_flight_is_untouched() {
     let app = TestApp::start().await;
     app.add_job("sleeper", SLEEPER).await;
-    let runs = [app.api.trigger("sleeper", json!({ "seconds": 3 })).await, app.api.trigger("sleeper", json!({ "seconds": 3 })).await];
+    let runs = [
+        app.api.trigger("sleeper", json!({ "seconds": 3 })).await,
+        app.api.trigger("sleeper", json!({ "seconds": 3 })).await,
+    ];
     for run in &runs {
         app.api.reaches(run, &["running"]).await;
     }
     app.write_script("sleeper.lua", "this is not Lua");
     diagnosed(&app, "sleeper.lua").await;
     app.write_script("sleeper.lua", &returning("'another version'"));
-    eventually("the new version is live", || async { (result_of(&app, "sleeper").await == "another version").then_some(()) })
-        .await;
+    eventually("the new version is live", || async {
+        (result_of(&app, "sleeper").await == "another version").then_some(())
+    })
+    .await;
     app.remove_script("sleeper.lua");
     for run in &runs {
         let ended = app.api.ended(run).await;
@@ -103,13 +112,17 @@ async fn a_run_in_flight_is_untouched() {
 async fn a_change_of_a_required_file_reloads_its_jobs() {
     let app = TestApp::builder()
         .script("lib/words.lua", "return { greeting = 'hello' }")
-        .script("greet.lua", "local words = require('@lib/words')\nreturn aegis.job { run = function() return words.greeting end }")
+        .script(
+            "greet.lua",
+            "local words = require('@lib/words')\nreturn aegis.job { run = function() return words.greeting end }",
+        )
         .start()
         .await;
     app.api.job_appears("greet").await;
     assert_eq!(result_of(&app, "greet").await, "hello");
     app.write_script("lib/words.lua", "return { greeting = 'good day' }");
-    eventually("the job has the new words", || async { (result_of(&app, "greet").await == "good day").then_some(()) }).await;
+    eventually("the job has the new words", || async { (result_of(&app, "greet").await == "good day").then_some(()) })
+        .await;
     app.write_script("lib/words.lua", "return {");
     eventually("a diagnostic names the library", || async {
         let found = app.api.diagnostics().await;

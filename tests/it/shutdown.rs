@@ -49,7 +49,8 @@ async fn open_streams_and_consoles_do_not_hold_it_up() {
     app.api.job_appears("sleeper").await;
     let run = app.api.trigger("sleeper", json!({ "seconds": 1 })).await;
     let follow = format!("/api/v1/runs/{run}/logs?follow=true");
-    let stream = app.api.request(reqwest::Method::GET, &follow).header("accept", "text/event-stream").send().await.unwrap();
+    let stream =
+        app.api.request(reqwest::Method::GET, &follow).header("accept", "text/event-stream").send().await.unwrap();
     assert_eq!(stream.status(), 200);
     let events = app.api.request(reqwest::Method::GET, "/api/v1/events").send().await.unwrap();
     assert_eq!(events.status(), 200);

@@ -38,7 +38,8 @@ fn expect_success(run: &Value, kind: &str, text: &str, count: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_fires_on_time_and_is_accounted_for() {
-    let source = "return aegis.job { schedule = { every = '1s' }, run = function(ctx) return ctx.trigger.scheduled_for end }";
+    let source =
+        "return aegis.job { schedule = { every = '1s' }, run = function(ctx) return ctx.trigger.scheduled_for end }";
     let app = TestApp::builder().script("tick.lua", source).start().await;
     let runs = eventually("three scheduled runs have ended", || async {
         let ended = app.api.runs_of("tick").await.into_iter().filter(|run| run["state"] == "succeeded");
@@ -109,7 +110,10 @@ async fn wrong_parameters_are_refused_alike_by_every_way_in() {
     by_console.expect_said(&["count", "integer"]);
 
     // The dashboard's form is driven in browser.rs; a file that declares a wrong default is the fourth way.
-    app.write_script("wrong.lua", "return aegis.job { params = { n = { type = 'integer', default = 'x' } }, run = print }");
+    app.write_script(
+        "wrong.lua",
+        "return aegis.job { params = { n = { type = 'integer', default = 'x' } }, run = print }",
+    );
     let found = eventually("a diagnostic", || async {
         let found = app.api.diagnostics().await;
         (!found.is_empty()).then_some(found)

@@ -21,7 +21,6 @@ pub struct Api {
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
     pub text: String,
     pub body: Value,
 }
@@ -144,7 +143,8 @@ pub fn items(body: &Value, key: &str) -> Vec<Value> {
 
 /// Log lines come as NDJSON.
 pub fn log_texts(answer: &Answer) -> Vec<String> {
-    let parse = |line: &str| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not NDJSON: {}", answer.text));
+    let parse =
+        |line: &str| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not NDJSON: {}", answer.text));
     let lines = answer.text.lines().filter(|line| !line.is_empty()).map(parse);
     lines.filter_map(|line| line["text"].as_str().map(str::to_owned)).collect()
 }
@@ -152,10 +152,10 @@ pub fn log_texts(answer: &Answer) -> Vec<String> {
 impl Answer {
     pub async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("the daemon answers");
-        let (status, headers) = (response.status(), response.headers().clone());
+        let status = response.status();
         let text = response.text().await.expect("the body can be read");
         let body = serde_json::from_str(&text).unwrap_or_default();
-        Self { status, headers, text, body }
+        Self { status, text, body }
     }
 
     #[track_caller]
@@ -173,9 +173,5 @@ impl Answer {
         for word in words {
             assert!(error.to_string().contains(word), "{word:?} is not in {}", self.text);
         }
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }

@@ -34,7 +34,6 @@ pub struct TestApp {
     pub cli: Cli,
     /// Of the administrator.
     pub token: String,
-    config: Value,
     wrapper: Vec<String>,
     child: Option<Child>,
     log: Arc<Mutex<Vec<String>>>,
@@ -122,7 +121,6 @@ impl Builder {
             cli: Cli { socket: dir.join("run/aegis.sock"), dir },
             dir: self.dir,
             token: String::new(),
-            config: self.config,
             wrapper: self.wrapper,
             child: None,
             log: Arc::default(),
@@ -250,11 +248,6 @@ impl TestApp {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         settles(START_TIMEOUT, "the admin socket is there", || async { self.cli.socket.exists().then_some(()) }).await;
-    }
-
-    /// The daemon's own configuration, for tests that start a second one beside it.
-    pub fn configured(&self, pointer: &str) -> Value {
-        self.config.pointer(pointer).cloned().unwrap_or_default()
     }
 }
 

@@ -107,14 +107,16 @@ impl Browser {
         let entries = self.command("se/log", json!({ "type": "browser" })).await.expect("the console can be read");
         let entries = entries.as_array().cloned().unwrap_or_default();
         let is_bad = |entry: &Value| {
-            entry["level"] == "SEVERE" || entry["message"].as_str().is_some_and(|text| text.contains("Content Security"))
+            entry["level"] == "SEVERE"
+                || entry["message"].as_str().is_some_and(|text| text.contains("Content Security"))
         };
         entries.iter().filter(|entry| is_bad(entry)).map(Value::to_string).collect()
     }
 
     /// Saves what the window shows, under the build's scratch folder.
     pub async fn screenshot(&self, name: &str) {
-        let answer = self.client.get(format!("{}/screenshot", self.session)).send().await.expect("chromedriver answers");
+        let answer =
+            self.client.get(format!("{}/screenshot", self.session)).send().await.expect("chromedriver answers");
         let answer: Value = answer.json().await.expect("JSON");
         let png = base64::engine::general_purpose::STANDARD.decode(answer["value"].as_str().expect("a picture"));
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));

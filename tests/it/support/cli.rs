@@ -99,13 +99,6 @@ impl Output {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("not JSON ({error})\n{self}"))
     }
-
-    /// Each line parsed: for NDJSON.
-    #[track_caller]
-    pub fn json_lines(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("not JSON ({error})\n{self}"));
-        self.stdout.lines().map(parse).collect()
-    }
 }
 
 impl std::fmt::Display for Output {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::eventually;
@@ -13,7 +13,6 @@ use super::eventually;
 /// One delivery.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    pub headers: HeaderMap,
     pub body: Value,
 }
 
@@ -70,7 +69,7 @@ impl Drop for Hook {
     }
 }
 
-async fn receive(State(inbox): State<Inbox>, headers: HeaderMap, body: String) -> StatusCode {
+async fn receive(State(inbox): State<Inbox>, body: String) -> StatusCode {
     {
         let mut left = inbox.failures_left.lock().expect("not poisoned");
         if *left > 0 {
@@ -79,6 +78,6 @@ async fn receive(State(inbox): State<Inbox>, headers: HeaderMap, body: String) -
         }
     }
     let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    inbox.deliveries.lock().expect("not poisoned").push(Delivery { headers, body });
+    inbox.deliveries.lock().expect("not poisoned").push(Delivery { body });
     StatusCode::NO_CONTENT
 }

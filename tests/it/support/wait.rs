@@ -14,7 +14,11 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl 
 }
 
 /// Asks until the answer is `Some`, for `patience` at most.
-pub async fn settles<T, F: Future<Output = Option<T>>>(patience: Duration, what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn settles<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask().await {

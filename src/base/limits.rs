@@ -8,6 +8,7 @@ pub const SCRIPT_FILES_MAX: usize = 10_000;
 pub const SCRIPT_REQUIRES_MAX: usize = 64;
 pub const JOB_NAME_BYTES_MAX: usize = 100;
 pub const JOB_PARAMS_MAX: usize = 64;
+pub const PARAM_NAME_BYTES_MAX: usize = 64;
 pub const JOB_SCHEDULES_MAX: usize = 32;
 /// Of a parameter's pattern, once compiled.
 pub const PARAM_PATTERN_COMPILED_BYTES_MAX: usize = 64 * 1024;
@@ -32,11 +33,15 @@ pub const RUN_SLICE: Duration = Duration::from_millis(5);
 pub const RUN_PARAMS_BYTES_MAX: usize = 256 * 1024;
 pub const RUN_RESULT_BYTES_MAX: usize = 1 << 20;
 pub const RUN_ATTEMPTS_MAX: u32 = 100;
+/// Priorities go from minus this to this.
+pub const RUN_PRIORITY_MAX: i32 = 1_000;
 pub const RUN_QUEUE_MAX: usize = 100_000;
 /// Runs that a lane holds as live VMs at once.
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// Entries of one list or map that a script passes to a primitive.
+pub const LIST_ITEMS_MAX: usize = 100_000;
 
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
@@ -70,6 +75,12 @@ pub const API_BODY_BYTES_MAX: usize = 1 << 20;
 pub const API_STREAMS_MAX: usize = 256;
 pub const ADMIN_FRAME_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_SESSIONS_MAX: usize = 32;
+pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests on the admin socket may take to end when the daemon stops.
+pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
+/// A console that nobody types into gives its VM back.
+pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
 pub const CONSOLE_LINE_TIMEOUT: Duration = Duration::from_secs(3_600);
 pub const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
@@ -77,3 +88,9 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 // Reload and shutdown
 pub const RELOAD_DEBOUNCE: Duration = Duration::from_millis(40);
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
+pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+
+// Configuration
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Less history than this and runs would vanish while someone looks at them.
+pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);

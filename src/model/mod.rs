@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod grants;
+pub mod identity;
 pub mod job;
 pub mod log;
 pub mod millis;
@@ -12,6 +13,7 @@ pub mod schedule;
 
 pub use event::{Event, NewEvent};
 pub use grants::Grants;
+pub use identity::{Identity, Role};
 pub use job::JobSpec;
 pub use log::{LogLevel, LogLine};
 pub use occurrence::{Occurrence, OccurrenceState};

@@ -87,6 +87,18 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 // Reload and shutdown
 pub const RELOAD_DEBOUNCE: Duration = Duration::from_millis(40);
+/// However busy the folder is, it is looked at after this.
+pub const RELOAD_DEBOUNCE_MAX: Duration = Duration::from_millis(400);
+/// A file written more recently than this may be written again without a change of its stamp.
+pub const RELOAD_STAMP_SETTLES: Duration = Duration::from_millis(20);
+pub const RELOAD_TOUCHED_PATHS_MAX: usize = 4_096;
+pub const RELOAD_REQUESTS_MAX: usize = 64;
+pub const RELOAD_SAVES_IN_FLIGHT_MAX: usize = 256;
+pub const RELOAD_FAULTS_TOLD_MAX: usize = 10;
+/// How often the scripts folder is looked at though nothing was heard of it.
+pub const RESCAN_WATCHED: Duration = Duration::from_secs(5);
+pub const RESCAN_UNWATCHED: Duration = Duration::from_secs(1);
+pub const SCRIPT_FOLDERS_DEPTH_MAX: usize = 8;
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
 pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
 

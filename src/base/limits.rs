@@ -106,3 +106,15 @@ pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Less history than this and runs would vanish while someone looks at them.
 pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);
+
+// The schedule loop
+/// A due time that is late by no more than this fires as if on time.
+pub const SCHEDULE_GRACE: Duration = Duration::from_secs(10);
+/// Missed due times of one schedule that `catch_up = "all"` fires.
+pub const SCHEDULE_CATCH_UP_MAX: usize = 100;
+/// Missed due times of one schedule that get a row each after an absence: the newest.
+pub const SCHEDULE_MISSED_ROWS_MAX: usize = 1_000;
+/// Missed due times are looked for this far back.
+pub const SCHEDULE_LOOK_BACK_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Due times on their way to their rows at once.
+pub const SCHEDULE_FIRING_MAX: usize = 1_024;

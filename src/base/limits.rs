@@ -96,6 +96,9 @@ pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 /// A console that nobody types into gives its VM back.
 pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// One answer of the daemon, held by the command line.
+pub const CLI_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const CONSOLE_HISTORY_LINES_MAX: usize = 10_000;
 pub const CONSOLE_LINE_TIMEOUT: Duration = Duration::from_secs(3_600);
 pub const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);

@@ -1,0 +1,1 @@
+//! Prometheus metrics: counters fed by the event log, and gauges read at each scrape.

@@ -13,6 +13,10 @@ pub const JOB_SCHEDULES_MAX: usize = 32;
 pub const LOAD_CPU_MAX: Duration = Duration::from_millis(250);
 pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
 
+// Schedules
+pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const SCHEDULE_INTERVAL_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+
 // Runs
 pub const RUN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
 pub const RUN_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);
@@ -31,6 +35,8 @@ pub const RUN_QUEUE_MAX: usize = 100_000;
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// Entries of one list or map that a script passes to a primitive.
+pub const LIST_ITEMS_MAX: usize = 100_000;
 
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
@@ -89,6 +95,12 @@ pub const PAGE_LOG_LINES_MAX: usize = 500;
 pub const PAGE_DIFF_LINES_MAX: usize = 4_000;
 pub const ADMIN_FRAME_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_SESSIONS_MAX: usize = 32;
+pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests on the admin socket may take to end when the daemon stops.
+pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
+/// A console that nobody types into gives its VM back.
+pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
 pub const CONSOLE_LINE_TIMEOUT: Duration = Duration::from_secs(3_600);
 pub const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
@@ -96,3 +108,9 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 // Reload and shutdown
 pub const RELOAD_DEBOUNCE: Duration = Duration::from_millis(40);
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
+pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+
+// Configuration
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Less history than this and runs would vanish while someone looks at them.
+pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);

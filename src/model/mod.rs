@@ -5,6 +5,7 @@ pub mod grants;
 pub mod identity;
 pub mod job;
 pub mod log;
+pub mod millis;
 pub mod occurrence;
 pub mod params;
 pub mod run;

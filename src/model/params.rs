@@ -53,3 +53,6 @@ pub struct BadParam {
 
 /// Parameters by name, as a run keeps them.
 pub type Params = Map<String, Value>;
+pub fn validate(_: &std::collections::BTreeMap<String, ParamSpec>, given: &Params) -> Result<Params, Vec<BadParam>> {
+    Ok(given.clone())
+}

@@ -1,12 +1,15 @@
-//! The configuration: built-in defaults, then the file, then the environment, then flags.
+//! What can be set, section by section. Every field has a default, so that an empty file is a working configuration.
 
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::values;
 use crate::base::limits;
+use crate::primitives::notify::Destination;
 
-/// Every section has defaults, so that an empty file is a working configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -34,9 +37,12 @@ impl Default for Scripts {
     }
 }
 
+/// Serialised without the password that the URL may hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
+    /// `sqlite://path/to/file.db`, `sqlite::memory:` or `postgres://…`.
+    #[serde(deserialize_with = "values::store_url", serialize_with = "values::redacted")]
     pub url: String,
 }
 
@@ -61,20 +67,23 @@ impl Default for Admin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Http {
-    pub listen: std::net::SocketAddr,
+    #[serde(deserialize_with = "values::address")]
+    pub listen: SocketAddr,
     /// Names under which the dashboard is reached besides the listener's own address; others are refused.
     pub allowed_hosts: Vec<String>,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Self { listen: std::net::SocketAddr::from(([127, 0, 0, 1], 8080)), allowed_hosts: Vec::new() }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), allowed_hosts: Vec::new() }
     }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Docker {
+    /// `unix:///path/to/docker.sock` or `tcp://host:port`.
+    #[serde(deserialize_with = "values::docker_host")]
     pub host: String,
 }
 
@@ -87,17 +96,20 @@ impl Default for Docker {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Runner {
-    /// Operating-system threads that execute Lua.
+    /// Operating-system threads that execute Lua: 1 to `LANES_MAX`.
+    #[serde(deserialize_with = "values::lanes")]
     pub lanes: usize,
     /// Runs of all jobs that may be alive at once.
+    #[serde(deserialize_with = "values::max_running")]
     pub max_running: usize,
-    /// How long runs may take to end when the daemon is asked to stop, in text such as `20s`.
-    pub shutdown_grace: String,
+    /// How long runs may take to end when the daemon is asked to stop.
+    #[serde(with = "values::duration")]
+    pub shutdown_grace: Duration,
 }
 
 impl Default for Runner {
     fn default() -> Self {
-        Self { lanes: 2, max_running: 2 * limits::LANE_RUNS_MAX, shutdown_grace: "20s".into() }
+        Self { lanes: 2, max_running: 2 * limits::LANE_RUNS_MAX, shutdown_grace: limits::SHUTDOWN_GRACE_DEFAULT }
     }
 }
 
@@ -115,7 +127,9 @@ pub struct Outgoing {
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// `error`, `warn`, `info`, `debug` or `trace`; or by target: `info,aegis::web=debug`.
+    #[serde(deserialize_with = "values::log_level")]
     pub level: String,
+    #[serde(deserialize_with = "values::log_format")]
     pub format: LogFormat,
 }
 
@@ -125,7 +139,7 @@ impl Default for Log {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// Text on a terminal, JSON otherwise.
@@ -138,40 +152,25 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
-    pub routes: std::collections::BTreeMap<String, Vec<crate::primitives::notify::Destination>>,
+    pub routes: std::collections::BTreeMap<String, Vec<Destination>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    pub runs: String,
-    pub logs: String,
-    pub events: String,
+    #[serde(with = "values::duration")]
+    pub runs: Duration,
+    #[serde(with = "values::duration")]
+    pub logs: Duration,
+    #[serde(with = "values::duration")]
+    pub events: Duration,
     /// The newest runs of each job stay whatever their age.
     pub runs_per_job_min: usize,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { runs: "90d".into(), logs: "30d".into(), events: "30d".into(), runs_per_job_min: 20 }
-    }
-}
-
-/// A configuration that cannot be used: which file, which line, what to write instead.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("cannot read the configuration {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{path}: {report}")]
-    Syntax { path: PathBuf, report: String },
-    #[error("{key}: {problem}")]
-    Value { key: String, problem: String },
-}
-
-impl Config {
-    /// Reads `path`, or the defaults when there is none; applies the environment; checks what fields mean together.
-    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let _ = path;
-        todo!()
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self { runs: days(90), logs: days(30), events: days(30), runs_per_job_min: 20 }
     }
 }

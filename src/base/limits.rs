@@ -78,6 +78,8 @@ pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// From a request's head to the head of its answer.
 pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Changes within this time are told to a page as one.
+pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
 pub const API_CONTAINERS_REFRESH: Duration = Duration::from_secs(5);
 pub const API_FORECAST_ROWS_MAX: usize = 2_000;
 /// Refused credentials of one address within the window, after which it has to wait.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
 
 use super::error::{ApiError, ApiResult};
+use super::extract::Path;
 use super::parts::Web;
 
 #[derive(RustEmbed)]

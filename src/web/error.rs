@@ -95,7 +95,8 @@ fn status_of(fault: &Fault) -> StatusCode {
         code if code.ends_with(".not_found") => StatusCode::NOT_FOUND,
         code if code.ends_with(".conflict") => StatusCode::CONFLICT,
         code if code.ends_with(".timeout") => StatusCode::GATEWAY_TIMEOUT,
-        code if code.ends_with(".unavailable") => StatusCode::SERVICE_UNAVAILABLE,
+        "run.not_final" => StatusCode::CONFLICT,
+        code if code.ends_with(".unavailable") || code == "store.closed" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.ends_with(".invalid") => StatusCode::BAD_REQUEST,
         _ if fault.retryable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -110,14 +111,7 @@ impl From<Fault> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        let message = error.to_string();
-        match error {
-            StoreError::DiskFull => Fault::new("store.disk_full", message).retryable(),
-            StoreError::Refused { .. } => Fault::new("store.refused", message),
-            StoreError::Corrupt { .. } => Fault::new("store.corrupt", message),
-            _ => Fault::new("store.unavailable", message).retryable(),
-        }
-        .into()
+        Fault::from(error).into()
     }
 }
 

@@ -57,6 +57,21 @@ pub fn body_problem(rejection: BytesRejection) -> ApiError {
     ApiError::bad_request(format!("the body cannot be read: {}", rejection.body_text()))
 }
 
+/// Parts of the path.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let found = axum::extract::Path::from_request_parts(parts, state).await;
+        let axum::extract::Path(value) =
+            found.map_err(|rejection| ApiError::bad_request(format!("the address is malformed: {rejection}")))?;
+        Ok(Self(value))
+    }
+}
+
 /// The query string.
 #[derive(Debug)]
 pub struct Query<T>(pub T);

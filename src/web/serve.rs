@@ -32,10 +32,9 @@ pub enum ServeError {
 /// Answers on `listener` until `stop`, then lets requests under way finish. Keeps readiness and metrics up to date
 /// meanwhile. Whoever stops it bounds how long the finishing may take by dropping the future.
 pub async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) -> Result<(), ServeError> {
-    let upkeep = async { tokio::join!(web.health.watch(), web.parts.metrics.follow(&web.parts)) };
     tokio::select! {
         outcome = accept(listener, &web, stop) => outcome,
-        _ = upkeep => Ok(()),
+        () = web.health.watch() => Ok(()),
     }
 }
 
@@ -114,7 +113,7 @@ pub(super) fn router(web: &Web) -> Router {
     let (api, document) = api::router();
     let router = Router::new()
         .merge(api)
-        .merge(page::router(web, document))
+        .merge(page::router(document))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES_MAX))
@@ -137,9 +136,11 @@ async fn no_such_method(request: Request) -> ApiError {
 async fn bounded(State(web): State<Web>, request: Request, next: Next) -> Result<Response, Infallible> {
     let began = web.now();
     let answer = tokio::time::timeout(limits::API_REQUEST_TIMEOUT, next.run(request)).await;
-    web.parts.metrics.request(crate::base::clock::since(web.now(), began));
-    Ok(answer.unwrap_or_else(|_| {
+    let response = answer.unwrap_or_else(|_| {
         let message = format!("no answer within {} s", limits::API_REQUEST_TIMEOUT.as_secs());
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "request.timeout", message).into_response()
-    }))
+    });
+    let took = crate::base::clock::since(web.now(), began);
+    web.parts.metrics.request(took, response.status().is_server_error());
+    Ok(response)
 }

@@ -1,12 +1,12 @@
 //! `/api/v1/containers`.
 
 use axum::Json as Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::web::error::{ApiResult, ErrorEnvelope};
-use crate::web::extract::{Operator, Query, Viewer};
+use crate::web::extract::{Operator, Path, Query, Viewer};
 use crate::web::guard::unconfined;
 use crate::web::parts::Web;
 use crate::web::read::containers::{self as read, Action, ContainerLog, ContainerLogQuery, ContainerView};

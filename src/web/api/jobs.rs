@@ -1,7 +1,7 @@
 //! `/api/v1/jobs`.
 
 use axum::Json as Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::base::{RunId, limits};
 use crate::model::params::Params;
 use crate::runner::{Submission, SubmitRequest};
 use crate::web::error::{ApiError, ApiResult, ErrorEnvelope};
-use crate::web::extract::{Json, Operator, Viewer};
+use crate::web::extract::{Json, Operator, Path, Viewer};
 use crate::web::parts::Web;
 use crate::web::read::jobs::{self as read, JobDetail, JobSummary};
 

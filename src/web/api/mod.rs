@@ -17,6 +17,10 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(super) use jobs::triggered;
+pub(super) use runs::cancel_run;
+pub(super) use tokens::{expiry, revoke_token};
+
 use super::error::ErrorEnvelope;
 use super::health;
 use super::parts::Web;

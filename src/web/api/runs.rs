@@ -1,7 +1,7 @@
 //! `/api/v1/runs`.
 
 use axum::Json as Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
@@ -13,7 +13,7 @@ use crate::base::{RunId, Timestamp};
 use crate::model::{LogLevel, RunState};
 use crate::runner::CancelOutcome;
 use crate::web::error::{ApiError, ApiResult, ErrorEnvelope};
-use crate::web::extract::{Operator, Query, Viewer};
+use crate::web::extract::{Operator, Path, Query, Viewer};
 use crate::web::parts::Web;
 use crate::web::read::logs::{self, LogLineView, LogPage, LogQuery};
 use crate::web::read::names::RunStateName;

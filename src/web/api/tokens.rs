@@ -1,7 +1,7 @@
 //! `/api/v1/tokens`.
 
 use axum::Json as Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use crate::model::Role;
 use crate::store::TokenRow;
 use crate::web::auth::{self, NewToken};
 use crate::web::error::{ApiError, ApiResult, ErrorEnvelope};
-use crate::web::extract::{Admin, Json};
+use crate::web::extract::{Admin, Json, Path};
 use crate::web::guard::unconfined;
 use crate::web::parts::Web;
 use crate::web::read::names::RoleName;

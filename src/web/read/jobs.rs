@@ -13,11 +13,10 @@ use super::schedule::UpcomingView;
 use super::text;
 use crate::base::{JobName, Timestamp, suggest};
 use crate::jobs::{Diagnostic, Job, Severity};
-use crate::model::{Identity, RunState};
+use crate::model::{Identity, RunState, params};
 use crate::store::JobStats;
 use crate::web::error::{ApiError, ApiResult};
 use crate::web::parts::{Upcoming, Web};
-use crate::web::read::params;
 
 const VERSIONS_SHOWN: usize = 20;
 const DUE_SHOWN: usize = 10;
@@ -183,7 +182,7 @@ pub async fn detail(web: &Web, who: &Identity, name: &str) -> ApiResult<JobDetai
     Ok(JobDetail {
         summary,
         spec: serde_json::to_value(&*job.spec).unwrap_or_default(),
-        params_schema: params::json_schema(&job.spec),
+        params_schema: params::json_schema(&job.spec.params),
         upcoming,
         versions: versions.collect(),
     })

@@ -4,7 +4,6 @@ pub mod containers;
 pub mod jobs;
 pub mod logs;
 pub mod names;
-pub mod params;
 pub mod runs;
 pub mod schedule;
 pub mod text;

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::names::{RunStateName, TriggerKindName};
 use crate::base::clock::since;
 use crate::base::{Fault, JobName, RunId, Timestamp, limits, suggest};
-use crate::model::{Identity, Run, RunState};
+use crate::model::{Identity, Run, RunState, TriggerKind};
 use crate::store::RunFilter;
 use crate::web::error::{ApiError, ApiResult};
 use crate::web::extract::parse_moment;
@@ -25,13 +25,7 @@ pub struct RunView {
     pub state: RunState,
     /// Hash of the version it executes; null for lines typed into a console.
     pub version: Option<String>,
-    #[schema(value_type = TriggerKindName)]
-    pub trigger: &'static str,
-    /// Who or what set it off.
-    #[schema(example = "token:ci")]
-    pub actor: String,
-    /// The due time that it stands for, when a schedule set it off.
-    pub scheduled_for: Option<Timestamp>,
+    pub trigger: TriggerView,
     /// Counted from 1; 0 before the first attempt begins.
     pub attempt: u32,
     pub dry_run: bool,
@@ -55,6 +49,19 @@ pub struct RunView {
     #[schema(value_type = Option<String>)]
     pub parent: Option<RunId>,
     pub progress: Option<ProgressView>,
+}
+
+/// What set a run off.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Trigger)]
+pub struct TriggerView {
+    #[schema(value_type = TriggerKindName)]
+    pub kind: TriggerKind,
+    /// Who it was.
+    #[schema(example = "token:ci")]
+    pub actor: String,
+    /// The due time that the run stands for, when a schedule set it off.
+    pub scheduled_for: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -120,9 +127,11 @@ impl RunView {
             job: run.job,
             state: run.state,
             version: run.version.map(|version| version.to_string()),
-            trigger: run.trigger.kind.as_str(),
-            actor: run.trigger.actor.0,
-            scheduled_for: run.trigger.scheduled_for,
+            trigger: TriggerView {
+                kind: run.trigger.kind,
+                actor: run.trigger.actor.0,
+                scheduled_for: run.trigger.scheduled_for,
+            },
             attempt: run.attempt,
             dry_run: run.dry_run,
             params: run.params,

@@ -9,8 +9,17 @@ local function use_of(container)
   return if ok then stats else {}
 end
 
+-- The number, or `otherwise` for what was not measured.
+local function measured(value, otherwise)
+  return if type(value) == "number" then value else otherwise
+end
+
 local function mebibytes(bytes)
-  return if bytes then string.format("%.1f MiB", bytes / 1048576) else "-"
+  return if type(bytes) == "number" then string.format("%.1f MiB", bytes / 1048576) else "-"
+end
+
+local function percent(value)
+  return if type(value) == "number" then string.format("%.1f %%", value) else "-"
 end
 
 return aegis.job {
@@ -27,8 +36,8 @@ return aegis.job {
     local rows, total_memory, total_cpu = {}, 0, 0
     for _, container in aegis.docker.list { all = ctx.params.stopped } do
       local use = use_of(container)
-      total_memory += use.memory_bytes or 0
-      total_cpu += use.cpu_percent or 0
+      total_memory += measured(use.memory_bytes, 0)
+      total_cpu += measured(use.cpu_percent, 0)
       table.insert(rows, {
         name = container.name,
         image = container.image,
@@ -42,7 +51,7 @@ return aegis.job {
 
     local key = if ctx.params.sort == "cpu" then "cpu_percent" else "memory_bytes"
     table.sort(rows, function(a, b)
-      local left, right = a[key] or -1, b[key] or -1
+      local left, right = measured(a[key], -1), measured(b[key], -1)
       if ctx.params.sort == "name" or left == right then
         return a.name < b.name
       end
@@ -50,10 +59,10 @@ return aegis.job {
     end)
 
     for _, row in rows do
-      local cpu = if row.cpu_percent then string.format("%.1f %%", row.cpu_percent) else "-"
-      print(string.format("%-40s %-10s %9s %12s  %s", row.name, row.state, cpu, mebibytes(row.memory_bytes), row.image))
+      local cpu, memory = percent(row.cpu_percent), mebibytes(row.memory_bytes)
+      print(string.format("%-40s %-10s %9s %12s  %s", row.name, row.state, cpu, memory, row.image))
     end
     print(string.format("%d containers, %.1f %% of a processor, %s", #rows, total_cpu, mebibytes(total_memory)))
-    return { containers = rows, cpu_percent = total_cpu, memory_bytes = total_memory }
+    return { containers = aegis.json.list(rows), cpu_percent = total_cpu, memory_bytes = total_memory }
   end,
 }

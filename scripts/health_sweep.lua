@@ -7,25 +7,17 @@ local health = require("@lib/health")
 
 local function look_at_containers(pattern, restarts_before)
   local containers, findings = {}, {}
-  for _, listed in aegis.docker.list { all = true } do
-    if pattern == "" or string.find(listed.name, pattern, 1, true) then
-      local ok, detail = aegis.try(aegis.docker.inspect, listed.id)
-      -- A container that went away between the two calls is nobody's concern.
-      if ok then
-        local container = {
-          name = listed.name,
-          image = listed.image,
-          state = detail.state,
-          health = detail.health,
-          exit_code = detail.exit_code,
-          restarts = detail.restart_count,
-          oom_killed = detail.oom_killed,
-        }
-        table.insert(containers, container)
-        table.insert(findings, health.judge(container, restarts_before[container.name]))
-      elseif detail.code ~= "docker.not_found" then
-        error(detail)
-      end
+  for _, container in aegis.docker.list() do
+    if string.find(container.name, pattern, 1, true) then
+      table.insert(containers, {
+        name = container.name,
+        image = container.image,
+        state = container.state,
+        health = container.health,
+        exit_code = container.exit_code,
+        restarts = container.restart_count,
+      })
+      table.insert(findings, health.judge(container, restarts_before[container.name]))
     end
   end
   return containers, findings
@@ -100,10 +92,11 @@ return aegis.job {
     end
 
     print(`looked at {#containers} containers and {#endpoints} endpoints: {#findings} findings`)
+    -- Marked as lists, so that they stay lists when they are empty.
     return {
-      containers = containers,
-      endpoints = endpoints,
-      findings = findings,
+      containers = aegis.json.list(containers),
+      endpoints = aegis.json.list(endpoints),
+      findings = aegis.json.list(findings),
       raised = #change.raised,
       cleared = #change.cleared,
     }

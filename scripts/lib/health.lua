@@ -3,12 +3,13 @@
 
 local health = {}
 
+-- As aegis.docker.list gives it; what does not apply is nil or null.
 export type Container = {
   name: string,
   state: string,
-  health: string?,
-  exit_code: number?,
-  restarts: number,
+  health: any,
+  exit_code: any,
+  restart_count: number,
   oom_killed: boolean?,
 }
 
@@ -23,14 +24,14 @@ end
 
 -- What is wrong with a container, or nil. `restarts_before` is its restart count at the last look.
 function health.judge(container: Container, restarts_before: number?): Finding?
-  local name = container.name
+  local name, restarts = container.name, container.restart_count
   if container.state == "restarting" then
-    return finding(name, "restarting", "critical", `{name} restarts again and again ({container.restarts} times so far)`)
+    return finding(name, "restarting", "critical", `{name} restarts again and again ({restarts} times so far)`)
   end
   if container.state == "dead" then
     return finding(name, "dead", "critical", `{name} is dead: the engine could not remove it`)
   end
-  if container.state == "exited" and not ASKED_TO_STOP[container.exit_code or 0] then
+  if container.state == "exited" and not ASKED_TO_STOP[container.exit_code] then
     local reason = if container.oom_killed
       then "it ran out of memory"
       elseif container.exit_code == 137 then "it was killed"
@@ -40,9 +41,8 @@ function health.judge(container: Container, restarts_before: number?): Finding?
   if container.health == "unhealthy" then
     return finding(name, "unhealthy", "critical", `{name} fails its health check`)
   end
-  if restarts_before and container.restarts > restarts_before then
-    local count = container.restarts - restarts_before
-    return finding(name, "restarted", "warning", `{name} restarted {count} times since the last look`)
+  if restarts_before and restarts > restarts_before then
+    return finding(name, "restarted", "warning", `{name} restarted {restarts - restarts_before} times since the last look`)
   end
   return nil
 end

@@ -8,7 +8,10 @@ pub const SCRIPT_FILES_MAX: usize = 10_000;
 pub const SCRIPT_REQUIRES_MAX: usize = 64;
 pub const JOB_NAME_BYTES_MAX: usize = 100;
 pub const JOB_PARAMS_MAX: usize = 64;
+pub const PARAM_NAME_BYTES_MAX: usize = 64;
 pub const JOB_SCHEDULES_MAX: usize = 32;
+/// Of a parameter's pattern, once compiled.
+pub const PARAM_PATTERN_COMPILED_BYTES_MAX: usize = 64 * 1024;
 /// Running a file's body to learn its job table may take this long.
 pub const LOAD_CPU_MAX: Duration = Duration::from_millis(250);
 pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
@@ -30,6 +33,8 @@ pub const RUN_SLICE: Duration = Duration::from_millis(5);
 pub const RUN_PARAMS_BYTES_MAX: usize = 256 * 1024;
 pub const RUN_RESULT_BYTES_MAX: usize = 1 << 20;
 pub const RUN_ATTEMPTS_MAX: u32 = 100;
+/// Priorities go from minus this to this.
+pub const RUN_PRIORITY_MAX: i32 = 1_000;
 pub const RUN_QUEUE_MAX: usize = 100_000;
 /// Runs that a lane holds as live VMs at once.
 pub const LANE_RUNS_MAX: usize = 256;
@@ -109,6 +114,18 @@ pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 // Reload and shutdown
 pub const RELOAD_DEBOUNCE: Duration = Duration::from_millis(40);
+/// However busy the folder is, it is looked at after this.
+pub const RELOAD_DEBOUNCE_MAX: Duration = Duration::from_millis(400);
+/// A file written more recently than this may be written again without a change of its stamp.
+pub const RELOAD_STAMP_SETTLES: Duration = Duration::from_millis(20);
+pub const RELOAD_TOUCHED_PATHS_MAX: usize = 4_096;
+pub const RELOAD_REQUESTS_MAX: usize = 64;
+pub const RELOAD_SAVES_IN_FLIGHT_MAX: usize = 256;
+pub const RELOAD_FAULTS_TOLD_MAX: usize = 10;
+/// How often the scripts folder is looked at though nothing was heard of it.
+pub const RESCAN_WATCHED: Duration = Duration::from_secs(5);
+pub const RESCAN_UNWATCHED: Duration = Duration::from_secs(1);
+pub const SCRIPT_FOLDERS_DEPTH_MAX: usize = 8;
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
 pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
 

@@ -27,8 +27,12 @@ async fn expect_clean(browser: &Browser, page: &str) {
 async fn the_button_runs_the_sweep_and_the_run_is_seen_live() {
     let containers = Containers::new();
     containers.start("web", &[], &["sleep", "300"]);
-    let sweep = include_str!("../../scripts/health_sweep.lua");
-    let app = TestApp::builder().real_docker().script("health_sweep.lua", sweep).start().await;
+    let app = TestApp::builder()
+        .real_docker()
+        .script("lib/health.lua", include_str!("../../scripts/lib/health.lua"))
+        .script("health_sweep.lua", include_str!("../../scripts/health_sweep.lua"))
+        .start()
+        .await;
     app.api.job_appears("health_sweep").await;
     let browser = Browser::open(1280, 900).await;
     log_in(&browser, &app).await;
@@ -41,7 +45,7 @@ async fn the_button_runs_the_sweep_and_the_run_is_seen_live() {
     browser.screenshot("run").await;
     expect_clean(&browser, "the run's page").await;
     let run = app.api.runs_of("health_sweep").await.remove(0);
-    assert_eq!((&run["state"], &run["trigger"]["kind"]), (&json!("succeeded"), &json!("button")), "{run}");
+    assert_eq!((&run["state"], &run["trigger"]), (&json!("succeeded"), &json!("button")), "{run}");
     let url = browser.url().await;
     assert!(url.contains(run["id"].as_str().unwrap()), "the browser is at {url}");
 }

@@ -6,6 +6,7 @@ use crate::support::docker::Containers;
 use crate::support::{TestApp, Value, eventually, json};
 
 const SWEEP: &str = include_str!("../../scripts/health_sweep.lua");
+const HEALTH: &str = include_str!("../../scripts/lib/health.lua");
 const HEALTHY: [&str; 4] = ["--health-cmd=true", "--health-interval=1s", "--health-retries=1", "--init"];
 
 /// One healthy container, one that restarts again and again, one that was killed for its memory.
@@ -53,12 +54,17 @@ async fn the_sweep_tells_the_healthy_from_the_sick_by_every_way_in() {
     settled(&containers).await;
     let every_second = SWEEP.replace("every = \"5m\"", "every = \"2s\"");
     assert_ne!(every_second, SWEEP, "the sweep is not every five minutes any more");
-    let app = TestApp::builder().real_docker().script("health_sweep.lua", every_second).start().await;
+    let app = TestApp::builder()
+        .real_docker()
+        .script("lib/health.lua", HEALTH)
+        .script("health_sweep.lua", every_second)
+        .start()
+        .await;
     app.api.job_appears("health_sweep").await;
 
     let scheduled = eventually("the schedule fires", || async {
         let runs = app.api.runs_of("health_sweep").await;
-        runs.into_iter().find(|run| run["trigger"]["kind"] == "schedule" && run["state"] == "succeeded")
+        runs.into_iter().find(|run| run["trigger"] == "schedule" && run["state"] == "succeeded")
     })
     .await;
     expect_report(&app.api.run(scheduled["id"].as_str().unwrap()).await, &containers);
@@ -73,7 +79,7 @@ async fn the_sweep_tells_the_healthy_from_the_sick_by_every_way_in() {
 
     app.cli.ok(&["trigger", "health_sweep", "--wait"]).await;
     let newest = app.api.runs_of("health_sweep").await.remove(0);
-    assert_eq!(newest["trigger"]["kind"], "cli");
+    assert_eq!(newest["trigger"], "cli");
     expect_report(&app.api.run(newest["id"].as_str().unwrap()).await, &containers);
 
     let line = "aegis.jobs.wait(aegis.jobs.trigger('health_sweep')).state";

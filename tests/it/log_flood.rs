@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::scripts::{doing, returning};
-use crate::support::{TestApp, Value, json};
+use crate::support::{TestApp, json};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_line_of_a_hundred_megabytes_is_cut() {
@@ -42,8 +42,7 @@ async fn ten_thousand_lines_a_second_arrive_in_order() {
     assert!(slowest < Duration::from_secs(5), "a neighbour took {slowest:?}");
     let mut seen = 0_u64;
     loop {
-        let page = app.api.get(&format!("/api/v1/runs/{run}/logs?after={seen}&limit=1000")).await;
-        let lines: Vec<Value> = page.text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let lines = app.api.log_lines(&run, seen).await;
         if lines.is_empty() {
             break;
         }

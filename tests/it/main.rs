@@ -12,6 +12,7 @@ mod support;
 mod auth;
 mod bad_input;
 mod browser;
+mod commands;
 mod crash;
 mod disk_full;
 mod docker_real;

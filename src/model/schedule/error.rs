@@ -29,3 +29,10 @@ pub enum BadSchedule {
     #[error("the jitter {} is not shorter than the interval {}", show_duration(*jitter), show_duration(*interval))]
     JitterTooLong { jitter: std::time::Duration, interval: std::time::Duration },
 }
+
+impl BadSchedule {
+    /// Whether it is the zone that is wrong, not the rule.
+    pub fn is_zone(&self) -> bool {
+        matches!(self, Self::Zone { .. })
+    }
+}

@@ -121,8 +121,14 @@ impl Api {
 
     /// The texts of a run's log, in order.
     pub async fn log_texts(&self, run: &str) -> Vec<String> {
-        let answer = self.get(&format!("/api/v1/runs/{run}/logs")).await.expect(StatusCode::OK);
-        log_texts(&answer)
+        let lines = self.log_lines(run, 0).await;
+        lines.iter().filter_map(|line| line["text"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// A page of a run's log, after the line of that number.
+    pub async fn log_lines(&self, run: &str, after: u64) -> Vec<Value> {
+        let answer = self.get(&format!("/api/v1/runs/{run}/logs?after={after}")).await.expect(StatusCode::OK);
+        items(&answer.body, "lines")
     }
 
     /// Waits until a job of that name is live.
@@ -134,19 +140,9 @@ impl Api {
     }
 }
 
-/// A list may stand alone or under a key of its own.
+/// The list under `key`.
 pub fn items(body: &Value, key: &str) -> Vec<Value> {
-    let list = if body.is_array() { body } else { &body[key] };
-    let list = list.as_array().unwrap_or_else(|| panic!("no list of {key} in {body}"));
-    list.clone()
-}
-
-/// Log lines come as NDJSON.
-pub fn log_texts(answer: &Answer) -> Vec<String> {
-    let parse =
-        |line: &str| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("not NDJSON: {}", answer.text));
-    let lines = answer.text.lines().filter(|line| !line.is_empty()).map(parse);
-    lines.filter_map(|line| line["text"].as_str().map(str::to_owned)).collect()
+    body[key].as_array().unwrap_or_else(|| panic!("no list of {key} in {body}")).clone()
 }
 
 impl Answer {

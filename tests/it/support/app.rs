@@ -116,9 +116,10 @@ impl Builder {
         // JSON is YAML.
         fs::write(dir.join("aegis.yaml"), format!("{:#}\n", self.config)).expect("the configuration is written");
         let listen = self.config["http"]["listen"].as_str().unwrap_or_default().to_owned();
+        let socket = dir.join(self.config["admin"]["socket"].as_str().unwrap_or_default());
         TestApp {
             api: Api::new(format!("http://{listen}")),
-            cli: Cli { socket: dir.join("run/aegis.sock"), dir },
+            cli: Cli { socket, dir },
             dir: self.dir,
             token: String::new(),
             wrapper: self.wrapper,

@@ -88,6 +88,33 @@ pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 // Doors
 pub const API_BODY_BYTES_MAX: usize = 1 << 20;
 pub const API_STREAMS_MAX: usize = 256;
+pub const API_CONNECTIONS_MAX: usize = 1_024;
+pub const API_HEADER_BYTES_MAX: usize = 64 * 1024;
+pub const API_HEADERS_MAX: usize = 100;
+/// After a connection could not be accepted.
+pub const API_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// From the first byte of a request's head to its last; also how long an idle connection is kept.
+pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// From a request's head to the head of its answer.
+pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Changes within this time are told to a page as one.
+pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
+pub const API_CONTAINERS_REFRESH: Duration = Duration::from_secs(5);
+pub const API_FORECAST_ROWS_MAX: usize = 2_000;
+/// Refused credentials of one address within the window, after which it has to wait.
+pub const AUTH_FAILURES_MAX: u32 = 10;
+pub const AUTH_FAILURES_WINDOW: Duration = Duration::from_secs(60);
+/// Addresses whose failures are remembered at once.
+pub const AUTH_PEERS_MAX: usize = 4_096;
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 200;
+pub const TOKEN_NAME_BYTES_MAX: usize = 64;
+pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Lines of a run's log that its page begins with.
+pub const PAGE_LOG_LINES_MAX: usize = 500;
+/// Lines on either side beyond which the page shows no difference of two versions.
+pub const PAGE_DIFF_LINES_MAX: usize = 4_000;
 pub const ADMIN_FRAME_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_SESSIONS_MAX: usize = 32;
 pub const ADMIN_CONNECTIONS_MAX: usize = 128;

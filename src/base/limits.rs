@@ -56,6 +56,21 @@ pub const STORE_QUEUE_COMMANDS_MAX: usize = 8_192;
 pub const STORE_READERS_MAX: u32 = 4;
 pub const STORE_PAGE_ROWS_DEFAULT: usize = 50;
 pub const STORE_PAGE_ROWS_MAX: usize = 1_000;
+/// A batch ends early when its values come to this much, so that no transaction holds the disk for long.
+pub const STORE_BATCH_BYTES_MAX: usize = 8 << 20;
+/// How long a caller waits for a place in the writer's queue.
+pub const STORE_SEND_WAIT: Duration = Duration::from_secs(5);
+/// How long SQLite waits for another process's lock, and how many such waits a batch is given.
+pub const STORE_BUSY_WAIT: Duration = Duration::from_secs(2);
+pub const STORE_WRITE_TRIES_MAX: u32 = 4;
+pub const STORE_CONNECT_WAIT: Duration = Duration::from_secs(5);
+pub const STORE_RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(5);
+pub const STORE_WAL_BYTES_MAX: usize = 64 << 20;
+/// Retention removes at most this many rows in one statement.
+pub const STORE_PRUNE_ROWS_MAX: usize = 500;
+pub const STORE_TAIL_PAGE_ROWS: usize = 500;
+pub const STORE_RECENT_RUNS_MAX: usize = 20;
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const KV_KEY_BYTES_MAX: usize = 512;
 pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 
@@ -108,6 +123,9 @@ pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 /// A console that nobody types into gives its VM back.
 pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// One answer of the daemon, held by the command line.
+pub const CLI_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const CONSOLE_HISTORY_LINES_MAX: usize = 10_000;
 pub const CONSOLE_LINE_TIMEOUT: Duration = Duration::from_secs(3_600);
 pub const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
@@ -133,3 +151,15 @@ pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Less history than this and runs would vanish while someone looks at them.
 pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);
+
+// The schedule loop
+/// A due time that is late by no more than this fires as if on time.
+pub const SCHEDULE_GRACE: Duration = Duration::from_secs(10);
+/// Missed due times of one schedule that `catch_up = "all"` fires.
+pub const SCHEDULE_CATCH_UP_MAX: usize = 100;
+/// Missed due times of one schedule that get a row each after an absence: the newest.
+pub const SCHEDULE_MISSED_ROWS_MAX: usize = 1_000;
+/// Missed due times are looked for this far back.
+pub const SCHEDULE_LOOK_BACK_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Due times on their way to their rows at once.
+pub const SCHEDULE_FIRING_MAX: usize = 1_024;

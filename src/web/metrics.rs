@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -175,5 +175,5 @@ fn durations(encoder: &mut DescriptorEncoder<'_>, runs: &Numbers) -> Encoded {
     let count = runs.durations.iter().sum();
     let help = "Time of the last attempt of runs that ended";
     let mut metric = encoder.encode_descriptor("run_duration", help, Some(&Unit::Seconds), MetricType::Histogram)?;
-    metric.encode_histogram::<()>(runs.duration_sum_s, count, &buckets, None)
+    metric.encode_histogram::<NoLabelSet>(runs.duration_sum_s, count, &buckets, None)
 }

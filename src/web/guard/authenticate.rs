@@ -21,7 +21,7 @@ pub const COOKIE: &str = "aegis_session";
 /// what needs a caller says so itself. A wrong token is refused here, and counted.
 pub async fn authenticate(State(web): State<Web>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
-    match identify(&web, &request, peer).await {
+    match identify(&web, request.headers(), peer).await {
         Ok(Some((identity, session))) => {
             if session.is_some() && !is_same_origin(&request) {
                 return foreign().into_response();
@@ -50,9 +50,9 @@ pub async fn authenticate(State(web): State<Web>, mut request: Request, next: Ne
     response
 }
 
-async fn identify(web: &Web, request: &Request, peer: IpAddr) -> ApiResult<Option<(Identity, Option<Session>)>> {
+async fn identify(web: &Web, headers: &HeaderMap, peer: IpAddr) -> ApiResult<Option<(Identity, Option<Session>)>> {
     let store = &web.parts.store;
-    if let Some(token) = bearer(request.headers())? {
+    if let Some(token) = bearer(headers)? {
         if let Some(refusal) = must_wait(web, peer) {
             return Err(refusal);
         }
@@ -63,7 +63,7 @@ async fn identify(web: &Web, request: &Request, peer: IpAddr) -> ApiResult<Optio
         let refusal = ApiError::new(StatusCode::UNAUTHORIZED, "auth.token", "the token is unknown, revoked or expired");
         return Err(refusal.hint("make one with \"aegis token create NAME --role ROLE\""));
     }
-    let Some(cookie) = cookie(request.headers(), COOKIE) else { return Ok(None) };
+    let Some(cookie) = cookie(headers, COOKIE) else { return Ok(None) };
     let found = auth::by_cookie(store, cookie, web.now()).await?;
     Ok(found.map(|(identity, session)| (identity, Some(session))))
 }

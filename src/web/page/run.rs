@@ -9,7 +9,7 @@ use super::icons::{Icon, icon};
 use super::layout::{Page, Place, hidden};
 use super::{log, ui};
 use crate::base::limits;
-use crate::model::{Event, Role, RunState};
+use crate::model::{Role, RunState};
 use crate::store::ScriptVersion;
 use crate::web::error::ApiResult;
 use crate::web::extract::Path;
@@ -28,7 +28,6 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
     };
     let lines = web.parts.store.logs_tail(found.id, limits::PAGE_LOG_LINES_MAX).await?;
     let lines: Vec<LogLineView> = lines.into_iter().map(LogLineView::from).collect();
-    let history = web.parts.store.run_events(found.id, limits::STORE_PAGE_ROWS_DEFAULT).await?;
     let is_live = !found.state.is_final();
     let run = RunView::new(found, cx.now);
     let body = html! {
@@ -41,7 +40,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
                 (facts(&cx, &run))
                 @if let Some(result) = &run.result { (ui::section("result", "Result", ui::nothing(), json(result))) }
                 (params(&run.params))
-                (timeline(&cx, &history))
+                (timeline(&cx, &run))
             }
         }
     };
@@ -145,33 +144,26 @@ pub fn json(value: &Value) -> Markup {
 }
 
 /// What happened to the run, in order.
-fn timeline(cx: &Cx, history: &[Event]) -> Markup {
-    if history.is_empty() {
-        return ui::nothing();
+fn timeline(cx: &Cx, run: &RunView) -> Markup {
+    let attempt = |word: &str| if run.attempt > 1 { format!("{word}, attempt {}", run.attempt) } else { word.to_owned() };
+    let mut steps = vec![(run.queued_at, "wait", "accepted".to_owned(), None)];
+    steps.extend(run.started_at.map(|at| (at, "live", attempt("began"), None)));
+    steps.extend(run.finished_at.map(|at| (at, ui::tone(run.state), ui::state_word(run.state).to_owned(), run.reason.as_deref())));
+    if let Some(at) = run.not_before.filter(|_| run.state == RunState::Queued) {
+        steps.push((at, "wait", format!("attempt {} is due", run.attempt + 1), run.reason.as_deref()));
     }
     let body = html! {
         ol.timeline {
-            @for event in history {
-                @let data = &event.body.data;
-                li data-tone=(tone(&event.body.kind)) {
-                    span { (event.body.kind.trim_start_matches("run.").replace('_', " ")) @if let Some(attempt) = data["attempt"].as_u64().filter(|attempt| *attempt > 0) { span.muted { " · attempt " (attempt) } } }
-                    span.muted { (ui::time(event.body.at, cx.now)) }
-                    @if let Some(reason) = data["reason"].as_str().or(data["error"]["message"].as_str()) { span.sub { (reason) } }
+            @for (at, tone, what, why) in steps {
+                li data-tone=(tone) {
+                    span { (what) }
+                    span.muted { (ui::time(at, cx.now)) }
+                    @if let Some(why) = why { span.sub { (why) } }
                 }
             }
         }
     };
     ui::section("timeline", "Timeline", ui::nothing(), body)
-}
-
-fn tone(kind: &str) -> &'static str {
-    match kind {
-        "run.started" => "live",
-        "run.succeeded" => "ok",
-        "run.failed" | "run.timed_out" => "bad",
-        "run.interrupted" | "run.retrying" => "warn",
-        _ => "wait",
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::cx::Cx;
-use super::icons::Icon;
 use super::layout::{Page, Place};
 use super::ui;
 use crate::base::Timestamp;
@@ -47,7 +46,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>) ->
         (outline(&cx, &found))
         div.columns {
             (upcoming(&cx, &found.upcoming))
-            (past(&cx, &found.past, &asked))
+            (past(&found.past, &asked))
         }
     };
     Ok(Page::new(Place::Schedule, "Schedule", body).live("").render(&cx))
@@ -141,7 +140,7 @@ fn upcoming(cx: &Cx, upcoming: &[UpcomingView]) -> Markup {
     ui::section("upcoming", "To come", html! { span.muted.num { (upcoming.len()) " · UTC" } }, body)
 }
 
-fn past(cx: &Cx, past: &[OccurrenceView], asked: &Asked) -> Markup {
+fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
     let shown: Vec<&OccurrenceView> = past.iter().filter(|past| asked.state.is_empty() || past.state.as_str() == asked.state).collect();
     let body = html! {
         @if shown.is_empty() { p.quiet-line { "No due time of this kind in this window." } } @else {
@@ -161,6 +160,5 @@ fn past(cx: &Cx, past: &[OccurrenceView], asked: &Asked) -> Markup {
     };
     let count = |state: OccurrenceState| past.iter().filter(|past| past.state == state).count();
     let aside = html! { @for state in OccurrenceState::ALL { @if count(state) > 0 && state != OccurrenceState::Fired { span.legend { (count(state)) " " (state.as_str().replace('_', " ")) } } } span.muted.num { (past.len()) " · UTC" } };
-    let _ = cx;
     ui::section("past", "What became of past ones", aside, body)
 }

@@ -43,6 +43,14 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 
+/// Steps that one pattern match may take without a place to stop: text length times the longest set in the pattern.
+pub const PATTERN_STEPS_MAX: usize = 128 << 20;
+/// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
+pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Lines and bytes of one console input.
+pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;
+
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
 pub const LOG_LINES_PER_RUN_MAX: u64 = 100_000;

@@ -12,6 +12,6 @@ mod switch;
 mod ticker;
 mod watch;
 
-pub use switch::{Connection, mark_driven};
+pub use switch::{Connection, mark_driven, slice_mark};
 pub use ticker::Ticker;
 pub use watch::{Limits, Stop, Watch};

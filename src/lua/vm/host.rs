@@ -13,6 +13,7 @@ use crate::base::{Fault, Timestamp, limits};
 use crate::lua::bind::{CallContext, Function};
 use crate::lua::bundle::Bundle;
 use crate::lua::engine::Core;
+use crate::lua::interrupt::Stop;
 use crate::lua::json::LIST_MARK;
 use crate::lua::scope::{LogSink, RunScope};
 use crate::lua::show::clip;
@@ -118,16 +119,27 @@ impl Host {
         std::mem::replace(&mut self.current.borrow_mut().cancel, cancel)
     }
 
-    /// A fault when the run is cancelled or out of time, so that no call begins then.
-    pub fn in_time(&self, name: &str) -> Result<(), Fault> {
+    /// Why the run should have ended by now, if it should.
+    pub fn overdue(&self) -> Option<Stop> {
         let current = self.current.borrow();
         if current.cancel.is_cancelled() {
-            return Err(Fault::new("run.cancelled", format!("{name} was not called: the run is cancelled")));
+            Some(Stop::Cancelled)
+        } else if self.core.clock.now() >= current.deadline {
+            Some(Stop::Timeout)
+        } else {
+            None
         }
-        if current.scope.is_some() && self.core.clock.now() >= current.deadline {
-            return Err(Fault::new("run.timeout", format!("{name} was not called: the run's time is over")));
+    }
+
+    /// A fault when the run is cancelled or out of time, so that no call begins then.
+    pub fn in_time(&self, name: &str) -> Result<(), Fault> {
+        match self.overdue() {
+            None => Ok(()),
+            Some(Stop::Timeout) => {
+                Err(Fault::new("run.timeout", format!("{name} was not called: the run's time is over")))
+            }
+            Some(_) => Err(Fault::new("run.cancelled", format!("{name} was not called: the run is cancelled"))),
         }
-        Ok(())
     }
 
     pub fn context(&self, name: Arc<str>, function: &'static Function) -> CallContext {

@@ -8,10 +8,12 @@
 //!
 //! [`limits::RUN_SLICE`]: crate::base::limits::RUN_SLICE
 
+mod rewake;
 mod switch;
 mod ticker;
 mod watch;
 
-pub use switch::{Connection, mark_driven, slice_mark};
+pub use rewake::Rewake;
+pub use switch::{Armed, Connection, Switch, mark_driven, slice_mark};
 pub use ticker::Ticker;
 pub use watch::{Limits, Stop, Watch};

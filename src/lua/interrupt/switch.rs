@@ -22,7 +22,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mlua::{LightUserData, Lua, Thread, ffi};
@@ -41,7 +41,10 @@ pub enum Armed {
 
 /// Arms one VM. Harmless once the VM is gone.
 #[derive(Debug)]
-pub struct Switch(Mutex<Option<Slot>>);
+pub struct Switch {
+    slot: Mutex<Option<Slot>>,
+    slices: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Slot(NonNull<*mut c_void>);
@@ -56,11 +59,19 @@ impl Switch {
             Armed::Slice => on_slice as Interrupt as *mut c_void,
             Armed::Stop => on_stop as Interrupt as *mut c_void,
         };
-        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if armed == Armed::Slice {
+            self.slices.fetch_add(1, Ordering::SeqCst);
+        }
+        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = &*slot {
             // SAFETY: points 1 and 2; `AtomicPtr` has the layout of a pointer.
             unsafe { AtomicPtr::from_ptr(slot.0.as_ptr()) }.store(function, Ordering::Relaxed);
         }
+    }
+
+    /// How often a slice was armed.
+    pub fn slices(&self) -> u64 {
+        self.slices.load(Ordering::SeqCst)
     }
 }
 
@@ -81,7 +92,7 @@ impl Connection {
             let callbacks = ffi::lua_callbacks(lua.state());
             NonNull::new((&raw mut (*callbacks).interrupt).cast::<*mut c_void>())
         };
-        Self { lua, switch: Arc::new(Switch(Mutex::new(slot.map(Slot)))) }
+        Self { lua, switch: Arc::new(Switch { slot: Mutex::new(slot.map(Slot)), slices: AtomicU64::new(0) }) }
     }
 
     pub fn switch(&self) -> Arc<Switch> {
@@ -101,7 +112,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.switch.set(Armed::Idle);
-        *self.switch.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.switch.slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

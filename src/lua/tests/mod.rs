@@ -5,5 +5,6 @@ mod console;
 mod errors;
 mod hostile;
 mod inspecting;
+mod interrupts;
 mod run;
 pub mod support;

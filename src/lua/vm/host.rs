@@ -13,7 +13,7 @@ use crate::base::{Fault, Timestamp, limits};
 use crate::lua::bind::{CallContext, Function};
 use crate::lua::bundle::Bundle;
 use crate::lua::engine::Core;
-use crate::lua::interrupt::Stop;
+use crate::lua::interrupt::{Stop, Switch};
 use crate::lua::json::LIST_MARK;
 use crate::lua::scope::{LogSink, RunScope};
 use crate::lua::show::clip;
@@ -29,6 +29,7 @@ pub struct Host {
     /// What `aegis.job` was given.
     declared: RefCell<Option<Table>>,
     last_trace: RefCell<Vec<String>>,
+    switch: OnceCell<Arc<Switch>>,
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
 }
@@ -59,6 +60,7 @@ impl Host {
             current: RefCell::new(current),
             declared: RefCell::new(None),
             last_trace: RefCell::new(Vec::new()),
+            switch: OnceCell::new(),
             error_meta: OnceCell::new(),
             list_meta: OnceCell::new(),
         }
@@ -67,6 +69,15 @@ impl Host {
     pub fn of(lua: &Lua) -> mlua::Result<Rc<Self>> {
         let host = lua.app_data_ref::<Rc<Self>>().map(|host| host.clone());
         host.ok_or_else(|| mlua::Error::runtime("this VM was not made by the engine"))
+    }
+
+    pub fn set_switch(&self, switch: Arc<Switch>) {
+        let _ = self.switch.set(switch);
+    }
+
+    /// For what polls threads of this VM besides the run's own. None before the VM is finished.
+    pub fn switch(&self) -> Option<Arc<Switch>> {
+        self.switch.get().cloned()
     }
 
     pub fn set_bundle(&self, bundle: Arc<Bundle>) {

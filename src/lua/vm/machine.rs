@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mlua::chunk::ChunkMode;
@@ -17,7 +17,7 @@ use crate::base::Fault;
 use crate::lua::bind::call;
 use crate::lua::engine::Core;
 use crate::lua::error::{fault_of, of_mlua, out_of_memory};
-use crate::lua::interrupt::{Connection, Limits, Stop, Watch, mark_driven, slice_mark};
+use crate::lua::interrupt::{Connection, Limits, Rewake, Stop, Watch, mark_driven, slice_mark};
 use crate::lua::trace::{self, PRELUDE_CHUNK};
 
 /// Functions of Luau and mlua that reach out of the sandbox, or tell of other scripts' doings.
@@ -83,11 +83,18 @@ impl Vm {
         let entry: Table = chunk.call((invoke, native, Lua::poll_pending(), slice_mark()))?;
         lua.sandbox(true)?;
         lua.set_memory_limit(memory_bytes)?;
-        Ok(Self { connection: Connection::new(lua), core: core.clone(), host, entry })
+        let connection = Connection::new(lua);
+        host.set_switch(connection.switch());
+        Ok(Self { connection, core: core.clone(), host, entry })
     }
 
     pub fn lua(&self) -> &Lua {
         self.connection.lua()
+    }
+
+    /// The switch by which its execution is interrupted.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub fn host(&self) -> &Rc<Host> {
@@ -104,14 +111,19 @@ impl Vm {
         let (thread, watch) = self.prepare(function, budget)?;
         let future = thread.clone().into_async::<(bool, Value)>(args).map_err(|problem| of_mlua(&problem))?;
         let mut future = pin!(future);
+        let mut rewake = Rewake::new(self.connection.switch());
         let polled = std::future::poll_fn(|cx| {
-            let poll = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-            match watch.during(poll) {
+            let mut poll = |cx: &mut Context<'_>| {
+                let caught = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+                watch.during(caught)
+            };
+            let polled = rewake.poll(cx, |cx| match poll(cx) {
                 None => Poll::Ready(None),
                 Some(Ok(Poll::Pending)) => Poll::Pending,
                 Some(Ok(Poll::Ready(result))) => Poll::Ready(Some(result)),
                 Some(Err(_)) => Poll::Ready(Some(Err(mlua::Error::external(panicked())))),
-            }
+            });
+            polled
         });
         let result = tokio::select! {
             biased;

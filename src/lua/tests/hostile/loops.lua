@@ -133,15 +133,15 @@ while true do ("x"):rep(1000):gsub(".", { x = "y" }) end
 (("("):rep(200000)):find("%b()x")
 
 --# long needle | value timeout
-local text, needle = ("a"):rep(2000000), ("a"):rep(200000) .. "b"
+local text, needle = ("a"):rep(1000000), ("a"):rep(100000) .. "b"
 return text:find(needle, 1, true) == nil
 
 --# long needle without plain | value timeout
-local text, needle = ("a"):rep(2000000), ("a"):rep(200000) .. "b"
+local text, needle = ("a"):rep(1000000), ("a"):rep(100000) .. "b"
 return text:find(needle) == nil
 
 --# long separator | value timeout
-return #("a"):rep(2000000):split(("a"):rep(200000) .. "b")
+return #("a"):rep(1000000):split(("a"):rep(100000) .. "b")
 
 --# table.move far | timeout value script.error
 while true do pcall(table.move, {}, 1, 2000000000, 2) end

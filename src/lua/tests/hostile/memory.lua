@@ -81,10 +81,10 @@ local a = setmetatable({}, {})
 getmetatable(a).__index = a
 return a.x
 
---# many arguments | script.error run.memory
+--# many arguments | script.error run.memory timeout
 return select("#", unpack(table.create(3000000, 1)))
 
---# many characters | script.error run.memory
+--# many characters | script.error run.memory timeout
 return string.byte(("x"):rep(20000000), 1, -1)
 
 --# result bomb | run.result

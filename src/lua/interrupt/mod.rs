@@ -16,4 +16,6 @@ mod watch;
 pub use rewake::Rewake;
 pub use switch::{Armed, Connection, Switch, mark_driven, slice_mark};
 pub use ticker::Ticker;
+#[cfg(test)]
+pub use watch::thread_time;
 pub use watch::{Limits, Stop, Watch};

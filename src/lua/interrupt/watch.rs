@@ -138,7 +138,7 @@ pub(super) fn micros(duration: Duration) -> u64 {
 }
 
 /// CPU time of this thread.
-fn thread_time() -> Duration {
+pub fn thread_time() -> Duration {
     let spec = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(spec.tv_sec.unsigned_abs(), u32::try_from(spec.tv_nsec).unwrap_or(0))
 }

@@ -59,7 +59,7 @@ fn slices_may_end_anywhere() {
         (
             "local function deep(n) if n == 0 then aegis.sleep('1ms') return 'bottom' end
                return coroutine.wrap(deep)(n - 1) end
-             return deep(10)",
+             return deep(3)",
             json!("bottom"),
         ),
         (

@@ -6,5 +6,6 @@ mod errors;
 mod hostile;
 mod inspecting;
 mod interrupts;
+mod names;
 mod run;
 pub mod support;

@@ -1,5 +1,6 @@
 //! The service: permit, policy, time and size around every request.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,10 +34,15 @@ pub struct Options {
 }
 
 /// Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Http(Arc<Shared>);
 
-#[derive(Debug)]
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").field("deny", &self.0.deny).finish_non_exhaustive()
+    }
+}
+
 struct Shared {
     clock: Clock,
     deny: Arc<[HostPattern]>,

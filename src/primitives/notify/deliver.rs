@@ -115,6 +115,8 @@ fn prepare(
     request.timeout = limits::NOTIFY_ATTEMPT_TIMEOUT;
     request.body_bytes_max = limits::NOTIFY_ANSWER_BYTES_MAX;
     request.redirects_max = 0;
+    // The longest first, so that hiding a part of one leaves no rest of it.
+    hidden.sort_by_key(|part| std::cmp::Reverse(part.expose_secret().len()));
     Ok(Prepared { request, hidden })
 }
 
@@ -127,7 +129,7 @@ fn address_of(kind: &Kind) -> &Setting {
     }
 }
 
-/// The parts of a URL that can be passwords, the longest first, so that no rest of one stays.
+/// The parts of a URL that can be passwords.
 fn telling_parts(url: &url::Url) -> Vec<SecretString> {
     const TELLING_BYTES_MIN: usize = 6;
     let path = url.path().split('/').filter(|segment| segment.len() >= TELLING_BYTES_MIN);
@@ -138,7 +140,6 @@ fn telling_parts(url: &url::Url) -> Vec<SecretString> {
     if url.path().len() >= TELLING_BYTES_MIN {
         parts.push(url.path().to_owned());
     }
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     parts.into_iter().map(SecretString::from).collect()
 }
 

@@ -89,7 +89,31 @@ pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 pub const HTTP_BODY_BYTES_DEFAULT: usize = 8 << 20;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 << 20;
 pub const HTTP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+pub const HTTP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// Resolving the name, opening the connection and agreeing on TLS together.
+pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HTTP_REDIRECTS_MAX: usize = 10;
+pub const HTTP_ATTEMPTS_MAX: u32 = 10;
+pub const HTTP_URL_BYTES_MAX: usize = 16 * 1024;
+pub const HTTP_HEADERS_MAX: usize = 128;
+pub const HTTP_HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
+/// Different sets of rights whose connections are kept apart; the one that was not used for longest goes first.
+pub const HTTP_POLICIES_MAX: usize = 64;
+pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
+pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+/// A larger response is parsed only when the script asks for it.
+pub const HTTP_JSON_FIELD_BYTES_MAX: usize = 1 << 20;
+pub const NOTIFY_ROUTES_MAX: usize = 256;
+pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;
+pub const NOTIFY_ATTEMPTS: u32 = 4;
+pub const NOTIFY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const NOTIFY_BACKOFF: Duration = Duration::from_millis(500);
+/// A receiver that asks for more patience than this gets no further attempt.
+pub const NOTIFY_BACKOFF_MAX: Duration = Duration::from_secs(30);
+pub const NOTIFY_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+pub const NOTIFY_FIELDS_MAX: usize = 64;
+pub const NOTIFY_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::console::{Console, Consoles};
 use crate::base::Fault;
-use crate::jobs::Registry;
+use crate::jobs::{self, Registry};
 use crate::model::{Grants, Identity};
 use crate::runner::{ConsoleLine, ConsoleSession, Handle};
 
@@ -15,6 +15,7 @@ use crate::runner::{ConsoleLine, ConsoleSession, Handle};
 pub struct LiveConsoles {
     pub runner: Handle,
     pub registry: Registry,
+    pub loader: jobs::Handle,
 }
 
 impl Consoles for LiveConsoles {

@@ -92,8 +92,9 @@ impl Daemon {
             running_max: config.runner.max_running,
             grace: config.runner.shutdown_grace,
         };
-        let (dispatcher, runner) = Dispatcher::new(&options, store.clone(), registry.clone(), clock.clone(), &engine)
-            .context("no thread for the lanes; raise the limit on processes (ulimit -u) or lower runner.lanes")?;
+        let (dispatcher, runner) =
+            Dispatcher::new(&options, store.clone(), registry.clone(), clock.clone(), &engine)
+                .context("no thread for the lanes; raise the limit on processes (ulimit -u) or lower runner.lanes")?;
         supervisor.spawn("runner", |stop| dispatcher.run(stop));
 
         let daemon = Self { store, primitives, registry, loader: loader_handle, runner };
@@ -138,11 +139,8 @@ impl Daemon {
         let web = Web::new(options, self.web_parts(clock, &config.scripts.dir));
         let api = web.router();
         supervisor.spawn("web", |stop| web::serve(listener, web, stop));
-        let consoles = LiveConsoles {
-            runner: self.runner.clone(),
-            registry: self.registry.clone(),
-            loader: self.loader.clone(),
-        };
+        let consoles =
+            LiveConsoles { runner: self.runner.clone(), registry: self.registry.clone(), loader: self.loader.clone() };
         let clock = clock.clone();
         supervisor.spawn("admin socket", |stop| door.run(api, Arc::new(consoles), clock, stop));
     }
@@ -199,7 +197,9 @@ impl Daemon {
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: choose another address with http.listen or --listen, or stop what holds it")
+        format!(
+            "cannot listen on {address}: choose another address with http.listen or --listen, or stop what holds it"
+        )
     })
 }
 

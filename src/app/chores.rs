@@ -13,7 +13,8 @@ use crate::triggers::housekeeping::Chore;
 
 /// Retention, checkpoints, and the mark up to which due times are settled.
 pub fn chores(keep: &config::Retention, store: &Store, registry: &Registry, clock: &Clock) -> Vec<Chore> {
-    let keep = Retention { runs: keep.runs, logs: keep.logs, events: keep.events, runs_per_job_min: keep.runs_per_job_min };
+    let keep =
+        Retention { runs: keep.runs, logs: keep.logs, events: keep.events, runs_per_job_min: keep.runs_per_job_min };
     vec![
         chore("retention", "0 17 * * * *", (store, registry, clock), move |store, _, clock| {
             let keep = keep.clone();

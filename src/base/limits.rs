@@ -167,7 +167,8 @@ pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Changes within this time are told to a page as one.
 pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
 pub const API_CONTAINERS_REFRESH: Duration = Duration::from_secs(5);
-pub const API_FORECAST_ROWS_MAX: usize = 2_000;
+/// An inventory of containers is shown again for so long without asking Docker.
+pub const CONTAINERS_FRESH: Duration = Duration::from_secs(2);
 /// Refused credentials of one address within the window, after which it has to wait.
 pub const AUTH_FAILURES_MAX: u32 = 10;
 pub const AUTH_FAILURES_WINDOW: Duration = Duration::from_secs(60);

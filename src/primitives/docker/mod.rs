@@ -37,6 +37,7 @@ pub use engine::{Docker, Health, HealthState, Options};
 pub use error::{Cause, DockerError};
 pub use events::{EngineEvent, EventItem, EventOptions};
 pub use exec::{ExecOptions, ExecOutcome};
+pub use frames::Stream;
 pub use images::{Image, ImageListOptions, RemoveImageOptions};
 pub use info::{Info, Version};
 pub use inspect::Inspection;

@@ -147,10 +147,14 @@ pub fn json(value: &Value) -> Markup {
 
 /// What happened to the run, in order.
 fn timeline(cx: &Cx, run: &RunView) -> Markup {
-    let attempt = |word: &str| if run.attempt > 1 { format!("{word}, attempt {}", run.attempt) } else { word.to_owned() };
+    let attempt =
+        |word: &str| if run.attempt > 1 { format!("{word}, attempt {}", run.attempt) } else { word.to_owned() };
     let mut steps = vec![(run.queued_at, "wait", "accepted".to_owned(), None)];
     steps.extend(run.started_at.map(|at| (at, "live", attempt("began"), None)));
-    steps.extend(run.finished_at.map(|at| (at, ui::tone(run.state), ui::state_word(run.state).to_owned(), run.reason.as_deref())));
+    steps.extend(
+        run.finished_at
+            .map(|at| (at, ui::tone(run.state), ui::state_word(run.state).to_owned(), run.reason.as_deref())),
+    );
     if let Some(at) = run.not_before.filter(|_| run.state == RunState::Queued) {
         steps.push((at, "wait", format!("attempt {} is due", run.attempt + 1), run.reason.as_deref()));
     }

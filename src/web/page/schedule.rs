@@ -141,7 +141,8 @@ fn upcoming(cx: &Cx, upcoming: &[UpcomingView]) -> Markup {
 }
 
 fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
-    let shown: Vec<&OccurrenceView> = past.iter().filter(|past| asked.state.is_empty() || past.state.as_str() == asked.state).collect();
+    let shown: Vec<&OccurrenceView> =
+        past.iter().filter(|past| asked.state.is_empty() || past.state.as_str() == asked.state).collect();
     let body = html! {
         @if shown.is_empty() { p.quiet-line { "No due time of this kind in this window." } } @else {
             ul.rows {

@@ -43,6 +43,14 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 
+/// Steps that one pattern match may take without a place to stop: text length times the longest set in the pattern.
+pub const PATTERN_STEPS_MAX: usize = 128 << 20;
+/// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
+pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Lines and bytes of one console input.
+pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;
+
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
 pub const LOG_LINES_PER_RUN_MAX: u64 = 100_000;
@@ -83,6 +91,37 @@ pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;
 pub const DOCKER_EXEC_OUTPUT_BYTES_MAX: usize = 8 << 20;
+pub const HTTP_HEADERS_MAX: usize = 128;
+pub const HTTP_RETRIES_MAX: u32 = 10;
+pub const HTTP_RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
+pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Connection pools that are kept at once, one for each set of grants in use.
+pub const HTTP_POOLS_MAX: usize = 64;
+pub const DOCKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const DOCKER_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+pub const DOCKER_EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+pub const DOCKER_WAIT_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);
+pub const DOCKER_STOP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub const DOCKER_STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// One answer of the engine's API, a list of a busy host included.
+pub const DOCKER_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const DOCKER_LOG_LINES_DEFAULT: u32 = 1_000;
+pub const DOCKER_CALLS_AT_ONCE_MAX: usize = 8;
+/// Containers whose last CPU reading is remembered.
+pub const DOCKER_STATS_SAMPLES_MAX: usize = 4_096;
+/// Between the two readings that a first CPU percentage needs.
+pub const DOCKER_STATS_INTERVAL: Duration = Duration::from_millis(250);
+pub const DOCKER_STATS_SAMPLE_AGE_MAX: Duration = Duration::from_secs(120);
+pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
+pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
+pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
+pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(15);
+pub const NOTIFY_ATTEMPTS_MAX: u32 = 4;
+pub const NOTIFY_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
+pub const NOTIFY_DESTINATIONS_MAX: usize = 32;
+pub const NOTIFY_FIELDS_MAX: usize = 25;
+pub const NOTIFY_TEXT_BYTES_MAX: usize = 16 * 1024;
 pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 
 // Doors

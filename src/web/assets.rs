@@ -80,7 +80,8 @@ mod tests {
         for (name, content) in assets.files.iter().filter(|(name, _)| name.ends_with(".js")) {
             let text = std::str::from_utf8(content).expect("scripts are UTF-8");
             for line in text.lines().filter(|line| line.starts_with("import ")) {
-                let target = line.rsplit('"').nth(1).and_then(|path| path.strip_prefix("./")).expect("a relative import");
+                let target =
+                    line.rsplit('"').nth(1).and_then(|path| path.strip_prefix("./")).expect("a relative import");
                 assert!(assets.files.contains_key(target), "{name} imports {target}");
             }
         }

@@ -193,7 +193,10 @@ mod tests {
         board.refresh().await;
         hand.advance(Duration::from_secs(10));
         let down = board.refresh().await;
-        assert_eq!((down[0].ok, down[0].since, down[0].problem.as_deref()), (false, Timestamp::UNIX_EPOCH, Some("no socket")));
+        assert_eq!(
+            (down[0].ok, down[0].since, down[0].problem.as_deref()),
+            (false, Timestamp::UNIX_EPOCH, Some("no socket"))
+        );
         up.store(true, Ordering::Relaxed);
         let back = board.refresh().await;
         assert_eq!((back[0].ok, back[0].since.as_second(), back[0].problem.clone()), (true, 10, None));

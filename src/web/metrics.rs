@@ -44,9 +44,19 @@ impl Metrics {
         let failures = Counter::default();
         let lateness = Histogram::new([0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0]);
         let seconds = Unit::Seconds;
-        registry.register_with_unit("http_request_duration", "Time to the head of an answer", seconds.clone(), requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to the head of an answer",
+            seconds.clone(),
+            requests.clone(),
+        );
         registry.register("http_server_errors", "Answers with a status of 500 and above", failures.clone());
-        registry.register_with_unit("schedule_lateness", "From a due time to the moment its run was accepted", seconds, lateness.clone());
+        registry.register_with_unit(
+            "schedule_lateness",
+            "From a due time to the moment its run was accepted",
+            seconds,
+            lateness.clone(),
+        );
         Self { requests, failures, lateness, registry: Arc::new(registry) }
     }
 
@@ -70,7 +80,11 @@ impl Metrics {
         let mut shared = String::new();
         let both = encode(&mut own, &registry).and_then(|()| encode(&mut shared, &self.registry));
         both.map_err(|_| {
-            ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "metrics.encode", "the metrics cannot be written")
+            ApiError::new(
+                axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+                "metrics.encode",
+                "the metrics cannot be written",
+            )
         })?;
         // One text has one end mark.
         Ok(own.strip_suffix("# EOF\n").unwrap_or(&own).to_owned() + &shared)
@@ -120,7 +134,14 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
         let runs = &self.runs;
         let e = &mut encoder;
-        labelled(e, "runs_finished", "Runs that ended, by state", "state", runs.finished.iter().map(|(k, v)| (*k, *v)), true)?;
+        labelled(
+            e,
+            "runs_finished",
+            "Runs that ended, by state",
+            "state",
+            runs.finished.iter().map(|(k, v)| (*k, *v)),
+            true,
+        )?;
         counter(e, "runs_accepted", "Runs that were accepted", runs.accepted)?;
         counter(e, "runs_skipped", "Submissions refused by the overlap policy", runs.skipped)?;
         counter(e, "runs_coalesced", "Submissions for which a waiting run stands", runs.coalesced)?;

@@ -104,7 +104,9 @@ pub async fn stream(
         let message = match event {
             Ok(event) if !wanted.covers(&event) => None,
             Ok(event) => Some(Message::new("event", &EventView::from(event.clone())).id(event.seq)),
-            Err(failure) => Some(Message::new("error", &crate::base::Fault::new("store.unavailable", failure.to_string()))),
+            Err(failure) => {
+                Some(Message::new("error", &crate::base::Fault::new("store.unavailable", failure.to_string())))
+            }
         };
         std::future::ready(message)
     });

@@ -24,7 +24,11 @@ use crate::web::stream::{Format, Message, respond, resume_after};
 #[utoipa::path(get, path = "/runs", tag = "runs", operation_id = "list_runs", params(RunQuery),
     responses((status = 200, description = "A page of runs", body = RunPage),
               (status = 400, description = "A filter cannot be read", body = ErrorEnvelope)))]
-pub async fn list(State(web): State<Web>, Viewer(who): Viewer, Query(query): Query<RunQuery>) -> ApiResult<Body<RunPage>> {
+pub async fn list(
+    State(web): State<Web>,
+    Viewer(who): Viewer,
+    Query(query): Query<RunQuery>,
+) -> ApiResult<Body<RunPage>> {
     Ok(Body(read::list(&web, &who, &query).await?))
 }
 
@@ -87,7 +91,9 @@ fn followed(
         match line {
             Ok(line) if line.level < least => None,
             Ok(line) => Some(Message::new("log", &LogLineView::from(line.clone())).id(line.seq)),
-            Err(failure) => Some(Message::new("error", &crate::base::Fault::new("store.unavailable", failure.to_string()))),
+            Err(failure) => {
+                Some(Message::new("error", &crate::base::Fault::new("store.unavailable", failure.to_string())))
+            }
         }
     });
     // Lines of NDJSON are all of one kind; only events can say that there will be no more.

@@ -72,7 +72,11 @@ fn must_wait(web: &Web, peer: IpAddr) -> Option<ApiError> {
     let seconds = web.throttle.wait(peer)?.as_secs() + 1;
     let message = "too many wrong tokens from this address";
     let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "auth.throttled", message);
-    Some(refusal.hint(format!("try again in {seconds} s")).details(serde_json::json!({ "retry_after_seconds": seconds })))
+    Some(
+        refusal
+            .hint(format!("try again in {seconds} s"))
+            .details(serde_json::json!({ "retry_after_seconds": seconds })),
+    )
 }
 
 fn bearer(headers: &HeaderMap) -> ApiResult<Option<&str>> {

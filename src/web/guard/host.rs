@@ -33,7 +33,10 @@ impl HostRules {
         let host = bare(authority.host());
         if let Ok(address) = host.parse::<IpAddr>() {
             // Rebinding needs a name: an address that reached this listener is its own.
-            return address.is_loopback() || self.listen.is_unspecified() || address == self.listen || self.named(&host, &authority);
+            return address.is_loopback()
+                || self.listen.is_unspecified()
+                || address == self.listen
+                || self.named(&host, &authority);
         }
         host == "localhost" || host.ends_with(".localhost") || self.named(&host, &authority)
     }
@@ -66,9 +69,13 @@ pub async fn check(State(web): State<Web>, request: Request, next: Next) -> Resp
     };
     if !web.hosts.allows(host) {
         let shown: String = host.chars().take(100).collect();
-        return ApiError::new(StatusCode::MISDIRECTED_REQUEST, "request.host", format!("this daemon does not answer as {shown:?}"))
-            .hint("add the name to http.allowed_hosts in the configuration")
-            .into_response();
+        return ApiError::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "request.host",
+            format!("this daemon does not answer as {shown:?}"),
+        )
+        .hint("add the name to http.allowed_hosts in the configuration")
+        .into_response();
     }
     if let Some(origin) = origin(request.headers())
         && !origin.as_deref().is_some_and(|origin| web.hosts.allows(origin))
@@ -88,8 +95,17 @@ mod tests {
     fn only_known_names_are_answered() {
         let allowed = ["aegis.example.com".to_owned(), "10.0.0.5:9000".to_owned()];
         let rules = HostRules::new(SocketAddr::from(([127, 0, 0, 1], 8080)), &allowed);
-        let yes = ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "AEGIS.example.com.", "10.0.0.5:9000"];
-        let no = ["evil.example", "localhost.evil.example", "10.0.0.5", "10.0.0.6:9000", "", "a b", "aegis.example.com.evil.example"];
+        let yes =
+            ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "AEGIS.example.com.", "10.0.0.5:9000"];
+        let no = [
+            "evil.example",
+            "localhost.evil.example",
+            "10.0.0.5",
+            "10.0.0.6:9000",
+            "",
+            "a b",
+            "aegis.example.com.evil.example",
+        ];
         for host in yes {
             assert!(rules.allows(host), "{host}");
         }

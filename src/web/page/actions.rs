@@ -20,7 +20,8 @@ pub async fn run_job(State(web): State<Web>, cx: Cx, Path(name): Path<String>, f
     cx.check(&form, Role::Operator)?;
     let live = jobs::find(&web, &cx.who, &name)?;
     if live.spec.ui.confirm.is_some() && form.get(CONFIRMED).is_none() {
-        return again(&web, &cx, &name, Sent::new(&form, Vec::new(), Some("Tick the box to confirm.".to_owned()))).await;
+        return again(&web, &cx, &name, Sent::new(&form, Vec::new(), Some("Tick the box to confirm.".to_owned())))
+            .await;
     }
     let request = SubmitRequest {
         job: live.spec.name.clone(),
@@ -36,7 +37,9 @@ pub async fn run_job(State(web): State<Web>, cx: Cx, Path(name): Path<String>, f
             return Ok(Redirect::to(&format!("/runs/{run}")).into_response());
         }
         Ok(Submission::Skipped { reason }) => Sent::new(&form, Vec::new(), Some(format!("Not started: {reason}"))),
-        Ok(Submission::AlreadySettled) => Sent::new(&form, Vec::new(), Some("This due time was settled before.".to_owned())),
+        Ok(Submission::AlreadySettled) => {
+            Sent::new(&form, Vec::new(), Some("This due time was settled before.".to_owned()))
+        }
         Err(SubmitError::BadParams(problems)) => Sent::new(&form, problems, None),
         Err(failure) => return Err(failure.into()),
     };

@@ -27,25 +27,38 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
 }
 
 fn unreachable(failure: &ApiError) -> Markup {
-    ui::empty(Icon::Warning, "Docker does not answer", html! {
-        p { (failure.fault().message) }
-        @if let Some(hint) = &failure.fault().hint { p.hint { (hint) } }
-        p { "This page comes back by itself when Docker does. " code { "aegis doctor" } " looks for the cause." }
-    })
+    ui::empty(
+        Icon::Warning,
+        "Docker does not answer",
+        html! {
+            p { (failure.fault().message) }
+            @if let Some(hint) = &failure.fault().hint { p.hint { (hint) } }
+            p { "This page comes back by itself when Docker does. " code { "aegis doctor" } " looks for the cause." }
+        },
+    )
 }
 
 fn list(cx: &Cx, containers: &[ContainerView]) -> Markup {
     if containers.is_empty() {
-        return ui::empty(Icon::Containers, "No containers", html! { p { "Docker answers and has none. What a script or " code { "docker run" } " starts is listed here." } });
+        return ui::empty(
+            Icon::Containers,
+            "No containers",
+            html! { p { "Docker answers and has none. What a script or " code { "docker run" } " starts is listed here." } },
+        );
     }
-    ui::section("list", "On this host", ui::nothing(), html! {
-        div.table-box {
-            table.stack {
-                thead { tr { th scope="col" { "Container" } th scope="col" { "State" } th scope="col" { "CPU" } th scope="col" { "Memory" } th scope="col" { "Ports" } th scope="col" { span.sr { "Actions" } } } }
-                tbody { @for container in containers { (row(cx, container)) } }
+    ui::section(
+        "list",
+        "On this host",
+        ui::nothing(),
+        html! {
+            div.table-box {
+                table.stack {
+                    thead { tr { th scope="col" { "Container" } th scope="col" { "State" } th scope="col" { "CPU" } th scope="col" { "Memory" } th scope="col" { "Ports" } th scope="col" { span.sr { "Actions" } } } }
+                    tbody { @for container in containers { (row(cx, container)) } }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn row(cx: &Cx, container: &ContainerView) -> Markup {
@@ -134,7 +147,8 @@ fn question(action: Action, name: &str) -> String {
 }
 
 fn parse(action: &str) -> ApiResult<Action> {
-    Action::parse(action).ok_or_else(|| ApiError::not_found("request.not_found", "there is no such action on a container"))
+    Action::parse(action)
+        .ok_or_else(|| ApiError::not_found("request.not_found", "there is no such action on a container"))
 }
 
 /// Asks, for browsers without a script.
@@ -154,16 +168,28 @@ pub async fn confirm(State(_): State<Web>, cx: Cx, Path((name, action)): Path<(S
     Ok(Page::new(Place::Containers, "Sure?", body).crumb("/containers", "Containers").crumb(href, name).render(&cx))
 }
 
-pub async fn act(State(web): State<Web>, cx: Cx, Path((name, action)): Path<(String, String)>, form: Form) -> ApiResult<Redirect> {
+pub async fn act(
+    State(web): State<Web>,
+    cx: Cx,
+    Path((name, action)): Path<(String, String)>,
+    form: Form,
+) -> ApiResult<Redirect> {
     cx.check(&form, Role::Operator)?;
     read::act(&web, &cx.who, &name, parse(&action)?).await?;
     Ok(Redirect::to("/containers"))
 }
 
 /// A container and the end of its log.
-pub async fn show(State(web): State<Web>, cx: Cx, Path(name): Path<String>, Query(query): Query<ContainerLogQuery>) -> ApiResult<Markup> {
-    let found = read::list(&web).await?.into_iter().find(|container| container.name == name || container.id.starts_with(&name));
-    let container = found.ok_or_else(|| ApiError::not_found("docker.not_found", format!("there is no container {name:?}")))?;
+pub async fn show(
+    State(web): State<Web>,
+    cx: Cx,
+    Path(name): Path<String>,
+    Query(query): Query<ContainerLogQuery>,
+) -> ApiResult<Markup> {
+    let found =
+        read::list(&web).await?.into_iter().find(|container| container.name == name || container.id.starts_with(&name));
+    let container =
+        found.ok_or_else(|| ApiError::not_found("docker.not_found", format!("there is no container {name:?}")))?;
     let log = read::logs(&web, &container.name, query.lines()).await;
     let facts = html! {
         dl.facts {
@@ -183,7 +209,11 @@ pub async fn show(State(web): State<Web>, cx: Cx, Path(name): Path<String>, Quer
         }
     };
     let head = html! { (state(&container)) (actions(&cx, &container)) };
-    Ok(Page::new(Place::Containers, &container.name, body).crumb("/containers", "Containers").head(head).live("containers=1").render(&cx))
+    Ok(Page::new(Place::Containers, &container.name, body)
+        .crumb("/containers", "Containers")
+        .head(head)
+        .live("containers=1")
+        .render(&cx))
 }
 
 fn log_lines(log: ApiResult<read::ContainerLog>) -> Markup {

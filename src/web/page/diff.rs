@@ -26,7 +26,12 @@ pub struct Pair {
     to: String,
 }
 
-pub async fn page(State(web): State<Web>, cx: Cx, Path(name): Path<String>, Query(pair): Query<Pair>) -> ApiResult<Markup> {
+pub async fn page(
+    State(web): State<Web>,
+    cx: Cx,
+    Path(name): Path<String>,
+    Query(pair): Query<Pair>,
+) -> ApiResult<Markup> {
     let job = jobs::find(&web, &cx.who, &name)?;
     let (from, to) = (version(&web, &pair.from).await?, version(&web, &pair.to).await?);
     if from.job != job.spec.name || to.job != job.spec.name {

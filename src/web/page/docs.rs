@@ -36,12 +36,17 @@ fn text(value: &Value) -> &str {
 
 fn calling(document: &Value) -> Markup {
     let scheme = &document["components"]["securitySchemes"]["bearer"];
-    ui::section("calling", "Calling it", ui::nothing(), html! {
-        p { (text(&scheme["description"])) " Make one under " a href="/settings" { "Settings" } "." }
-        pre { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  http://127.0.0.1:8080/api/v1/jobs" } }
-        pre { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n  -H 'Idempotency-Key: 2026-11-22' \\\n  -d '{\"params\": {}}' \\\n  http://127.0.0.1:8080/api/v1/jobs/hello/runs" } }
-        nav aria-label="Groups" { ul.plain-list { @for tag in list(&document["tags"]) { li { a href=(format!("#{}", text(&tag["name"]))) { (text(&tag["name"])) } } } } }
-    })
+    ui::section(
+        "calling",
+        "Calling it",
+        ui::nothing(),
+        html! {
+            p { (text(&scheme["description"])) " Make one under " a href="/settings" { "Settings" } "." }
+            pre { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  http://127.0.0.1:8080/api/v1/jobs" } }
+            pre { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n  -H 'Idempotency-Key: 2026-11-22' \\\n  -d '{\"params\": {}}' \\\n  http://127.0.0.1:8080/api/v1/jobs/hello/runs" } }
+            nav aria-label="Groups" { ul.plain-list { @for tag in list(&document["tags"]) { li { a href=(format!("#{}", text(&tag["name"]))) { (text(&tag["name"])) } } } } }
+        },
+    )
 }
 
 fn group(document: &Value, tag: &Value) -> Markup {
@@ -49,10 +54,15 @@ fn group(document: &Value, tag: &Value) -> Markup {
     let paths = document["paths"].as_object().into_iter().flatten();
     let operations = paths.flat_map(|(path, item)| METHODS.iter().map(move |method| (path, *method, &item[*method])));
     let mine = operations.filter(|(_, _, operation)| list(&operation["tags"]).iter().any(|tag| tag == name));
-    ui::section(name, name, ui::nothing(), html! {
-        p.quiet-line { (text(&tag["description"])) }
-        @for (path, method, operation) in mine { (one(path, method, operation)) }
-    })
+    ui::section(
+        name,
+        name,
+        ui::nothing(),
+        html! {
+            p.quiet-line { (text(&tag["description"])) }
+            @for (path, method, operation) in mine { (one(path, method, operation)) }
+        },
+    )
 }
 
 fn one(path: &str, method: &str, operation: &Value) -> Markup {
@@ -93,7 +103,8 @@ fn content(holder: &Value) -> Markup {
 /// A schema in one phrase, with a link where it has a name.
 fn kind(schema: &Value) -> Markup {
     let named = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next());
-    let choices: Vec<&Value> = list(&schema["oneOf"]).iter().chain(list(&schema["anyOf"])).chain(list(&schema["allOf"])).collect();
+    let choices: Vec<&Value> =
+        list(&schema["oneOf"]).iter().chain(list(&schema["anyOf"])).chain(list(&schema["allOf"])).collect();
     html! {
         @if let Some(name) = named { a href=(format!("#schema-{name}")) { (name) } }
         @else if !choices.is_empty() { @for (index, choice) in choices.iter().enumerate() { @if index > 0 { " or " } (kind(choice)) } }
@@ -106,19 +117,24 @@ fn kind(schema: &Value) -> Markup {
 
 fn schemas(document: &Value) -> Markup {
     let schemas = document["components"]["schemas"].as_object();
-    ui::section("schemas", "Shapes", ui::nothing(), html! {
-        @for (name, schema) in schemas.into_iter().flatten() {
-            details.operation id=(format!("schema-{name}")) {
-                summary { code { (name) } span.muted { (text(&schema["description"])) } }
-                @if schema["properties"].is_null() { p { (kind(schema)) } }
-                dl.facts {
-                    @for (field, of) in fields(schema) {
-                        div { dt { code { (field) } } dd { span.muted { (kind(of)) } @if !of["description"].is_null() { span.sub { (text(&of["description"])) } } } }
+    ui::section(
+        "schemas",
+        "Shapes",
+        ui::nothing(),
+        html! {
+            @for (name, schema) in schemas.into_iter().flatten() {
+                details.operation id=(format!("schema-{name}")) {
+                    summary { code { (name) } span.muted { (text(&schema["description"])) } }
+                    @if schema["properties"].is_null() { p { (kind(schema)) } }
+                    dl.facts {
+                        @for (field, of) in fields(schema) {
+                            div { dt { code { (field) } } dd { span.muted { (kind(of)) } @if !of["description"].is_null() { span.sub { (text(&of["description"])) } } } }
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// Properties of a shape, those that it takes over from another included.

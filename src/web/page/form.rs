@@ -98,7 +98,8 @@ fn field(name: &str, param: &ParamSpec, sent: &Sent) -> Markup {
     let problem = sent.problem(name);
     let has_help = !param.description.is_empty() || !help(param).is_empty();
     let describes = [(has_help, "help"), (problem.is_some(), "problem")];
-    let describes: Vec<String> = describes.iter().filter(|(on, _)| *on).map(|(_, word)| format!("{id}-{word}")).collect();
+    let describes: Vec<String> =
+        describes.iter().filter(|(on, _)| *on).map(|(_, word)| format!("{id}-{word}")).collect();
     let described = (!describes.is_empty()).then(|| describes.join(" "));
     let control = Control { id: &id, name, param, invalid: problem.map(|_| "true"), described: described.as_deref() };
     let before = sent.values.get(name).cloned();
@@ -255,7 +256,8 @@ mod tests {
     #[test]
     fn a_sent_form_becomes_parameters() {
         let pairs = |pairs: &[(&str, &str)]| Form(pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect());
-        let whole = read(&spec(), &pairs(&[("aegis:form", "1"), ("count", "3"), ("names", "a\r\n\r\n b \n"), ("x", "y")]));
+        let whole =
+            read(&spec(), &pairs(&[("aegis:form", "1"), ("count", "3"), ("names", "a\r\n\r\n b \n"), ("x", "y")]));
         assert_eq!(Value::from(whole), json!({ "count": "3", "loud": false, "names": ["a", "b"] }));
         let button = read(&spec(), &pairs(&[]));
         assert!(button.is_empty(), "a bare button leaves all to the defaults");
@@ -265,9 +267,18 @@ mod tests {
     fn fields_carry_the_declaration() {
         let spec = spec();
         let bad = BadParam { name: "count".into(), problem: "expected a whole number".into() };
-        let sent = Sent { values: BTreeMap::from([("count".into(), "<many>".into())]), problems: vec![bad], refusal: None };
+        let sent =
+            Sent { values: BTreeMap::from([("count".into(), "<many>".into())]), problems: vec![bad], refusal: None };
         let html = field("count", &spec.params["count"], &sent).into_string();
-        for part in ["type=\"number\"", "min=\"1\"", "max=\"9\"", "required", "aria-invalid=\"true\"", "&lt;many&gt;", "expected a whole number"] {
+        for part in [
+            "type=\"number\"",
+            "min=\"1\"",
+            "max=\"9\"",
+            "required",
+            "aria-invalid=\"true\"",
+            "&lt;many&gt;",
+            "expected a whole number",
+        ] {
             assert!(html.contains(part), "{part} in {html}");
         }
         assert!(html.contains("aria-describedby=\"param-count-help param-count-problem\""), "{html}");

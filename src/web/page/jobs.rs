@@ -26,8 +26,13 @@ pub struct Filter {
     show: String,
 }
 
-const SHOWS: [(&str, &str); 5] =
-    [("", "All"), ("failing", "Failing"), ("scheduled", "Scheduled"), ("disabled", "Disabled"), ("rejected", "Rejected")];
+const SHOWS: [(&str, &str); 5] = [
+    ("", "All"),
+    ("failing", "Failing"),
+    ("scheduled", "Scheduled"),
+    ("disabled", "Disabled"),
+    ("rejected", "Rejected"),
+];
 
 impl Filter {
     fn covers(&self, job: &JobSummary) -> bool {
@@ -55,7 +60,8 @@ impl Filter {
 pub async fn page(State(web): State<Web>, cx: Cx, Query(filter): Query<Filter>) -> ApiResult<Markup> {
     let all = jobs::list(&web, &cx.who).await?;
     let diagnostics = jobs::diagnostics(&web);
-    let shown: Vec<&JobSummary> = all.iter().filter(|job| filter.covers(job) && (!job.hidden || !filter.is_open())).collect();
+    let shown: Vec<&JobSummary> =
+        all.iter().filter(|job| filter.covers(job) && (!job.hidden || !filter.is_open())).collect();
     let mut groups: BTreeMap<&str, Vec<&JobSummary>> = BTreeMap::new();
     for job in &shown {
         groups.entry(job.group.as_deref().unwrap_or("")).or_default().push(job);
@@ -94,10 +100,14 @@ fn filters(filter: &Filter) -> Markup {
 
 fn nothing_shown(none_at_all: bool, filter: &Filter) -> Markup {
     if none_at_all && filter.is_open() {
-        return ui::empty(Icon::Jobs, "No jobs yet", html! {
-            p { "A job is a Lua file in the scripts folder that returns " code { "aegis.job { … }" } ". It is live as soon as it is saved." }
-            p { code { "aegis init" } " writes an example." }
-        });
+        return ui::empty(
+            Icon::Jobs,
+            "No jobs yet",
+            html! {
+                p { "A job is a Lua file in the scripts folder that returns " code { "aegis.job { … }" } ". It is live as soon as it is saved." }
+                p { code { "aegis init" } " writes an example." }
+            },
+        );
     }
     ui::empty(Icon::Search, "No job fits", html! { p { a href="/jobs" { "Show all jobs" } } })
 }
@@ -154,7 +164,8 @@ fn due(cx: &Cx, job: &JobSummary) -> Markup {
 /// The button, or the way to the form when the job has something to ask first.
 fn start(cx: &Cx, job: &JobSummary, href: &str) -> Markup {
     let asks = cx.web.parts.jobs.job(&job.name).is_some_and(|live| {
-        live.spec.ui.confirm.is_some() || live.spec.params.values().any(|param| param.required && param.default.is_none())
+        live.spec.ui.confirm.is_some()
+            || live.spec.params.values().any(|param| param.required && param.default.is_none())
     });
     let text = job.button.as_deref().unwrap_or("Run");
     html! {

@@ -31,7 +31,12 @@ pub struct Asked {
     containers: Option<u8>,
 }
 
-pub async fn stream(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>, headers: HeaderMap) -> ApiResult<Response> {
+pub async fn stream(
+    State(web): State<Web>,
+    cx: Cx,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
     let run = match &asked.run {
         Some(id) => Some(runs::find(&web, &cx.who, id).await?.id),
         None => None,
@@ -43,7 +48,8 @@ pub async fn stream(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>, 
         parts.push(log(&web, run, after).boxed());
     }
     // The first message tells the page that it is connected.
-    let hello = stream::once(std::future::ready(Message::new("hello", &json!({ "version": env!("CARGO_PKG_VERSION") }))));
+    let hello =
+        stream::once(std::future::ready(Message::new("hello", &json!({ "version": env!("CARGO_PKG_VERSION") }))));
     respond(&web, Format::ServerSentEvents, hello.chain(stream::select_all(parts)))
 }
 

@@ -101,9 +101,19 @@ pub struct Whole {
     level: Option<String>,
 }
 
-pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>, Query(query): Query<Whole>) -> ApiResult<Markup> {
+pub async fn page(
+    State(web): State<Web>,
+    cx: Cx,
+    Path(id): Path<String>,
+    Query(query): Query<Whole>,
+) -> ApiResult<Markup> {
     let run = runs::find(&web, &cx.who, &id).await?;
-    let asked = LogQuery { after: query.after, level: query.level.clone(), limit: Some(limits::PAGE_LOG_LINES_MAX), ..LogQuery::default() };
+    let asked = LogQuery {
+        after: query.after,
+        level: query.level.clone(),
+        limit: Some(limits::PAGE_LOG_LINES_MAX),
+        ..LogQuery::default()
+    };
     let LogPage { lines: found, next } = logs::page(&web, run.id, &asked).await?;
     let level = query.level.filter(|level| !level.is_empty()).unwrap_or_else(|| "debug".to_owned());
     let aside = html! {

@@ -58,7 +58,9 @@ fn render(web: &Web, headers: &HeaderMap, token: Option<&str>, next: Option<&str
 
 /// Only paths of this site: a login must not lead elsewhere.
 fn local(next: Option<&str>) -> &str {
-    let is_path = |next: &&str| next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && !next.starts_with("/login");
+    let is_path = |next: &&str| {
+        next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && !next.starts_with("/login")
+    };
     next.filter(is_path).unwrap_or("/")
 }
 
@@ -70,7 +72,9 @@ pub async fn submit(State(web): State<Web>, headers: HeaderMap, form: Form) -> A
         return Ok((StatusCode::UNAUTHORIZED, render(&web, &headers, None, Some(next), Some(problem))).into_response());
     };
     let mut response = Redirect::to(next).into_response();
-    response.headers_mut().insert(header::SET_COOKIE, set_cookie(&headers, &cookie, limits::SESSION_LIFETIME.as_secs())?);
+    response
+        .headers_mut()
+        .insert(header::SET_COOKIE, set_cookie(&headers, &cookie, limits::SESSION_LIFETIME.as_secs())?);
     Ok(response)
 }
 
@@ -82,10 +86,17 @@ fn set_cookie(headers: &HeaderMap, value: &str, age_s: u64) -> ApiResult<HeaderV
     HeaderValue::from_str(&text).map_err(|_| ApiError::bad_request("the cookie cannot be written"))
 }
 
-pub async fn logout(State(web): State<Web>, session: Option<Session>, headers: HeaderMap, form: Form) -> ApiResult<Response> {
+pub async fn logout(
+    State(web): State<Web>,
+    session: Option<Session>,
+    headers: HeaderMap,
+    form: Form,
+) -> ApiResult<Response> {
     if let Some(session) = session {
         if form.get("csrf") != Some(session.csrf.as_str()) {
-            return Err(ApiError::forbidden("this form is out of date").hint("go back, reload the page and send it again"));
+            return Err(
+                ApiError::forbidden("this form is out of date").hint("go back, reload the page and send it again")
+            );
         }
         web.parts.store.take_session(&session.hash).await?;
     }

@@ -46,7 +46,9 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
 }
 
 fn is_failing(job: &JobSummary) -> bool {
-    job.last_run.as_ref().is_some_and(|run| matches!(run.state, RunState::Failed | RunState::TimedOut | RunState::Interrupted))
+    job.last_run
+        .as_ref()
+        .is_some_and(|run| matches!(run.state, RunState::Failed | RunState::TimedOut | RunState::Interrupted))
 }
 
 fn is_unwell(container: &ContainerView) -> bool {
@@ -85,10 +87,14 @@ fn attention(
 }
 
 fn first_steps() -> Markup {
-    ui::empty(Icon::Jobs, "No jobs yet", html! {
-        p { "Put a Lua file into the scripts folder and it is a job at once, without a restart:" }
-        pre { code { "return aegis.job {\n  description = \"Says hello\",\n  schedule = { every = \"5m\" },\n  run = function(ctx) print(\"hello\") end,\n}" } }
-    })
+    ui::empty(
+        Icon::Jobs,
+        "No jobs yet",
+        html! {
+            p { "Put a Lua file into the scripts folder and it is a job at once, without a restart:" }
+            pre { code { "return aegis.job {\n  description = \"Says hello\",\n  schedule = { every = \"5m\" },\n  run = function(ctx) print(\"hello\") end,\n}" } }
+        },
+    )
 }
 
 fn down_line(cx: &Cx, dependency: &Dependency) -> Markup {
@@ -144,7 +150,8 @@ fn running(cx: &Cx, live: &[LiveRun]) -> Markup {
 }
 
 fn next(cx: &Cx, jobs: &[JobSummary]) -> Markup {
-    let mut due: Vec<_> = jobs.iter().filter_map(|job| job.next_due.as_ref()).filter(|due| due.held.is_none()).collect();
+    let mut due: Vec<_> =
+        jobs.iter().filter_map(|job| job.next_due.as_ref()).filter(|due| due.held.is_none()).collect();
     due.sort_by_key(|due| due.fire_at);
     let body = html! {
         @if due.is_empty() {
@@ -209,7 +216,10 @@ pub fn bars(since: Timestamp, buckets: &[Bucket], label: &str) -> Markup {
 fn system(cx: &Cx, dependencies: &[Dependency], jobs: &[JobSummary], containers: &[ContainerView]) -> Markup {
     let scheduled = jobs.iter().filter(|job| !job.schedules.is_empty() && job.enabled).count();
     let up = containers.iter().filter(|container| container.state == "running").count();
-    let by_hand = jobs.iter().filter(|job| job.last_run.as_ref().is_some_and(|run| run.trigger.kind != TriggerKind::Schedule)).count();
+    let by_hand = jobs
+        .iter()
+        .filter(|job| job.last_run.as_ref().is_some_and(|run| run.trigger.kind != TriggerKind::Schedule))
+        .count();
     let body = html! {
         dl.facts {
             div { dt { "Jobs" } dd { a href="/jobs" { (jobs.len()) } span.muted { " · " (scheduled) " on a schedule · " (by_hand) " last run by hand" } } }

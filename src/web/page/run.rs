@@ -47,7 +47,9 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
     let id = run.id.to_string();
     let title = format!("Run {}", ui::short_id(&id));
     let last = lines.last().map_or(0, |line| line.seq);
-    let page = Page::new(Place::Runs, &title, body).crumb("/runs", "Runs").crumb(format!("/jobs/{}", run.job), run.job.to_string());
+    let page = Page::new(Place::Runs, &title, body)
+        .crumb("/runs", "Runs")
+        .crumb(format!("/jobs/{}", run.job), run.job.to_string());
     Ok(page.head(head(&cx, &run)).live(format!("run={id}&after={last}")).render(&cx))
 }
 

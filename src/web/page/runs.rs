@@ -13,7 +13,8 @@ use crate::web::extract::Query;
 use crate::web::parts::Web;
 use crate::web::read::runs::{RunQuery, RunView, list};
 
-const SINCE: [(&str, &str); 5] = [("", "Any time"), ("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days")];
+const SINCE: [(&str, &str); 5] =
+    [("", "Any time"), ("1h", "Last hour"), ("24h", "Last 24 hours"), ("7d", "Last 7 days"), ("30d", "Last 30 days")];
 
 pub async fn page(State(web): State<Web>, cx: Cx, Query(query): Query<RunQuery>) -> ApiResult<Markup> {
     let page = list(&web, &cx.who, &query).await?;
@@ -46,7 +47,12 @@ fn text(field: &Option<String>) -> &str {
 
 fn address(query: &RunQuery, before: Option<&str>) -> String {
     let mut address = url::form_urlencoded::Serializer::new("/runs?".to_owned());
-    let fields = [("job", text(&query.job)), ("state", text(&query.state)), ("since", text(&query.since)), ("before", before.unwrap_or(""))];
+    let fields = [
+        ("job", text(&query.job)),
+        ("state", text(&query.state)),
+        ("since", text(&query.since)),
+        ("before", before.unwrap_or("")),
+    ];
     fields.iter().filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| {
         address.append_pair(name, value);
     });
@@ -56,7 +62,8 @@ fn address(query: &RunQuery, before: Option<&str>) -> String {
 fn filters(web: &Web, query: &RunQuery, is_open: bool) -> Markup {
     let snapshot = web.parts.jobs.snapshot();
     let state = text(&query.state);
-    let groups = [("failed,timed_out,interrupted", "all that went wrong"), ("queued,running,parked", "all that are alive")];
+    let groups =
+        [("failed,timed_out,interrupted", "all that went wrong"), ("queued,running,parked", "all that are alive")];
     html! {
         form.filters method="get" role="search" {
             label.sr for="job" { "Job" }

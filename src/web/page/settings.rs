@@ -113,7 +113,8 @@ fn you(cx: &Cx) -> Markup {
 pub async fn create_token(State(web): State<Web>, cx: Cx, form: Form) -> ApiResult<Response> {
     cx.check(&form, Role::Admin)?;
     let text = |name| form.get(name).unwrap_or_default().trim();
-    let role = Role::parse(text("role")).ok_or_else(|| ApiError::bad_request("the role is viewer, operator or admin"))?;
+    let role =
+        Role::parse(text("role")).ok_or_else(|| ApiError::bad_request("the role is viewer, operator or admin"))?;
     let new = NewToken {
         name: text("name").to_owned(),
         role,
@@ -135,8 +136,12 @@ pub async fn revoke_token(State(web): State<Web>, cx: Cx, Path(name): Path<Strin
 /// Remembers the colours in a cookie, so that pages come in them from their first byte.
 pub async fn set_theme(cx: Cx, form: Form) -> ApiResult<Response> {
     cx.check(&form, Role::Viewer)?;
-    let theme = form.get("theme").and_then(Theme::parse).ok_or_else(|| ApiError::bad_request("there is no such theme"))?;
-    let back = form.get("back").filter(|back| back.starts_with('/') && !back.starts_with("//") && !back.contains('\\')).unwrap_or("/");
+    let theme =
+        form.get("theme").and_then(Theme::parse).ok_or_else(|| ApiError::bad_request("there is no such theme"))?;
+    let back = form
+        .get("back")
+        .filter(|back| back.starts_with('/') && !back.starts_with("//") && !back.contains('\\'))
+        .unwrap_or("/");
     let cookie = format!("{}={}; Path=/; SameSite=Strict; Max-Age=31536000", Theme::COOKIE, theme.as_str());
     let mut response = Redirect::to(back).into_response();
     let value = HeaderValue::from_str(&cookie).map_err(|_| ApiError::bad_request("the cookie cannot be written"))?;

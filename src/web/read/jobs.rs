@@ -169,7 +169,8 @@ pub async fn detail(web: &Web, who: &Identity, name: &str) -> ApiResult<JobDetai
     let job = find(web, who, name)?;
     // One job's numbers come with all jobs': the store reads them in one pass.
     let all = list(web, who).await?;
-    let summary = all.into_iter().find(|summary| summary.name == job.spec.name).ok_or_else(|| unknown(web, who, name))?;
+    let summary =
+        all.into_iter().find(|summary| summary.name == job.spec.name).ok_or_else(|| unknown(web, who, name))?;
     let mut next = next_of(web, std::slice::from_ref(&job), DUE_SHOWN).await?;
     let upcoming = next.remove(&job.spec.name).unwrap_or_default().into_iter().map(UpcomingView::from).collect();
     let versions = web.parts.store.versions(&job.spec.name, VERSIONS_SHOWN).await?;
@@ -200,15 +201,21 @@ fn unknown(web: &Web, who: &Identity, name: &str) -> ApiError {
     let names = snapshot.jobs.keys().filter(|job| who.covers(job)).map(JobName::as_str);
     let shown: String = name.chars().take(100).collect();
     let message = format!("there is no job {shown:?}{}", suggest::did_you_mean(name, names));
-    ApiError::not_found("job.not_found", message).hint("GET /api/v1/jobs lists them; GET /api/v1/scripts/diagnostics says which files were rejected")
+    ApiError::not_found("job.not_found", message)
+        .hint("GET /api/v1/jobs lists them; GET /api/v1/scripts/diagnostics says which files were rejected")
 }
 
 async fn next_of(web: &Web, jobs: &[Arc<Job>], count: usize) -> ApiResult<HashMap<JobName, Vec<Upcoming>>> {
     let (forecast, now) = (web.parts.forecast.clone(), web.now());
-    let names: Vec<JobName> = jobs.iter().filter(|job| !job.spec.schedules.is_empty()).map(|job| job.spec.name.clone()).collect();
+    let names: Vec<JobName> =
+        jobs.iter().filter(|job| !job.spec.schedules.is_empty()).map(|job| job.spec.name.clone()).collect();
     let work = move || names.into_iter().map(|name| (name.clone(), forecast.next(&name, now, count))).collect();
     tokio::task::spawn_blocking(work).await.map_err(|_| {
-        ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "schedule.forecast", "the forecast failed; the log says why")
+        ApiError::new(
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+            "schedule.forecast",
+            "the forecast failed; the log says why",
+        )
     })
 }
 

@@ -182,10 +182,12 @@ pub struct RunPage {
 impl RunQuery {
     fn filter(&self, now: Timestamp) -> ApiResult<RunFilter> {
         // Forms send empty fields.
-        let given = |field: &Option<String>| field.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+        let given =
+            |field: &Option<String>| field.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
         let moment = |name, field| given(field).map(|text| parse_moment(name, &text, now)).transpose();
         let job = given(&self.job).map(|job| job.parse().map_err(|bad| ApiError::bad_request(format!("job: {bad}"))));
-        let before = given(&self.before).map(|id| id.parse().map_err(|bad| ApiError::bad_request(format!("before: {bad}"))));
+        let before =
+            given(&self.before).map(|id| id.parse().map_err(|bad| ApiError::bad_request(format!("before: {bad}"))));
         let states = given(&self.state).unwrap_or_default();
         let states = states.split(',').filter(|word| !word.is_empty()).map(parse_state).collect::<ApiResult<_>>()?;
         Ok(RunFilter {
@@ -245,7 +247,8 @@ async fn resolve(web: &Web, text: &str) -> ApiResult<RunId> {
     match web.parts.store.runs_by_prefix(&text).await?[..] {
         [] => Err(unknown(&text)),
         [id] => Ok(id),
-        _ => Err(ApiError::conflict("run.ambiguous", format!("several runs begin with {text:?}")).hint("give more of the id")),
+        _ => Err(ApiError::conflict("run.ambiguous", format!("several runs begin with {text:?}"))
+            .hint("give more of the id")),
     }
 }
 

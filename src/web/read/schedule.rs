@@ -105,10 +105,20 @@ pub async fn window(web: &Web, who: &Identity, query: &ScheduleQuery) -> ApiResu
 }
 
 /// Arithmetic over every schedule is work for the processor, not for the thread that answers requests.
-pub async fn forecast(web: &Web, job: Option<JobName>, from: Timestamp, to: Timestamp, limit: usize) -> ApiResult<Vec<Upcoming>> {
+pub async fn forecast(
+    web: &Web,
+    job: Option<JobName>,
+    from: Timestamp,
+    to: Timestamp,
+    limit: usize,
+) -> ApiResult<Vec<Upcoming>> {
     let forecast = web.parts.forecast.clone();
     let task = tokio::task::spawn_blocking(move || forecast.due(job.as_ref(), from, to, limit));
     task.await.map_err(|_| {
-        ApiError::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, "schedule.forecast", "the forecast failed; the log says why")
+        ApiError::new(
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+            "schedule.forecast",
+            "the forecast failed; the log says why",
+        )
     })
 }

@@ -84,7 +84,8 @@ mod tests {
             window: None,
             skip: vec!["holidays".into()],
         };
-        let text = "cron 0 6 * * * (Europe/Berlin), up to 30s later, missed times are not caught up, not during holidays";
+        let text =
+            "cron 0 6 * * * (Europe/Berlin), up to 30s later, missed times are not caught up, not during holidays";
         assert_eq!(schedule(&spec), text);
         assert_eq!(rule(&Rule::Every { interval: Duration::from_secs(300) }), "every 5m");
     }
@@ -92,7 +93,8 @@ mod tests {
     #[test]
     fn only_what_is_granted_is_listed() {
         let named = BTreeMap::from([(Access::Read, vec!["*".to_owned()]), (Access::Write, vec!["web-*".to_owned()])]);
-        let some = Grants { docker: Some(DockerGrant::Named(named)), http: vec!["a".into(), "b".into()], ..Grants::default() };
+        let some =
+            Grants { docker: Some(DockerGrant::Named(named)), http: vec!["a".into(), "b".into()], ..Grants::default() };
         assert_eq!(grants(&some), [("docker", "read: *; write: web-*".to_owned()), ("http", "a, b".to_owned())]);
         assert!(grants(&Grants::default()).is_empty());
         assert_eq!(grants(&Grants::all()).len(), 13);

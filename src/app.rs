@@ -203,7 +203,8 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> {
+/// What scripts can reach, as the configuration has it. Also for running a file without a daemon.
+pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> {
     let docker = docker::Docker::new(docker::Options { host: config.docker.host.clone(), clock: clock.clone() });
     let options = http::Options { deny: config.outgoing.deny.clone(), ca_file: config.outgoing.ca_file.clone() };
     let http = http::Http::new(options)?;

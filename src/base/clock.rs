@@ -20,6 +20,9 @@ enum Source {
 /// How long a system wait may go on before wall time is read again, so that a clock set forward is noticed.
 const RECHECK: Duration = Duration::from_secs(1);
 
+/// Smaller steps back are the clock's ordinary discipline.
+pub const SET_BACK_MIN: Duration = Duration::from_millis(500);
+
 impl Clock {
     pub fn system() -> Self {
         Self(Source::System)
@@ -54,6 +57,38 @@ impl Clock {
                 while fake.now() < deadline {
                     if moved.changed().await.is_err() {
                         return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Like [`Clock::sleep_until`], but returns false as soon as the clock is seen to have been set back, so that what
+    /// was computed from the later time can be computed anew.
+    pub async fn sleep_until_or_set_back(&self, deadline: Timestamp) -> bool {
+        match &self.0 {
+            Source::System => loop {
+                let (wall, elapsing) = (Timestamp::now(), std::time::Instant::now());
+                let Ok(left) = Duration::try_from(deadline.duration_since(wall)) else { return true };
+                if left.is_zero() {
+                    return true;
+                }
+                tokio::time::sleep(left.min(RECHECK)).await;
+                if later(Timestamp::now(), SET_BACK_MIN) < later(wall, elapsing.elapsed()) {
+                    return false;
+                }
+            },
+            Source::Fake(fake) => {
+                let mut moved = fake.moved.subscribe();
+                let mut seen = fake.now();
+                loop {
+                    let now = fake.now();
+                    if now >= deadline || now < seen {
+                        return now >= deadline;
+                    }
+                    seen = now;
+                    if moved.changed().await.is_err() {
+                        return true;
                     }
                 }
             }
@@ -121,6 +156,21 @@ mod tests {
         assert!(!sleeper.is_finished());
         hand.advance(Duration::from_secs(1));
         assert_eq!(sleeper.await.map(|at| at.as_second()).ok(), Some(60));
+    }
+
+    #[tokio::test]
+    async fn a_clock_set_back_ends_the_wait() {
+        let (clock, hand) = Clock::fake(Timestamp::UNIX_EPOCH);
+        let deadline = later(clock.now(), Duration::from_secs(60));
+        let waiter = |clock: Clock| tokio::spawn(async move { clock.sleep_until_or_set_back(deadline).await });
+        let set_back = waiter(clock.clone());
+        tokio::task::yield_now().await;
+        hand.set(Timestamp::UNIX_EPOCH - Duration::from_secs(10));
+        assert_eq!(set_back.await.ok(), Some(false));
+        let reached = waiter(clock);
+        tokio::task::yield_now().await;
+        hand.set(deadline);
+        assert_eq!(reached.await.ok(), Some(true));
     }
 
     #[test]

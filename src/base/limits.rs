@@ -66,6 +66,21 @@ pub const STORE_QUEUE_COMMANDS_MAX: usize = 8_192;
 pub const STORE_READERS_MAX: u32 = 4;
 pub const STORE_PAGE_ROWS_DEFAULT: usize = 50;
 pub const STORE_PAGE_ROWS_MAX: usize = 1_000;
+/// A batch ends early when its values come to this much, so that no transaction holds the disk for long.
+pub const STORE_BATCH_BYTES_MAX: usize = 8 << 20;
+/// How long a caller waits for a place in the writer's queue.
+pub const STORE_SEND_WAIT: Duration = Duration::from_secs(5);
+/// How long SQLite waits for another process's lock, and how many such waits a batch is given.
+pub const STORE_BUSY_WAIT: Duration = Duration::from_secs(2);
+pub const STORE_WRITE_TRIES_MAX: u32 = 4;
+pub const STORE_CONNECT_WAIT: Duration = Duration::from_secs(5);
+pub const STORE_RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(5);
+pub const STORE_WAL_BYTES_MAX: usize = 64 << 20;
+/// Retention removes at most this many rows in one statement.
+pub const STORE_PRUNE_ROWS_MAX: usize = 500;
+pub const STORE_TAIL_PAGE_ROWS: usize = 500;
+pub const STORE_RECENT_RUNS_MAX: usize = 20;
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const KV_KEY_BYTES_MAX: usize = 512;
 pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 

@@ -40,6 +40,9 @@ pub const RUN_MEMORY_BYTES_MIN: usize = 32 << 20;
 pub const RUN_MEMORY_BYTES_MAX: usize = 2 << 30;
 /// A script that computes for this long without waiting is made to take turns.
 pub const RUN_SLICE: Duration = Duration::from_millis(5);
+/// Computing without a chance to take turns (in a comparison of a sort, a callback of gsub, a metamethod) ends the run
+/// after this long, because its lane stands still meanwhile.
+pub const RUN_UNSLICED_MAX: Duration = Duration::from_secs(5);
 pub const RUN_PARAMS_BYTES_MAX: usize = 256 * 1024;
 pub const RUN_RESULT_BYTES_MAX: usize = 1 << 20;
 pub const RUN_ATTEMPTS_MAX: u32 = 100;
@@ -52,6 +55,14 @@ pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
+
+/// Steps that one pattern match may take without a place to stop: text length times the longest set in the pattern.
+pub const PATTERN_STEPS_MAX: usize = 128 << 20;
+/// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
+pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Lines and bytes of one console input.
+pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;
 
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;

@@ -1,0 +1,9 @@
+//! The runtime as a whole, on lanes like those of the daemon.
+
+mod api;
+mod console;
+mod errors;
+mod hostile;
+mod inspecting;
+mod run;
+pub mod support;

@@ -18,6 +18,16 @@ pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
 
 // Schedules
 pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// Submissions of due times that are under way at once; the others wait in their order.
+pub const SCHEDULE_SUBMITS_IN_FLIGHT_MAX: usize = 512;
+/// A due time fires though it is late, if it is no later than this; beyond it the schedule's way of catching up decides.
+pub const SCHEDULE_LATE_MAX: Duration = Duration::from_secs(10);
+/// Of one schedule's overdue times the newest this many are fired or recorded one by one.
+pub const SCHEDULE_OVERDUE_MAX: usize = 100;
+/// Between two attempts to hand over a due time while the database cannot be written.
+pub const SCHEDULE_RETRY_PAUSE: Duration = Duration::from_secs(1);
+pub const SCHEDULE_DRAIN: Duration = Duration::from_secs(5);
+pub const FORECAST_ROWS_MAX: usize = 10_000;
 pub const SCHEDULE_INTERVAL_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 
 // Runs

@@ -133,7 +133,7 @@ mod tests {
             [("x greets", None), ("x fails without a fake", None), ("x is wrong", Some("expected [2], got [1]")),]
         );
         let at = results[2].outcome.as_ref().err().and_then(|fault| fault.at.as_ref());
-        assert_eq!(at.map(|at| (at.file.as_str(), at.line)), Some(("x_test.lua", 18)));
+        assert_eq!(at.map(|at| (at.file.as_str(), at.line)), Some(("x_test.lua", 17)));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::primitives::permit::{self, DockerPermit};
 
 pub(super) const IMAGE: &str = "aegis-test/busybox:1";
 
-/// One test's containers, networks and volumes; whatever carries its mark is removed when it ends, however it ends.
+/// One test's containers, networks and volumes; whatever has its mark in its name is removed when it ends, however it ends.
 pub(super) struct Lab {
     pub(super) docker: Docker,
     pub(super) permit: DockerPermit,
@@ -71,17 +71,13 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let label = format!("label=aegis.test={}", self.mark);
+        let named = format!("name={}", self.mark);
         for (list, remove) in [
-            (["ps", "-aq", "--filter", &label], vec!["rm", "-fv"]),
-            (["network", "ls", "-q", "--filter"], vec!["network", "rm"]),
-            (["volume", "ls", "-q", "--filter"], vec!["volume", "rm", "-f"]),
+            (vec!["ps", "-aq", "--filter", &named], vec!["rm", "-fv"]),
+            (vec!["network", "ls", "-q", "--filter", &named], vec!["network", "rm"]),
+            (vec!["volume", "ls", "-q", "--filter", &named], vec!["volume", "rm", "-f"]),
         ] {
-            let mut arguments: Vec<&str> = list.to_vec();
-            if arguments.last() == Some(&"--filter") {
-                arguments.push(&label);
-            }
-            let found = docker(&arguments);
+            let found = docker(&list);
             let ids: Vec<&str> = found.split_whitespace().collect();
             if !ids.is_empty() {
                 docker(&[remove, ids].concat());

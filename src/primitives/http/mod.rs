@@ -4,7 +4,7 @@ mod error;
 mod pool;
 mod request;
 mod response;
-mod retry;
+pub(in crate::primitives) mod retry;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -61,5 +61,10 @@ impl Http {
         let deny = options.deny.iter().map(parse).collect::<Result<Arc<[_]>, _>>()?;
         let pools = Pools::new(tls::client_config(options.ca_file.as_deref())?, options.lookup);
         Ok(Self { shared: Arc::new(Shared { clock: options.clock, deny, pools }) })
+    }
+
+    /// A client for addresses that the operator wrote into the configuration: no policy stands between.
+    pub(in crate::primitives) fn operator_client(&self) -> Result<reqwest::Client, HttpError> {
+        self.shared.pools.unrestricted()
     }
 }

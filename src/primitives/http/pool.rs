@@ -56,9 +56,17 @@ impl Pools {
 
     fn build(&self, policy: &Policy, port: u16) -> Result<reqwest::Client, HttpError> {
         let resolver = Filter { lookup: self.lookup.clone(), policy: policy.clone(), port };
+        built(self.builder().dns_resolver(Arc::new(resolver)))
+    }
+
+    /// A client without a policy.
+    pub(super) fn unrestricted(&self) -> Result<reqwest::Client, HttpError> {
+        built(self.builder())
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
         reqwest::Client::builder()
             .tls_backend_preconfigured(self.tls.clone())
-            .dns_resolver(Arc::new(resolver))
             // A proxy would resolve and connect in our place, unseen.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -67,9 +75,11 @@ impl Pools {
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(4)
             .user_agent(concat!("aegis/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| HttpError::invalid("http", error.to_string()))
     }
+}
+
+fn built(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, HttpError> {
+    builder.build().map_err(|error| HttpError::invalid("http", error.to_string()))
 }
 
 /// Resolves, and lets through what the policy allows. Asked for names only: addresses in URLs are checked before.

@@ -150,7 +150,9 @@ impl Request {
         if !self.query.is_empty() {
             let mut pairs = url.query_pairs_mut();
             for (name, values) in &self.query {
-                values.0.iter().for_each(|value| drop(pairs.append_pair(name, value)));
+                for value in &values.0 {
+                    pairs.append_pair(name, value);
+                }
             }
         }
         url.set_fragment(None);
@@ -197,7 +199,9 @@ impl Request {
             typed(headers, "application/x-www-form-urlencoded");
             let mut text = url::form_urlencoded::Serializer::new(String::new());
             for (name, values) in &form {
-                values.0.iter().for_each(|value| drop(text.append_pair(name, value)));
+                for value in &values.0 {
+                    text.append_pair(name, value);
+                }
             }
             Payload::Bytes(text.finish().into())
         } else if let Some(Body(bytes)) = self.body {

@@ -7,23 +7,23 @@ use reqwest::Method;
 use crate::base::{Timestamp, limits};
 
 /// Methods that may arrive twice without harm (RFC 9110, 9.2.2).
-pub(crate) fn is_repeatable(method: &Method) -> bool {
+pub(in crate::primitives) fn is_repeatable(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS)
 }
 
 /// Statuses by which a server says that it may be another answer later.
-pub(crate) fn is_passing(status: u16) -> bool {
+pub(in crate::primitives) fn is_passing(status: u16) -> bool {
     matches!(status, 429 | 502 | 503 | 504)
 }
 
 /// The pause before attempt `attempt + 1`: what the server asks for, else twice as long each time.
-pub(crate) fn pause(attempt: u32, retry_after: Option<Duration>, most: Duration) -> Duration {
+pub(in crate::primitives) fn pause(attempt: u32, retry_after: Option<Duration>, most: Duration) -> Duration {
     let doubled = Duration::from_millis(200).saturating_mul(1 << attempt.saturating_sub(1).min(16));
     retry_after.unwrap_or(doubled).min(most)
 }
 
 /// `Retry-After`: seconds (some send a fraction) or a date.
-pub(crate) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
+pub(in crate::primitives) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
@@ -32,7 +32,7 @@ pub(crate) fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     Some(crate::base::clock::since(at, now))
 }
 
-pub(crate) fn pause_max() -> Duration {
+pub(in crate::primitives) fn pause_max() -> Duration {
     limits::HTTP_RETRY_DELAY_MAX
 }
 

@@ -1,0 +1,26 @@
+//! What is legal and yet probably not meant. Derived from the spec alone, so that a job known from before a restart
+//! has its warnings too.
+
+use crate::base::quantity::show_duration;
+use crate::base::{Fault, Timestamp};
+use crate::model::JobSpec;
+
+pub fn warnings(spec: &JobSpec) -> Vec<Fault> {
+    let triggers = spec.on.iter().map(|trigger| {
+        let kind = &trigger.kind;
+        Fault::new("job.trigger_inactive", format!("on.{kind}: this version starts no runs for it"))
+            .hint("the job still runs by its schedule, by its button and by hand")
+    });
+    let jitters = spec.schedules.iter().filter_map(|schedule| {
+        let mut dues =
+            schedule.plan(&spec.name).ok()?.iter(Timestamp::UNIX_EPOCH).take(2).collect::<Vec<_>>().into_iter();
+        let (first, second) = (dues.next()?, dues.next()?);
+        let apart = second.scheduled_for.duration_since(first.scheduled_for).unsigned_abs();
+        (schedule.jitter >= apart).then(|| {
+            let (jitter, apart) = (show_duration(schedule.jitter), show_duration(apart));
+            let message = format!("schedule: the jitter {jitter} is as long as the time between due times, {apart}");
+            Fault::new("job.jitter_long", message).hint("due times can overtake each other; shorten the jitter")
+        })
+    });
+    triggers.chain(jitters).collect()
+}

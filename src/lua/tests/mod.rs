@@ -1,0 +1,6 @@
+//! The runtime as a whole, on lanes like those of the daemon.
+
+mod api;
+mod errors;
+mod run;
+pub mod support;

@@ -30,6 +30,9 @@ pub const RUN_MEMORY_BYTES_MIN: usize = 32 << 20;
 pub const RUN_MEMORY_BYTES_MAX: usize = 2 << 30;
 /// A script that computes for this long without waiting is made to take turns.
 pub const RUN_SLICE: Duration = Duration::from_millis(5);
+/// Computing without a chance to take turns (in a comparison of a sort, a callback of gsub, a metamethod) ends the run
+/// after this long, because its lane stands still meanwhile.
+pub const RUN_UNSLICED_MAX: Duration = Duration::from_secs(5);
 pub const RUN_PARAMS_BYTES_MAX: usize = 256 * 1024;
 pub const RUN_RESULT_BYTES_MAX: usize = 1 << 20;
 pub const RUN_ATTEMPTS_MAX: u32 = 100;

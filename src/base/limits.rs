@@ -30,6 +30,9 @@ pub const RUN_MEMORY_BYTES_MIN: usize = 32 << 20;
 pub const RUN_MEMORY_BYTES_MAX: usize = 2 << 30;
 /// A script that computes for this long without waiting is made to take turns.
 pub const RUN_SLICE: Duration = Duration::from_millis(5);
+/// Computing without a chance to take turns (in a comparison of a sort, a callback of gsub, a metamethod) ends the run
+/// after this long, because its lane stands still meanwhile.
+pub const RUN_UNSLICED_MAX: Duration = Duration::from_secs(5);
 pub const RUN_PARAMS_BYTES_MAX: usize = 256 * 1024;
 pub const RUN_RESULT_BYTES_MAX: usize = 1 << 20;
 pub const RUN_ATTEMPTS_MAX: u32 = 100;
@@ -86,17 +89,33 @@ pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 pub const HTTP_BODY_BYTES_DEFAULT: usize = 8 << 20;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 << 20;
 pub const HTTP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+pub const HTTP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// Resolving the name, opening the connection and agreeing on TLS together.
+pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HTTP_REDIRECTS_MAX: usize = 10;
+pub const HTTP_ATTEMPTS_MAX: u32 = 10;
+pub const HTTP_URL_BYTES_MAX: usize = 16 * 1024;
+pub const HTTP_HEADERS_MAX: usize = 128;
+pub const HTTP_HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
+/// Different sets of rights whose connections are kept apart; the one that was not used for longest goes first.
+pub const HTTP_POLICIES_MAX: usize = 64;
+pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
+pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+pub const NOTIFY_ROUTES_MAX: usize = 256;
+pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;
+pub const NOTIFY_ATTEMPTS: u32 = 4;
+pub const NOTIFY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const NOTIFY_BACKOFF: Duration = Duration::from_millis(500);
+/// A receiver that asks for more patience than this gets no further attempt.
+pub const NOTIFY_BACKOFF_MAX: Duration = Duration::from_secs(30);
+pub const NOTIFY_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+pub const NOTIFY_FIELDS_MAX: usize = 64;
+pub const NOTIFY_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;
 pub const DOCKER_EXEC_OUTPUT_BYTES_MAX: usize = 8 << 20;
-pub const HTTP_HEADERS_MAX: usize = 128;
-pub const HTTP_RETRIES_MAX: u32 = 10;
-pub const HTTP_RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
-pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connection pools that are kept at once, one for each set of grants in use.
-pub const HTTP_POOLS_MAX: usize = 64;
 pub const DOCKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const DOCKER_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const DOCKER_EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
@@ -116,12 +135,6 @@ pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
-pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(15);
-pub const NOTIFY_ATTEMPTS_MAX: u32 = 4;
-pub const NOTIFY_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
-pub const NOTIFY_DESTINATIONS_MAX: usize = 32;
-pub const NOTIFY_FIELDS_MAX: usize = 25;
-pub const NOTIFY_TEXT_BYTES_MAX: usize = 16 * 1024;
 pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 
 // Doors

@@ -5,6 +5,7 @@ pub mod bind;
 mod bundle;
 mod compile;
 mod console;
+mod docs;
 mod engine;
 mod error;
 mod inspect;
@@ -21,5 +22,6 @@ mod vm;
 
 pub use bundle::Bundle;
 pub use console::{Console, EvalOutcome};
+pub use docs::{doc, reference, types};
 pub use engine::{Engine, EngineOptions, Inspected};
 pub use scope::{JobsPort, KvPort, LogSink, Outcome, RunScope};

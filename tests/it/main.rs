@@ -16,6 +16,7 @@ mod commands;
 mod crash;
 mod disk_full;
 mod docker_real;
+mod docker_real_luau;
 mod log_flood;
 mod notify;
 mod reload;

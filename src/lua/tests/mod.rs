@@ -1,6 +1,11 @@
 //! The runtime as a whole, on lanes like those of the daemon.
 
 mod api;
+mod console;
 mod errors;
+mod hostile;
+mod inspecting;
+mod interrupts;
+mod names;
 mod run;
 pub mod support;

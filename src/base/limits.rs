@@ -18,16 +18,6 @@ pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
 
 // Schedules
 pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_secs(1);
-/// Submissions of due times that are under way at once; the others wait in their order.
-pub const SCHEDULE_SUBMITS_IN_FLIGHT_MAX: usize = 512;
-/// A due time fires though it is late, if it is no later than this; beyond it the schedule's way of catching up decides.
-pub const SCHEDULE_LATE_MAX: Duration = Duration::from_secs(10);
-/// Of one schedule's overdue times the newest this many are fired or recorded one by one.
-pub const SCHEDULE_OVERDUE_MAX: usize = 100;
-/// Between two attempts to hand over a due time while the database cannot be written.
-pub const SCHEDULE_RETRY_PAUSE: Duration = Duration::from_secs(1);
-pub const SCHEDULE_DRAIN: Duration = Duration::from_secs(5);
-pub const FORECAST_ROWS_MAX: usize = 10_000;
 pub const SCHEDULE_INTERVAL_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 
 // Runs
@@ -60,6 +50,8 @@ pub const LIST_ITEMS_MAX: usize = 100_000;
 pub const PATTERN_STEPS_MAX: usize = 128 << 20;
 /// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
 pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+/// One file of Lua tests.
+pub const TEST_FILE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Lines and bytes of one console input.
 pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;
@@ -112,8 +104,6 @@ pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
 pub const HTTP_POLICIES_MAX: usize = 64;
 pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
 pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
-/// A larger response is parsed only when the script asks for it.
-pub const HTTP_JSON_FIELD_BYTES_MAX: usize = 1 << 20;
 pub const NOTIFY_ROUTES_MAX: usize = 256;
 pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;
 pub const NOTIFY_ATTEMPTS: u32 = 4;
@@ -128,12 +118,6 @@ pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;
 pub const DOCKER_EXEC_OUTPUT_BYTES_MAX: usize = 8 << 20;
-pub const HTTP_HEADERS_MAX: usize = 128;
-pub const HTTP_RETRIES_MAX: u32 = 10;
-pub const HTTP_RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
-pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Connection pools that are kept at once, one for each set of grants in use.
-pub const HTTP_POOLS_MAX: usize = 64;
 pub const DOCKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const DOCKER_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 pub const DOCKER_EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
@@ -153,12 +137,6 @@ pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
-pub const NOTIFY_TIMEOUT: Duration = Duration::from_secs(15);
-pub const NOTIFY_ATTEMPTS_MAX: u32 = 4;
-pub const NOTIFY_RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
-pub const NOTIFY_DESTINATIONS_MAX: usize = 32;
-pub const NOTIFY_FIELDS_MAX: usize = 25;
-pub const NOTIFY_TEXT_BYTES_MAX: usize = 16 * 1024;
 pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 
 // Doors

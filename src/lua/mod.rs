@@ -15,6 +15,7 @@ mod scope;
 mod show;
 mod standard;
 mod syntax;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -25,3 +26,4 @@ pub use console::{Console, EvalOutcome, is_incomplete};
 pub use docs::{doc, reference, types};
 pub use engine::{Engine, EngineOptions, Inspected};
 pub use scope::{JobsPort, KvPort, LogSink, Outcome, RunScope};
+pub use testing::TestResult;

@@ -34,7 +34,7 @@ pub struct Bed {
 impl Default for Bed {
     fn default() -> Self {
         let io = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let primitives = crate::lua::tests::support::primitives();
+        let primitives = crate::primitives::Primitives::unconnected();
         let engine = Engine::new(EngineOptions { io: io.handle().clone(), clock: Clock::system(), primitives });
         Self {
             io,
@@ -49,15 +49,6 @@ impl Default for Bed {
             params: json!({}),
             dry_run: false,
         }
-    }
-}
-
-/// Services that nothing is behind; these tests never reach them.
-pub fn primitives() -> crate::primitives::Primitives {
-    crate::primitives::Primitives {
-        docker: crate::primitives::docker::Docker {},
-        http: crate::primitives::http::Http {},
-        notify: crate::primitives::notify::Notify {},
     }
 }
 

@@ -18,6 +18,8 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+#[cfg(test)]
+mod live;
 mod logs;
 mod names;
 mod networks;

@@ -69,6 +69,14 @@ impl Target {
         Ok(Self { url: shown, kind })
     }
 
+    #[cfg(test)]
+    pub fn scratch(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Sqlite { scratch, .. } => scratch.as_ref().map(|folder| folder.0.as_path()),
+            Kind::Postgres(_) => None,
+        }
+    }
+
     /// Makes the folder and the file of a SQLite database, readable by their owner only.
     pub fn prepare(&self) -> Result<(), StoreError> {
         let Kind::Sqlite { file, .. } = &self.kind else { return Ok(()) };
@@ -118,7 +126,8 @@ impl Target {
                     .acquire_timeout(STORE_CONNECT_WAIT)
                     .test_before_acquire(false)
                     .max_lifetime(None)
-                    .connect_lazy_with(sqlite(file).read_only(true)),
+                    // Not opened read-only: such a connection cannot make the log's index when the writer has ended.
+                    .connect_lazy_with(sqlite(file).pragma("query_only", "ON")),
             ),
             Kind::Postgres(options) => Readers::Postgres(
                 PgPoolOptions::new()

@@ -34,9 +34,9 @@ async fn measure(folder: &Path) {
     let url = std::env::var("AEGIS_BENCH_URL");
     let url = url.unwrap_or_else(|_| format!("sqlite://{}", folder.join("aegis.db").display()));
     for callers in CALLERS {
-        let (lives, commits, batch_max) = lives_per_second(&url, callers).await;
+        let (lives, commits) = lives_per_second(&url, callers).await;
         println!(
-            "run lifecycles, {callers:>4} callers        {lives:>9.0} /s   {:>6.2} of the flushes, {:.1} commands a commit, at most {batch_max}",
+            "run lifecycles, {callers:>4} callers        {lives:>9.0} /s   {:>6.2} of the flushes, {:.1} commands a commit",
             lives / flushes,
             2.0 * lives / commits,
         );
@@ -70,8 +70,8 @@ async fn single_commits_per_second(file: &Path, during: Duration) -> f64 {
     f64::from(rows) / began.elapsed().as_secs_f64()
 }
 
-/// Lifecycles and commits a second, and the largest batch.
-async fn lives_per_second(url: &str, callers: usize) -> (f64, f64, u64) {
+/// Lifecycles and commits a second.
+async fn lives_per_second(url: &str, callers: usize) -> (f64, f64) {
     let options = Options { url: url.to_owned(), node: "bench".into() };
     let (store, writer) = Store::open(options, Clock::system()).await.expect("the store opens");
     let stop = CancellationToken::new();
@@ -98,7 +98,7 @@ async fn lives_per_second(url: &str, callers: usize) -> (f64, f64, u64) {
     stop.cancel();
     tasks.join_all().await;
     let commits = f64::from(u32::try_from(metrics.commits).expect("fits"));
-    (f64::from(done) / seconds, commits / seconds, metrics.batch_commands_max)
+    (f64::from(done) / seconds, commits / seconds)
 }
 
 async fn live(store: &Store, job: &JobName) {

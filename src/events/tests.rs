@@ -202,8 +202,11 @@ async fn tails_end_with_the_writer_after_what_it_wrote() {
         tokio::task::yield_now().await;
         running.stop().await;
     };
-    let (events, logs, ()) = futures_util::join!(events.count(), logs.count(), stopped);
-    assert_eq!((events, logs), (1, 2));
+    let (events, logs, ()) = futures_util::join!(events.collect::<Vec<_>>(), logs.collect::<Vec<_>>(), stopped);
+    let seqs: Vec<_> = events.into_iter().map(|event| event.map(|event| event.seq)).collect();
+    assert_eq!(seqs, [Ok(1)]);
+    let seqs: Vec<_> = logs.into_iter().map(|line| line.map(|line| line.seq)).collect();
+    assert_eq!(seqs, [Ok(1), Ok(2)]);
 }
 
 #[tokio::test]

@@ -126,8 +126,7 @@ impl Target {
                     .acquire_timeout(STORE_CONNECT_WAIT)
                     .test_before_acquire(false)
                     .max_lifetime(None)
-                    // Not opened read-only: such a connection cannot make the log's index when the writer has ended.
-                    .connect_lazy_with(sqlite(file).pragma("query_only", "ON")),
+                    .connect_lazy_with(sqlite(file).read_only(true)),
             ),
             Kind::Postgres(options) => Readers::Postgres(
                 PgPoolOptions::new()

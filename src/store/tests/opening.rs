@@ -25,7 +25,11 @@ async fn a_second_opening_finds_everything(db: &mut Db) {
 
 async fn a_newer_schema_is_left_alone(db: &mut Db) {
     db.stop().await;
-    db.execute("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9, 'later', true, '', 0)").await;
+    db.execute(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9, 'later', true, '', 0)",
+    )
+    .await;
     assert_eq!(
         open(&db.url).await.map_err(|error| match error {
             StoreError::TooNew { found, known, .. } => (found, known),

@@ -128,6 +128,6 @@ fn server_programs() -> PathBuf {
     folders.extend(std::env::split_paths(&path));
     let found = folders.into_iter().find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists());
     found.unwrap_or_else(|| {
-        panic!("the store's suite needs a PostgreSQL server: install it (Debian: apt-get install postgresql) or set {URL_VARIABLE}")
+        panic!("these tests need a PostgreSQL server: apt-get install postgresql on Debian, or set {URL_VARIABLE}")
     })
 }

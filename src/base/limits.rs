@@ -50,6 +50,8 @@ pub const LIST_ITEMS_MAX: usize = 100_000;
 pub const PATTERN_STEPS_MAX: usize = 128 << 20;
 /// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
 pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+/// One file of Lua tests.
+pub const TEST_FILE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Lines and bytes of one console input.
 pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;

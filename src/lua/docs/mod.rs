@@ -31,7 +31,7 @@ fn type_text(kind: &Type) -> String {
             if texts.iter().any(|text| text == "any") { "any".to_owned() } else { texts.join(" | ") }
         }
         Type::Function => "(...any) -> ...any".to_owned(),
-        Type::Callback(signature) => format!("({signature})"),
+        Type::Callback(signature) => (*signature).to_owned(),
         Type::Optional(of) => match type_text(of).as_str() {
             "any" => "any".to_owned(),
             text => format!("{text}?"),

@@ -14,7 +14,9 @@ mod ticker;
 mod watch;
 
 pub use rewake::Rewake;
-pub use switch::{Armed, Connection, Switch, mark_driven, slice_mark};
+#[cfg(test)]
+pub use switch::Armed;
+pub use switch::{Connection, Switch, mark_driven, slice_mark};
 pub use ticker::Ticker;
 #[cfg(test)]
 pub use watch::thread_time;

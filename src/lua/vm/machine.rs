@@ -92,7 +92,7 @@ impl Vm {
         self.connection.lua()
     }
 
-    /// The switch by which its execution is interrupted.
+    #[cfg(test)]
     pub fn connection(&self) -> &Connection {
         &self.connection
     }

@@ -1,7 +1,6 @@
 //! Accepts peers, serves the API to them, and keeps their consoles.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -135,23 +134,21 @@ where
     }
 }
 
-fn answer<S, B>(
+async fn answer<S, B>(
     mut request: Request<Incoming>,
     identity: Identity,
     desk: Desk<S>,
-) -> impl Future<Output = Result<Response<Either<Full<Bytes>, B>>, Infallible>> + Send
+) -> Result<Response<Either<Full<Bytes>, B>>, Infallible>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible> + Clone + Send + Sync + 'static,
     S::Future: Send,
     B: Send,
 {
-    async move {
-        if request.uri().path() == CONSOLE_PATH {
-            return Ok(upgrade(request, identity, &desk).map(Either::Left));
-        }
-        request.extensions_mut().insert(identity);
-        desk.api.oneshot(request).await.map(|response| response.map(Either::Right))
+    if request.uri().path() == CONSOLE_PATH {
+        return Ok(upgrade(request, identity, &desk).map(Either::Left));
     }
+    request.extensions_mut().insert(identity);
+    desk.api.oneshot(request).await.map(|response| response.map(Either::Right))
 }
 
 /// 101 when the request asks for a console rightly and there is room for one.

@@ -43,6 +43,14 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 
+/// Steps that one pattern match may take without a place to stop: text length times the longest set in the pattern.
+pub const PATTERN_STEPS_MAX: usize = 128 << 20;
+/// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
+pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Lines and bytes of one console input.
+pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;
+
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
 pub const LOG_LINES_PER_RUN_MAX: u64 = 100_000;
@@ -56,6 +64,21 @@ pub const STORE_QUEUE_COMMANDS_MAX: usize = 8_192;
 pub const STORE_READERS_MAX: u32 = 4;
 pub const STORE_PAGE_ROWS_DEFAULT: usize = 50;
 pub const STORE_PAGE_ROWS_MAX: usize = 1_000;
+/// A batch ends early when its values come to this much, so that no transaction holds the disk for long.
+pub const STORE_BATCH_BYTES_MAX: usize = 8 << 20;
+/// How long a caller waits for a place in the writer's queue.
+pub const STORE_SEND_WAIT: Duration = Duration::from_secs(5);
+/// How long SQLite waits for another process's lock, and how many such waits a batch is given.
+pub const STORE_BUSY_WAIT: Duration = Duration::from_secs(2);
+pub const STORE_WRITE_TRIES_MAX: u32 = 4;
+pub const STORE_CONNECT_WAIT: Duration = Duration::from_secs(5);
+pub const STORE_RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(5);
+pub const STORE_WAL_BYTES_MAX: usize = 64 << 20;
+/// Retention removes at most this many rows in one statement.
+pub const STORE_PRUNE_ROWS_MAX: usize = 500;
+pub const STORE_TAIL_PAGE_ROWS: usize = 500;
+pub const STORE_RECENT_RUNS_MAX: usize = 20;
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const KV_KEY_BYTES_MAX: usize = 512;
 pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 
@@ -92,11 +115,56 @@ pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;
 pub const DOCKER_EXEC_OUTPUT_BYTES_MAX: usize = 8 << 20;
+pub const DOCKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const DOCKER_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+pub const DOCKER_EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+pub const DOCKER_WAIT_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);
+pub const DOCKER_STOP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub const DOCKER_STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// One answer of the engine's API, a list of a busy host included.
+pub const DOCKER_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const DOCKER_LOG_LINES_DEFAULT: u32 = 1_000;
+pub const DOCKER_CALLS_AT_ONCE_MAX: usize = 8;
+/// Containers whose last CPU reading is remembered.
+pub const DOCKER_STATS_SAMPLES_MAX: usize = 4_096;
+/// Between the two readings that a first CPU percentage needs.
+pub const DOCKER_STATS_INTERVAL: Duration = Duration::from_millis(250);
+pub const DOCKER_STATS_SAMPLE_AGE_MAX: Duration = Duration::from_secs(120);
+pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
+pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
+pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
 pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 
 // Doors
 pub const API_BODY_BYTES_MAX: usize = 1 << 20;
 pub const API_STREAMS_MAX: usize = 256;
+pub const API_CONNECTIONS_MAX: usize = 1_024;
+pub const API_HEADER_BYTES_MAX: usize = 64 * 1024;
+pub const API_HEADERS_MAX: usize = 100;
+/// After a connection could not be accepted.
+pub const API_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// From the first byte of a request's head to its last; also how long an idle connection is kept.
+pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// From a request's head to the head of its answer.
+pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Changes within this time are told to a page as one.
+pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
+pub const API_CONTAINERS_REFRESH: Duration = Duration::from_secs(5);
+pub const API_FORECAST_ROWS_MAX: usize = 2_000;
+/// Refused credentials of one address within the window, after which it has to wait.
+pub const AUTH_FAILURES_MAX: u32 = 10;
+pub const AUTH_FAILURES_WINDOW: Duration = Duration::from_secs(60);
+/// Addresses whose failures are remembered at once.
+pub const AUTH_PEERS_MAX: usize = 4_096;
+pub const TOKEN_NAME_BYTES_MAX: usize = 64;
+pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Lines of a run's log that its page begins with.
+pub const PAGE_LOG_LINES_MAX: usize = 500;
+/// Lines on either side beyond which the page shows no difference of two versions.
+pub const PAGE_DIFF_LINES_MAX: usize = 4_000;
 pub const ADMIN_FRAME_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_SESSIONS_MAX: usize = 32;
 pub const ADMIN_CONNECTIONS_MAX: usize = 128;
@@ -105,6 +173,9 @@ pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 /// A console that nobody types into gives its VM back.
 pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// One answer of the daemon, held by the command line.
+pub const CLI_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const CONSOLE_HISTORY_LINES_MAX: usize = 10_000;
 pub const CONSOLE_LINE_TIMEOUT: Duration = Duration::from_secs(3_600);
 pub const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
@@ -130,3 +201,15 @@ pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Less history than this and runs would vanish while someone looks at them.
 pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);
+
+// The schedule loop
+/// A due time that is late by no more than this fires as if on time.
+pub const SCHEDULE_GRACE: Duration = Duration::from_secs(10);
+/// Missed due times of one schedule that `catch_up = "all"` fires.
+pub const SCHEDULE_CATCH_UP_MAX: usize = 100;
+/// Missed due times of one schedule that get a row each after an absence: the newest.
+pub const SCHEDULE_MISSED_ROWS_MAX: usize = 1_000;
+/// Missed due times are looked for this far back.
+pub const SCHEDULE_LOOK_BACK_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Due times on their way to their rows at once.
+pub const SCHEDULE_FIRING_MAX: usize = 1_024;

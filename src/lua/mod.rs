@@ -1,13 +1,25 @@
 //! Rank 4: the Luau runtime. The only folder that imports mlua.
 
+mod attempt;
 pub mod bind;
 mod bundle;
+mod compile;
+mod console;
 mod engine;
+mod error;
+mod inspect;
+mod interrupt;
 mod json;
 mod scope;
+mod show;
+mod standard;
+mod syntax;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod vm;
 
 pub use bundle::Bundle;
-pub use engine::{Console, Engine, EngineOptions, EvalOutcome, Inspected};
+pub use console::{Console, EvalOutcome};
+pub use engine::{Engine, EngineOptions, Inspected};
 pub use scope::{JobsPort, KvPort, LogSink, Outcome, RunScope};

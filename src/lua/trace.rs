@@ -9,27 +9,23 @@ pub const PRELUDE_CHUNK: &str = "=[aegis]";
 const HIDDEN: [&str; 2] = ["[aegis]", "__mlua_async_poll"];
 
 /// Frames kept of one call chain.
-const TRACE_FRAMES_MAX: usize = 32;
+pub const TRACE_FRAMES_MAX: usize = 32;
 
 /// The call chain that led here, innermost first.
 pub fn here(lua: &Lua) -> Vec<String> {
     lua.traceback(None, 0).map(|text| frames(&text.to_string_lossy())).unwrap_or_default()
 }
 
-/// The script's frames of a traceback.
+/// The script's frames of a traceback, as `file:line function`.
 pub fn frames(traceback: &str) -> Vec<String> {
-    let script = |line: &&str| {
-        let file = line.split(':').next().unwrap_or_default();
-        !file.is_empty() && line.contains(':') && !HIDDEN.iter().any(|hidden| line.starts_with(hidden))
-    };
-    traceback
-        .lines()
-        .map(str::trim)
-        .filter(script)
-        .filter(|line| !line.starts_with("[C]") && !line.starts_with("stack traceback"))
-        .take(TRACE_FRAMES_MAX)
-        .map(str::to_owned)
-        .collect()
+    let frames = traceback.lines().map(str::trim).filter_map(|frame| {
+        let (at, rest) = position(frame)?;
+        let hidden = HIDDEN.iter().any(|hidden| at.file == *hidden);
+        let name = rest.trim_start_matches("in ").trim_start_matches("function ").trim_matches(['\'', '<', '>']);
+        let name = if name == "main chunk" || name.contains(':') { "" } else { name };
+        (!hidden).then(|| format!("{}:{} {name}", at.file, at.line).trim_end().to_owned())
+    });
+    frames.take(TRACE_FRAMES_MAX).collect()
 }
 
 /// `file:line …` at the beginning of a frame or of a message.
@@ -56,8 +52,9 @@ mod tests {
 
     #[test]
     fn a_trace_shows_only_the_script() {
-        let text = "[aegis]:12\nlib/a.lua:3 function helper\n[C] in ?\n__mlua_async_poll:4\njob.lua:9\n";
-        assert_eq!(frames(text), ["lib/a.lua:3 function helper", "job.lua:9"]);
+        let text = "stack traceback:\n[aegis]:12\nlib/a.lua:3 function helper\n[C] in ?\n__mlua_async_poll:4\njob.lua:9\n\
+                    lib/b.lua:4: in function 'other'\njob.lua:1: in main chunk";
+        assert_eq!(frames(text), ["lib/a.lua:3 helper", "job.lua:9", "lib/b.lua:4 other", "job.lua:1"]);
     }
 
     #[test]

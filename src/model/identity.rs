@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::grants;
 use super::run::{Actor, Trigger, TriggerKind};
+use crate::base::JobName;
 
 /// What a caller may do. Each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,11 +54,25 @@ pub struct Identity {
     pub role: Role,
     /// What runs are recorded as when this caller sets them off.
     pub via: TriggerKind,
+    /// Patterns of the jobs it is confined to; empty: no confinement.
+    pub jobs: Vec<String>,
 }
 
 impl Identity {
     pub fn new(actor: impl Into<String>, role: Role, via: TriggerKind) -> Self {
-        Self { actor: Actor::new(actor), role, via }
+        Self { actor: Actor::new(actor), role, via, jobs: Vec::new() }
+    }
+
+    /// The same caller, confined to the jobs that match one of `patterns` (none: not confined).
+    #[must_use]
+    pub fn confined_to(mut self, patterns: Vec<String>) -> Self {
+        self.jobs = patterns;
+        self
+    }
+
+    /// Whether this caller may see and trigger `job`.
+    pub fn covers(&self, job: &JobName) -> bool {
+        self.jobs.is_empty() || self.jobs.iter().any(|pattern| grants::matches(pattern, job.as_str()))
     }
 
     /// The trigger of a run that this caller asks for.
@@ -68,6 +84,16 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_confined_caller_covers_only_its_jobs() {
+        let anyone = Identity::new("token:ci", Role::Operator, TriggerKind::Api);
+        let job = |name: &str| name.parse::<JobName>().expect("a name");
+        assert!(anyone.covers(&job("deploy")));
+        let confined = anyone.confined_to(vec!["backup".into(), "web-*".into()]);
+        assert!(confined.covers(&job("web-1")) && confined.covers(&job("backup")));
+        assert!(!confined.covers(&job("deploy")));
+    }
 
     #[test]
     fn roles_include_the_lesser_ones() {

@@ -6,6 +6,7 @@ pub mod docker;
 pub mod http;
 pub mod net;
 pub mod notify;
+pub mod option;
 pub mod permit;
 
 /// Every primitive a script can reach, built once by the composition root.

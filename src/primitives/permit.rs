@@ -56,11 +56,12 @@ pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<Doc
 impl DockerPermit {
     /// May act at `access` on the object called `name`.
     pub fn check(&self, access: Access, name: &str) -> Result<(), Denied> {
-        if self.covers(access, name) {
-            Ok(())
-        } else {
-            Err(self.denied(&format!("the container or object {name:?}"), access, name))
-        }
+        self.check_as(&format!("the container or object {name:?}"), access, name)
+    }
+
+    /// The same, with the words that the denial begins with.
+    pub fn check_as(&self, what: &str, access: Access, name: &str) -> Result<(), Denied> {
+        if self.covers(access, name) { Ok(()) } else { Err(self.denied(what, access, name)) }
     }
 
     /// May act at `access` on things that have no owner's name: images, the host, everything at once.

@@ -72,7 +72,7 @@ impl Dispatcher {
     }
 
     async fn settle_left_over(
-        &self,
+        &mut self,
         run: &Run,
         from: RunState,
         to: RunState,
@@ -100,7 +100,7 @@ impl Dispatcher {
 
     /// The job as it was when the run was accepted.
     async fn pinned(
-        &self,
+        &mut self,
         run: &Run,
         known: &mut HashMap<VersionHash, Option<Arc<Job>>>,
     ) -> Result<Option<Arc<Job>>, StoreError> {

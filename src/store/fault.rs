@@ -1,26 +1,26 @@
-//! How a failure of the store reads where it leaves the core.
+//! How a failure of the store reaches a person or a script.
 
 use super::StoreError;
 use crate::base::Fault;
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        let code = match &error {
-            StoreError::Open { .. } => "store.open",
-            StoreError::TooNew { .. } => "store.too_new",
-            StoreError::DiskFull => "store.disk_full",
-            StoreError::Locked => "store.locked",
-            StoreError::Unavailable { .. } => "store.unavailable",
-            StoreError::Overloaded { .. } => "store.overloaded",
-            StoreError::Closed => "store.closed",
-            StoreError::Refused { .. } => "store.refused",
-            StoreError::Corrupt { .. } => "store.corrupt",
-        };
-        let retryable = matches!(
-            error,
-            StoreError::DiskFull | StoreError::Locked | StoreError::Unavailable { .. } | StoreError::Overloaded { .. }
-        );
-        let fault = Self::new(code, error.to_string());
-        if retryable { fault.retryable() } else { fault }
+        let message = error.to_string();
+        match error {
+            StoreError::Open { .. } => Self::new("store.open", message),
+            StoreError::TooNew { .. } => Self::new("store.too_new", message),
+            StoreError::DiskFull => Self::new("store.disk_full", message).retryable(),
+            StoreError::Locked => Self::new("store.locked", message)
+                .hint("end the process that holds the database open, such as a sqlite3 shell in a transaction")
+                .retryable(),
+            StoreError::Unavailable { .. } => Self::new("store.unavailable", message).retryable(),
+            StoreError::Overloaded { .. } => Self::new("store.overloaded", message).retryable(),
+            StoreError::Closed => Self::new("store.closed", message).retryable(),
+            StoreError::Refused { .. } => Self::new("store.refused", message),
+            StoreError::Corrupt { .. } => {
+                Self::new("store.corrupt", message).hint("restore a backup, and keep the damaged file for diagnosis")
+            }
+            StoreError::TooLarge { .. } => Self::new("store.too_large", message),
+        }
     }
 }

@@ -1,192 +1,199 @@
-//! The handle through which every other part reads and writes.
+//! The handle through which every other part reads and writes. What only reads is in `read/`.
 
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::follow::{Follow, Followers};
+use super::metrics::{Counters, StoreMetrics};
+use super::sql::{Readers, query};
+use super::target::Target;
 use super::types::*;
-use crate::base::{Clock, JobName, RunId, Timestamp, VersionHash};
-use crate::model::{Event, LogLine, NewEvent, Occurrence, Run, RunState};
+use super::write::{Answer, Command, Request, Start};
+use super::writer::Writer;
+use super::{check, schema};
+use crate::base::limits::{STORE_QUEUE_COMMANDS_MAX, STORE_SEND_WAIT};
+use crate::base::{Clock, JobName, RunId, Timestamp};
+use crate::model::{LogLine, NewEvent, Occurrence};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
 /// Reads and writes Aegis's own state. Cheap to clone. Every write resolves after its commit is on disk.
+///
+/// A write that fails was not written, unless its error says that this is not known, which only a connection that broke
+/// during the commit and did not come back can cause. Dropping a call's future does not take the command back.
 #[derive(Debug, Clone)]
-pub struct Store {}
+pub struct Store(Arc<Shared>);
 
-/// The writer's task: run it under the supervisor; it drains its queue before it returns.
 #[derive(Debug)]
-pub struct Writer {}
-
-impl Writer {
-    pub async fn run(self, stop: tokio_util::sync::CancellationToken) -> Result<()> {
-        todo!()
-    }
+struct Shared {
+    queue: mpsc::Sender<Request>,
+    readers: Readers,
+    marks: watch::Receiver<CommitMark>,
+    followers: Followers,
+    counters: Arc<Counters>,
+    clock: Clock,
 }
 
 impl Store {
     /// Opens (and creates or migrates) the database.
     pub async fn open(options: Options, clock: Clock) -> Result<(Self, Writer)> {
-        todo!()
-    }
-    /// Changes with every commit that holds events or logs.
-    pub fn commits(&self) -> tokio::sync::watch::Receiver<CommitMark> {
-        todo!()
-    }
-    /// Answers when the database can be written: for readiness.
-    pub async fn ping(&self) -> Result<()> {
-        todo!()
+        let target = Target::parse(&options.url)?;
+        target.prepare()?;
+        let refuse = |error: StoreError| match error {
+            StoreError::Open { .. } | StoreError::TooNew { .. } | StoreError::DiskFull => error,
+            other => StoreError::Open { url: target.url.clone(), reason: other.to_string() },
+        };
+        let mut conn = target.connect().await.map_err(refuse)?;
+        schema::migrate(&mut conn, &target.url).await.map_err(refuse)?;
+        let newest = query("SELECT value FROM counters WHERE name = 'event_seq'");
+        let event_seq = conn.fetch_one(newest).await.map_err(refuse)?.int("value")?;
+        let (queue, requests) = mpsc::channel(STORE_QUEUE_COMMANDS_MAX);
+        let (marks, seen_marks) = watch::channel(CommitMark { event_seq, log_commits: 0 });
+        let (followers, counters) = (Followers::default(), Arc::new(Counters::default()));
+        let shared = Shared {
+            queue,
+            readers: target.readers(),
+            marks: seen_marks,
+            followers: followers.clone(),
+            counters: counters.clone(),
+            clock: clock.clone(),
+        };
+        let link = super::link::Link::new(target, conn);
+        let writer = Writer { link, queue: requests, marks, followers, counters, clock, node: options.node };
+        Ok((Self(Arc::new(shared)), writer))
     }
 
-    // Runs
+    /// Changes with every commit that holds events or logs.
+    pub fn commits(&self) -> watch::Receiver<CommitMark> {
+        self.0.marks.clone()
+    }
+
+    /// Changes with every commit that concerns `run`: its lines, its state, its progress.
+    pub fn follow(&self, run: RunId) -> Follow {
+        self.0.followers.follow(run)
+    }
+
+    pub fn metrics(&self) -> StoreMetrics {
+        self.0.counters.snapshot(STORE_QUEUE_COMMANDS_MAX - self.0.queue.capacity())
+    }
+
+    /// Answers when the database can be written, by writing: for readiness.
+    pub async fn ping(&self) -> Result<()> {
+        self.write(Command::Ping).await
+    }
+
+    pub(super) fn readers(&self) -> &Readers {
+        &self.0.readers
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Queues a command and waits for its commit.
+    pub(super) async fn write<T: TryFrom<Answer, Error = StoreError>>(&self, command: Command) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let place = match self.0.queue.try_reserve() {
+            Ok(place) => place,
+            Err(mpsc::error::TrySendError::Closed(())) => return Err(StoreError::Closed),
+            Err(mpsc::error::TrySendError::Full(())) => {
+                match tokio::time::timeout(STORE_SEND_WAIT, self.0.queue.reserve()).await {
+                    Ok(place) => place.map_err(|_| StoreError::Closed)?,
+                    Err(_) => return Err(StoreError::Overloaded { limit: STORE_QUEUE_COMMANDS_MAX }),
+                }
+            }
+        };
+        place.send(Request { command, reply });
+        answer.await.map_err(|_| StoreError::Closed)?.and_then(T::try_from)
+    }
+
+    /// Settles idempotency key and occurrence, and writes the run as it is given: `Queued`, or `Running` with attempt and
+    /// start. Repeating it with the same run is harmless.
     pub async fn accept_run(&self, new: NewRun) -> Result<Accepted> {
-        todo!()
+        check::new_run(&new)?;
+        self.write(Command::Accept(Box::new(new))).await
     }
+
+    /// A change that the states do not allow is refused as an error before it reaches the database.
     pub async fn transition(&self, change: Transition) -> Result<Guarded> {
-        todo!()
+        check::transition(&change)?;
+        self.write(Command::Transition(Box::new(change))).await
     }
+
     /// queued -> running for attempt `attempt` (the attempt that begins; guarded on the attempt before it).
     pub async fn start_run(&self, run: RunId, attempt: u32, at: Timestamp, events: Vec<NewEvent>) -> Result<Guarded> {
-        todo!()
+        self.write(Command::Start(Start { run, attempt, at, events })).await
     }
+
+    /// Of updates that wait together the last one of each run is written. A run that has ended keeps what it had.
     pub async fn set_progress(&self, update: ProgressUpdate) -> Result<()> {
-        todo!()
-    }
-    pub async fn run(&self, id: RunId) -> Result<Option<Run>> {
-        todo!()
-    }
-    pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>> {
-        todo!()
-    }
-    /// Ids of runs whose text begins with `prefix` (at most 2): for people who type the start of an id.
-    pub async fn runs_by_prefix(&self, prefix: &str) -> Result<Vec<RunId>> {
-        todo!()
-    }
-    /// All runs in the given state, oldest first, with no page limit: for recovery at start.
-    pub async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
-        todo!()
-    }
-    pub async fn run_counts(&self) -> Result<Vec<(RunState, u64)>> {
-        todo!()
-    }
-    pub async fn job_stats(&self) -> Result<Vec<JobStats>> {
-        todo!()
-    }
-    /// Status counts of one job (or all) since `since`, in buckets of `bucket_seconds`.
-    pub async fn run_buckets(
-        &self,
-        job: Option<&JobName>,
-        since: Timestamp,
-        bucket_seconds: i64,
-    ) -> Result<Vec<Bucket>> {
-        todo!()
+        self.write(Command::Progress(update)).await
     }
 
-    // Logs and events
+    /// A line whose `(run, seq)` is there already is left as it is.
     pub async fn append_logs(&self, lines: Vec<LogLine>) -> Result<()> {
-        todo!()
-    }
-    /// Lines of a run with `seq > after`, at most `limit`.
-    pub async fn logs(&self, run: RunId, after: u64, limit: usize) -> Result<Vec<LogLine>> {
-        todo!()
-    }
-    /// The last `limit` lines, in order.
-    pub async fn logs_tail(&self, run: RunId, limit: usize) -> Result<Vec<LogLine>> {
-        todo!()
-    }
-    pub async fn append_events(&self, events: Vec<NewEvent>) -> Result<()> {
-        todo!()
-    }
-    /// Events with `seq > after`, at most `limit`, oldest first.
-    pub async fn events(&self, after: i64, limit: usize) -> Result<Vec<Event>> {
-        todo!()
-    }
-    /// The newest `limit` events, newest first; `kinds` are prefixes such as `job.`, empty for all.
-    pub async fn events_latest(&self, kinds: &[&str], limit: usize) -> Result<Vec<Event>> {
-        todo!()
+        if lines.is_empty() {
+            return Ok(());
+        }
+        self.write(Command::Logs(lines)).await
     }
 
-    // Occurrences
+    pub async fn append_events(&self, events: Vec<NewEvent>) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.write(Command::Events(events)).await
+    }
+
     /// Records an occurrence that led to no run. False when it was settled before.
     pub async fn settle_occurrence(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> Result<bool> {
-        todo!()
+        self.write(Command::Settle(occurrence, events)).await
     }
-    /// Newest first; `[from, to)` by due time.
-    pub async fn occurrences(
-        &self,
-        job: Option<&JobName>,
-        from: Timestamp,
-        to: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Occurrence>> {
-        todo!()
-    }
-    /// The latest settled due time of each job.
-    pub async fn last_occurrences(&self) -> Result<Vec<(JobName, Timestamp)>> {
-        todo!()
-    }
+
     /// Remembers that all due times of the jobs up to `until` are settled.
     pub async fn set_scheduled_until(&self, jobs: Vec<JobName>, until: Timestamp) -> Result<()> {
-        todo!()
+        self.write(Command::ScheduledUntil(jobs, until)).await
     }
 
-    // Jobs and versions
-    /// Keeps the version (idempotent) and makes it the job's current one.
+    /// Keeps the version (idempotent) and makes it the job's current one. Calls made together share a commit; one that
+    /// changes nothing and brings no events costs none.
     pub async fn put_version(&self, version: ScriptVersion, events: Vec<NewEvent>) -> Result<()> {
-        todo!()
+        self.write(Command::PutVersion(Box::new(version), events)).await
     }
-    pub async fn version(&self, hash: VersionHash) -> Result<Option<ScriptVersion>> {
-        todo!()
-    }
-    /// Newest first.
-    pub async fn versions(&self, job: &JobName, limit: usize) -> Result<Vec<ScriptVersion>> {
-        todo!()
-    }
-    pub async fn jobs(&self) -> Result<Vec<JobRow>> {
-        todo!()
-    }
+
+    /// Refused when the job was never loaded.
     pub async fn set_enabled(&self, job: &JobName, enabled: Option<bool>, events: Vec<NewEvent>) -> Result<()> {
-        todo!()
+        self.write(Command::SetEnabled(job.clone(), enabled, events)).await
     }
 
-    // Key-value
-    pub async fn kv_get(&self, scope: &str, key: &str) -> Result<Option<KvEntry>> {
-        todo!()
-    }
-    pub async fn kv_list(&self, scope: &str, prefix: &str, limit: usize) -> Result<Vec<(String, KvEntry)>> {
-        todo!()
-    }
+    /// Compare-and-set when `expect_revision` is given. An entry that has expired counts as absent.
     pub async fn kv_write(&self, write: KvWrite) -> Result<KvOutcome> {
-        todo!()
+        check::kv(&write)?;
+        self.write(Command::Kv(write)).await
     }
 
-    // Tokens and sessions
+    /// Adds a token, or changes the one of the same hash. Refused when a live token of that name has another hash.
     pub async fn put_token(&self, token: TokenRow) -> Result<()> {
-        todo!()
+        self.write(Command::PutToken(token)).await
     }
-    pub async fn tokens(&self) -> Result<Vec<TokenRow>> {
-        todo!()
-    }
-    pub async fn token_by_hash(&self, hash: &str) -> Result<Option<TokenRow>> {
-        todo!()
-    }
+
     /// False when there is no live token of that name.
     pub async fn revoke_token(&self, name: &str, at: Timestamp) -> Result<bool> {
-        todo!()
-    }
-    pub async fn put_session(&self, session: SessionRow) -> Result<()> {
-        todo!()
-    }
-    pub async fn session(&self, hash: &str) -> Result<Option<SessionRow>> {
-        todo!()
-    }
-    /// Removes and returns it, so that of two callers one gets it: for login links.
-    pub async fn take_session(&self, hash: &str) -> Result<Option<SessionRow>> {
-        todo!()
+        self.write(Command::RevokeToken(name.to_owned(), at)).await
     }
 
-    // Upkeep
-    pub async fn prune(&self, keep: &Retention, now: Timestamp) -> Result<Pruned> {
-        todo!()
+    pub async fn put_session(&self, session: SessionRow) -> Result<()> {
+        self.write(Command::PutSession(session)).await
     }
+
+    /// Removes and returns it, so that of two callers one gets it: for login links. None when it has expired.
+    pub async fn take_session(&self, hash: &str) -> Result<Option<SessionRow>> {
+        self.write(Command::TakeSession(hash.to_owned())).await
+    }
+
     /// SQLite: checkpoints the log and lets it shrink. PostgreSQL: nothing.
     pub async fn checkpoint(&self) -> Result<()> {
-        todo!()
+        self.write(Command::Checkpoint).await
     }
 }

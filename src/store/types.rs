@@ -12,14 +12,14 @@ use crate::model::{JobSpec, LogLine, NewEvent, Occurrence, Run, RunState};
 /// Where the database is and how it is kept.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `sqlite://path/to/file.db`, `sqlite::memory:`, or `postgres://…`.
+    /// `sqlite://path/to/file.db`, `sqlite::memory:` (a private file that goes away with the store), or `postgres://…`.
     pub url: String,
     /// Names this daemon in the rows that it owns.
     pub node: String,
 }
 
 /// Everything the store can fail with.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot open the database {url}: {reason}")]
     Open { url: String, reason: String },
@@ -41,6 +41,8 @@ pub enum StoreError {
     Refused { reason: String },
     #[error("a row cannot be understood: {reason}")]
     Corrupt { reason: String },
+    #[error("{what} is {bytes} bytes long; at most {limit} are allowed")]
+    TooLarge { what: String, bytes: usize, limit: usize },
 }
 
 /// A run to be accepted.
@@ -218,7 +220,9 @@ pub struct Pruned {
     pub runs: u64,
     pub logs: u64,
     pub events: u64,
+    pub occurrences: u64,
     pub kv: u64,
+    pub sessions: u64,
     pub versions: u64,
 }
 

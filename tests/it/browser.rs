@@ -39,7 +39,7 @@ async fn the_button_runs_the_sweep_and_the_run_is_seen_live() {
     browser.goto(&format!("{}/jobs/health_sweep", app.api.base)).await;
     browser.sees("Sweep now").await;
     browser.screenshot("job").await;
-    browser.click("form[action$=\"/run\"] button[type=\"submit\"]").await;
+    browser.click("#start button[type=\"submit\"]").await;
     // Its page says so by itself, without being loaded again.
     browser.sees("succeeded").await;
     browser.screenshot("run").await;
@@ -59,7 +59,7 @@ async fn a_wrong_value_in_the_form_is_shown_at_its_field() {
     browser.goto(&format!("{}/jobs/echo", app.api.base)).await;
     // Past what the browser itself checks: what counts is the daemon's answer.
     browser.script("const field = document.querySelector('[name=\"count\"]'); field.form.noValidate = true; field.type = 'text'; field.value = 'many'").await;
-    browser.click("form[action$=\"/run\"] button[type=\"submit\"]").await;
+    browser.click("#start button[type=\"submit\"]").await;
     browser.sees("integer").await;
     assert!(app.api.runs_of("echo").await.is_empty(), "a refused form left a run behind");
 }

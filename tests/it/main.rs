@@ -20,4 +20,5 @@ mod log_flood;
 mod notify;
 mod reload;
 mod shutdown;
+mod timing;
 mod ways_in;

@@ -16,7 +16,7 @@ async fn a_dropped_file_runs_by_every_way_in() {
     let newest = app.api.runs_of("echo").await.remove(0);
     expect_success(&app.api.run(newest["id"].as_str().unwrap()).await, "cli", "cli", 3);
 
-    let line = "aegis.jobs.wait(aegis.jobs.trigger('echo', { text = 'console', count = 4 })).state";
+    let line = "aegis.jobs.wait(aegis.jobs.trigger('echo', { params = { text = 'console', count = 4 } })).state";
     app.cli.run(&["repl", "-e", line]).await.expect_code(0).expect_said(&["succeeded"]);
     let newest = app.api.runs_of("echo").await.remove(0);
     let by_console = app.api.run(newest["id"].as_str().unwrap()).await;
@@ -104,7 +104,7 @@ async fn wrong_parameters_are_refused_alike_by_every_way_in() {
     assert_ne!(by_cli.code, 0);
     by_cli.expect_said(&["count", "integer"]);
 
-    let line = "aegis.jobs.trigger('echo', { count = 'many' })";
+    let line = "aegis.jobs.trigger('echo', { params = { count = 'many' } })";
     let by_console = app.cli.run(&["repl", "-e", line]).await;
     assert_eq!(by_console.code, 1, "{by_console}");
     by_console.expect_said(&["count", "integer"]);

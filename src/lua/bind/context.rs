@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::args::{Args, Datum};
 use super::spec::Function;
 use crate::base::{Clock, Fault, Timestamp};
-use crate::lua::scope::RunScope;
+use crate::lua::scope::{LogSink, RunScope};
 use crate::primitives::Primitives;
 
 /// Handed to every binding by the choke point, after phase, cancellation and deadline were checked.
 #[derive(Debug, Clone)]
 pub struct CallContext {
     pub clock: Clock,
-    /// None at load, and in `Engine::inspect` of an engine without primitives.
     pub primitives: Arc<Primitives>,
     pub(in crate::lua) scope: Option<Arc<RunScope>>,
+    /// Where lines go; None while `Engine::inspect` loads a file.
+    pub log: Option<Arc<dyn LogSink>>,
+    /// Cancelled with the run, or with the group of tasks that the call belongs to. The choke point listens already.
+    pub cancel: CancellationToken,
     /// When the attempt's wall time is over; the choke point drops the call then, so a binding seldom needs it.
     pub deadline: Timestamp,
     /// As a script writes it: `aegis.docker.list`.

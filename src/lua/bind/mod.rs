@@ -48,19 +48,45 @@
 //! `Datum::Json` for what is JSON already, `Datum::record` for small records, `Datum::Bytes` for bodies.
 
 pub mod args;
+mod base64;
 pub mod call;
 pub mod check;
 pub mod context;
+pub mod ctx;
+mod duration;
+mod hash;
+mod http;
+mod jobs;
+mod json;
 mod kv;
+mod log;
+mod notify;
 pub mod reply;
+mod root;
 pub mod spec;
+mod time;
+mod uuid;
 
 pub use args::{Args, Datum};
 pub use context::CallContext;
 pub use spec::{Call, Constant, Field, Function, Module, ModuleKind, Phase, Record, Type};
 
 /// Every module, in the order of the reference.
-pub const MODULES: &[&Module] = &[&kv::MODULE];
+pub const MODULES: &[&Module] = &[
+    &root::MODULE,
+    &ctx::MODULE,
+    &log::MODULE,
+    &kv::MODULE,
+    &jobs::MODULE,
+    &http::MODULE,
+    &notify::MODULE,
+    &json::MODULE,
+    &time::MODULE,
+    &duration::MODULE,
+    &uuid::MODULE,
+    &base64::MODULE,
+    &hash::MODULE,
+];
 
 /// A function's place in [`MODULES`], as one number that fits a Lua constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

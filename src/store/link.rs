@@ -1,0 +1,172 @@
+//! The writer's connection: its transactions, and how it comes back when it is lost.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::StoreError;
+use super::sql::{Conn, Dialect, query};
+use super::target::Target;
+use crate::base::limits::STORE_RECONNECT_BACKOFF_MAX;
+
+const BACKOFF_FIRST: Duration = Duration::from_millis(50);
+
+/// Serialises the writers of all daemons on one PostgreSQL, as SQLite does by itself: each transaction sees what the
+/// one before it left, and event numbers are committed in their order.
+const LOCK: i64 = 0x6165_6769_735f_7772;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    target: Target,
+    conn: Option<Conn>,
+    /// PostgreSQL's name for the open transaction, by which its fate can be asked for on another connection.
+    transaction: Option<String>,
+    backoff: Duration,
+    /// Before this, a lost connection is not tried again.
+    retry_at: Instant,
+    failure: String,
+}
+
+/// What became of a transaction whose `COMMIT` was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Committed,
+    RolledBack,
+    Unknown,
+}
+
+impl Link {
+    pub fn new(target: Target, conn: Conn) -> Self {
+        let now = Instant::now();
+        let failure = String::new();
+        Self { target, conn: Some(conn), transaction: None, backoff: BACKOFF_FIRST, retry_at: now, failure }
+    }
+
+    pub fn conn(&mut self) -> Result<&mut Conn, StoreError> {
+        self.conn.as_mut().ok_or_else(|| StoreError::Unavailable { reason: self.failure.clone() })
+    }
+
+    /// Connects anew if the connection was lost, unless a try has failed just now. True when it connected.
+    pub async fn restore(&mut self) -> Result<bool, StoreError> {
+        if self.conn.is_some() {
+            return Ok(false);
+        }
+        if Instant::now() < self.retry_at {
+            return Err(StoreError::Unavailable { reason: self.failure.clone() });
+        }
+        match self.target.connect().await {
+            Ok(conn) => {
+                info!(url = %self.target.url, "the database is reachable again");
+                self.conn = Some(conn);
+                self.backoff = BACKOFF_FIRST;
+                Ok(true)
+            }
+            Err(error) => {
+                self.failure = error.to_string();
+                self.retry_at = Instant::now() + self.backoff;
+                self.backoff = (self.backoff * 2).min(STORE_RECONNECT_BACKOFF_MAX);
+                Err(StoreError::Unavailable { reason: self.failure.clone() })
+            }
+        }
+    }
+
+    /// Tries to connect until `patience` is over.
+    pub async fn restore_within(&mut self, patience: Duration) -> Result<(), StoreError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.restore().await {
+                Ok(_) => return Ok(()),
+                Err(error) if self.retry_at >= deadline => return Err(error),
+                Err(_) => tokio::time::sleep_until(self.retry_at).await,
+            }
+        }
+    }
+
+    /// Gives the connection up.
+    pub fn lose(&mut self, error: &StoreError) {
+        warn!(url = %self.target.url, %error, "the writer's connection to the database is lost");
+        self.failure = error.to_string();
+        self.conn = None;
+    }
+
+    pub async fn begin(&mut self) -> Result<(), StoreError> {
+        self.transaction = None;
+        let conn = self.conn()?;
+        match conn.dialect() {
+            Dialect::Sqlite => conn.run("BEGIN IMMEDIATE").await,
+            Dialect::Postgres => {
+                conn.run("BEGIN").await?;
+                let lock = query("SELECT CAST(pg_current_xact_id() AS TEXT) AS id FROM pg_advisory_xact_lock($1)");
+                let id = conn.fetch_one(lock.bind(LOCK)).await?.text("id")?;
+                self.transaction = Some(id);
+                Ok(())
+            }
+        }
+    }
+
+    pub async fn commit(&mut self) -> Result<(), StoreError> {
+        self.conn()?.run("COMMIT").await
+    }
+
+    /// Ends the transaction without effect; a connection on which that fails is given up.
+    pub async fn rollback(&mut self) {
+        let Ok(conn) = self.conn() else { return };
+        if let Err(error) = conn.run("ROLLBACK").await {
+            // SQLite has rolled back by itself after some errors, and then says that there is no transaction.
+            let gone = matches!(&error, StoreError::Refused { reason } if reason.contains("no transaction"));
+            if !gone {
+                self.lose(&error);
+            }
+        }
+    }
+
+    /// Asks, on a new connection, what became of the transaction that was under way when the old one broke.
+    pub async fn fate(&mut self) -> Fate {
+        const ASK_EVERY: Duration = Duration::from_millis(100);
+        const ASK_TIMES: usize = 100;
+        let Some(id) = self.transaction.clone() else { return Fate::Unknown };
+        for _ in 0..ASK_TIMES {
+            let Ok(conn) = self.conn() else { return Fate::Unknown };
+            let status = query("SELECT pg_xact_status(CAST($1 AS xid8)) AS status").bind(id.clone());
+            let status = match conn.fetch_one(status).await {
+                Ok(row) => row.maybe_text("status").ok().flatten(),
+                Err(error) => {
+                    warn!(%error, "the fate of a transaction could not be asked for");
+                    None
+                }
+            };
+            match status.as_deref() {
+                Some("committed") => return Fate::Committed,
+                Some("aborted") => return Fate::RolledBack,
+                // The server has not noticed yet that the old connection is gone.
+                Some("in progress") => tokio::time::sleep(ASK_EVERY).await,
+                _ => return Fate::Unknown,
+            }
+        }
+        Fate::Unknown
+    }
+
+    /// Outside of a transaction: moves SQLite's log into the database file and empties it.
+    pub async fn checkpoint(&mut self) -> Result<(), StoreError> {
+        let conn = self.conn()?;
+        if conn.dialect() == Dialect::Sqlite {
+            let row = conn.fetch_one(query("PRAGMA wal_checkpoint(TRUNCATE)")).await?;
+            if row.int("busy")? != 0 {
+                tracing::debug!("a reader holds on to the database's log; it is emptied next time");
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn close(&mut self) {
+        if let Err(error) = self.checkpoint().await {
+            tracing::debug!(%error, "no checkpoint at the end");
+        }
+        if let Some(conn) = self.conn.take()
+            && let Err(error) = conn.close().await
+        {
+            warn!(%error, "the database connection did not close cleanly");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Retention. Readers look up what may go; the writer removes it in small steps between its other work, so that a pass
+//! over a long history holds up nobody.
+
+use std::time::Duration;
+
+use super::handle::Store;
+use super::sql::query;
+use super::types::*;
+use super::write::{Command, Removal};
+use crate::base::limits::STORE_PRUNE_ROWS_MAX;
+use crate::base::{JobName, RunId, Timestamp};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// A run that was accepted just when its version was superseded may still use it.
+const VERSION_MARGIN: Duration = Duration::from_secs(86_400);
+
+impl Store {
+    /// Removes what is older than `keep` says, and what has expired. Runs that have not ended stay, and so do the
+    /// versions that runs or jobs use.
+    pub async fn prune(&self, keep: &Retention, now: Timestamp) -> Result<Pruned> {
+        let runs_before = before(now, keep.runs);
+        let mut pruned = Pruned { logs: self.prune_logs(before(now, keep.logs)).await?, ..Pruned::default() };
+        for job in self.jobs_with_runs().await? {
+            self.prune_runs(&job, runs_before, keep.runs_per_job_min, &mut pruned).await?;
+        }
+        pruned.events = self.prune_events(before(now, keep.events)).await?;
+        let limit = STORE_PRUNE_ROWS_MAX;
+        pruned.occurrences = self.repeat(|| Removal::Occurrences { before: runs_before, limit }).await?;
+        pruned.kv = self.repeat(|| Removal::Kv { before: now, limit }).await?;
+        pruned.sessions = self.repeat(|| Removal::Sessions { before: now, limit }).await?;
+        pruned.versions = self.prune_versions(runs_before).await?;
+        Ok(pruned)
+    }
+
+    async fn remove(&self, what: Removal) -> Result<u64> {
+        self.write(Command::Remove(what)).await
+    }
+
+    /// Removes full steps until one is not full.
+    async fn repeat(&self, step: impl Fn() -> Removal) -> Result<u64> {
+        let mut total = 0;
+        loop {
+            let removed = self.remove(step()).await?;
+            total += removed;
+            if removed < u64::try_from(STORE_PRUNE_ROWS_MAX).unwrap_or(u64::MAX) {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Lines of runs that ended before `cutoff`, and lines whose run is gone.
+    async fn prune_logs(&self, cutoff: Timestamp) -> Result<u64> {
+        // Walks from run to run along the primary key. Runs are named in the order of time, so the walk ends early.
+        let walk = "
+            WITH RECURSIVE logged (run) AS (
+                SELECT min(run) FROM logs WHERE run > $1
+                UNION ALL
+                SELECT (SELECT min(run) FROM logs WHERE logs.run > logged.run) FROM logged WHERE logged.run IS NOT NULL)
+            SELECT logged.run, runs.queued_at, runs.finished_at FROM logged LEFT JOIN runs ON runs.id = logged.run
+            WHERE logged.run IS NOT NULL LIMIT $2";
+        let (mut total, mut cursor) = (0, String::new());
+        loop {
+            let page = self.readers().fetch(query(walk).bind(cursor.as_str()).bind(STORE_PRUNE_ROWS_MAX)).await?;
+            let mut old = Vec::new();
+            for row in &page {
+                cursor = row.text("run")?;
+                let recent = row.maybe_time("queued_at")?.is_some_and(|at| at >= cutoff);
+                if recent {
+                    return Ok(total + self.remove_lines(&old).await?);
+                }
+                let orphan = row.maybe_time("queued_at")?.is_none();
+                if orphan || row.maybe_time("finished_at")?.is_some_and(|at| at < cutoff) {
+                    old.push(row.parsed("run")?);
+                }
+            }
+            total += self.remove_lines(&old).await?;
+            if page.len() < STORE_PRUNE_ROWS_MAX {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// All lines of these runs, in steps of at most `STORE_PRUNE_ROWS_MAX` lines.
+    async fn remove_lines(&self, runs: &[RunId]) -> Result<u64> {
+        let first = query(
+            "SELECT max(seq) AS up_to, count(*) AS lines FROM
+                 (SELECT seq FROM logs WHERE run = $1 ORDER BY seq LIMIT $2) AS first",
+        );
+        let (mut total, mut step, mut room) = (0, Vec::new(), STORE_PRUNE_ROWS_MAX);
+        for run in runs {
+            loop {
+                let found = self.readers().fetch(first.clone().bind(*run).bind(room)).await?;
+                let Some(row) = found.first() else { break };
+                let lines: usize = row.number("lines")?;
+                if let Some(up_to) = row.maybe_int("up_to")? {
+                    step.push((*run, up_to));
+                }
+                if lines < room {
+                    room -= lines;
+                    break;
+                }
+                total += self.remove(Removal::Logs(std::mem::take(&mut step))).await?;
+                room = STORE_PRUNE_ROWS_MAX;
+            }
+        }
+        if !step.is_empty() {
+            total += self.remove(Removal::Logs(step)).await?;
+        }
+        Ok(total)
+    }
+
+    /// Every name under which there are runs, the console's too.
+    async fn jobs_with_runs(&self) -> Result<Vec<JobName>> {
+        let walk = format!("{} SELECT job FROM names WHERE job IS NOT NULL", super::read::JOB_NAMES);
+        self.readers().fetch(query(walk)).await?.iter().map(|row| row.parsed("job")).collect()
+    }
+
+    async fn prune_runs(&self, job: &JobName, cutoff: Timestamp, keep: usize, pruned: &mut Pruned) -> Result<()> {
+        let newest_to_go =
+            query("SELECT id, queued_at FROM runs WHERE job = $1 ORDER BY queued_at DESC, id DESC LIMIT 1 OFFSET $2");
+        let Some(newest) = self.readers().fetch_first(newest_to_go.bind(job).bind(keep)).await? else { return Ok(()) };
+        let (id, queued_at) = (newest.text("id")?, newest.int("queued_at")?);
+        loop {
+            let old = query(
+                "SELECT id FROM runs WHERE job = $1 AND queued_at < $2 AND (queued_at, id) <= ($3, $4)
+                     AND finished_at < $2 ORDER BY queued_at, id LIMIT $5",
+            );
+            let old = old.bind(job).bind(cutoff).bind(queued_at).bind(id.as_str()).bind(STORE_PRUNE_ROWS_MAX);
+            let rows = self.readers().fetch(old).await?;
+            let ids: Vec<RunId> = rows.iter().map(|row| row.parsed("id")).collect::<Result<_>>()?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            pruned.logs += self.remove_lines(&ids).await?;
+            let removed = self.remove(Removal::Runs(ids)).await?;
+            pruned.runs += removed;
+            if removed == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn prune_events(&self, cutoff: Timestamp) -> Result<u64> {
+        let mut total = 0;
+        loop {
+            // The oldest page, up to the first event that stays.
+            let oldest = query("SELECT seq, at FROM events ORDER BY seq LIMIT $1");
+            let rows = self.readers().fetch(oldest.bind(STORE_PRUNE_ROWS_MAX)).await?;
+            let mut up_to = None;
+            for row in &rows {
+                if row.time("at")? >= cutoff {
+                    break;
+                }
+                up_to = Some(row.int("seq")?);
+            }
+            let Some(up_to) = up_to else { return Ok(total) };
+            total += self.remove(Removal::Events { up_to }).await?;
+        }
+    }
+
+    async fn prune_versions(&self, cutoff: Timestamp) -> Result<u64> {
+        // Whatever used them was queued before they were superseded, and most of it has been removed by now.
+        let unused = query(
+            "SELECT hash FROM versions WHERE superseded_at < $1
+                 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.version = versions.hash)
+                 AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.job = versions.job AND runs.queued_at < $2
+                     AND runs.version = versions.hash)
+             LIMIT $3",
+        );
+        let unused = unused.bind(before(cutoff, VERSION_MARGIN)).bind(cutoff).bind(STORE_PRUNE_ROWS_MAX);
+        let rows = self.readers().fetch(unused).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let hashes = rows.iter().map(|row| row.parsed("hash")).collect::<Result<_>>()?;
+        self.remove(Removal::Versions(hashes)).await
+    }
+}
+
+/// `now` less `age`, or the first moment there is.
+fn before(now: Timestamp, age: Duration) -> Timestamp {
+    now.checked_sub(age).unwrap_or(Timestamp::UNIX_EPOCH)
+}

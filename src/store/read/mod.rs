@@ -1,0 +1,13 @@
+//! Everything that only reads, each subject in a file of its own.
+
+mod access;
+mod events;
+mod jobs;
+mod kv;
+mod logs;
+mod occurrences;
+mod runs;
+mod stats;
+
+pub(super) use access::session_from;
+pub(super) use stats::JOB_NAMES;

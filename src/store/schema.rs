@@ -1,0 +1,59 @@
+//! The schema and its steps, embedded. Which steps a database has had is kept in its table `_sqlx_migrations`.
+
+use std::borrow::Cow;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+
+use super::StoreError;
+use super::sql::{Conn, Dialect, query};
+
+/// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
+const STEPS: [(i64, &str, &str, &str); 1] = [(
+    1,
+    "init",
+    include_str!("../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../migrations/postgres/0001_init.sql"),
+)];
+
+/// Brings the database up to the newest schema.
+pub(super) async fn migrate(conn: &mut Conn, url: &str) -> Result<(), StoreError> {
+    let migrator = migrator(conn.dialect());
+    let outcome = match conn {
+        Conn::Sqlite(conn) => migrator.run_direct(None, conn, false).await,
+        Conn::Postgres(conn) => migrator.run_direct(None, conn, false).await,
+    };
+    let refuse = |reason: String| Err(StoreError::Open { url: url.to_owned(), reason });
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(_)) => {
+            let newest = query("SELECT max(version) AS newest FROM _sqlx_migrations");
+            let found = conn.fetch_one(newest).await?.int("newest")?;
+            Err(StoreError::TooNew { url: url.to_owned(), found, known: newest_known() })
+        }
+        Err(MigrateError::VersionMismatch(step)) => refuse(format!(
+            "step {step} of its schema is not this Aegis's own; restore a backup or use another database"
+        )),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => match error.into() {
+            // Lost connections and full disks keep their names.
+            StoreError::Refused { reason } | StoreError::Corrupt { reason } => refuse(reason),
+            other => Err(other),
+        },
+        Err(other) => refuse(other.to_string()),
+    }
+}
+
+fn newest_known() -> i64 {
+    STEPS.iter().map(|step| step.0).max().unwrap_or(0)
+}
+
+fn migrator(dialect: Dialect) -> Migrator {
+    let steps = STEPS.iter().map(|&(version, name, sqlite, postgres)| {
+        let text = match dialect {
+            Dialect::Sqlite => sqlite,
+            Dialect::Postgres => postgres,
+        };
+        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, text.into_sql_str(), false)
+    });
+    Migrator::with_migrations(steps.collect())
+}

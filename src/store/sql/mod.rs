@@ -1,0 +1,16 @@
+//! The thin layer that lets one SQL text serve both databases.
+//!
+//! Statements use `$1` placeholders, integers and text only, and what both dialects share. Many rows travel as one
+//! JSON array of arrays: `{rows}` stands for the function that yields its elements in a column called `value`, and
+//! `value->>0` reads a field in both dialects.
+
+mod conn;
+mod error;
+mod pool;
+mod query;
+mod row;
+
+pub(super) use conn::{Conn, Dialect};
+pub(super) use pool::Readers;
+pub(super) use query::{Arg, Query, Rows, query};
+pub(super) use row::Row;

@@ -1,0 +1,42 @@
+//! The connections that only read.
+
+use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
+
+use super::conn::{Dialect, prepared};
+use super::query::{Arg, Query};
+use super::row::Row;
+use crate::store::StoreError;
+
+#[derive(Debug, Clone)]
+pub enum Readers {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Readers {
+    /// Reads once more on a fresh connection when the first one turns out to be broken.
+    pub async fn fetch(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+        match self.fetch_once(query.clone()).await {
+            Err(StoreError::Unavailable { reason }) => {
+                tracing::debug!(%reason, "a read is repeated");
+                self.fetch_once(query).await
+            }
+            other => other,
+        }
+    }
+
+    pub async fn fetch_first(&self, query: Query) -> Result<Option<Row>, StoreError> {
+        Ok(self.fetch(query).await?.into_iter().next())
+    }
+
+    async fn fetch_once(&self, query: Query) -> Result<Vec<Row>, StoreError> {
+        Ok(match self {
+            Self::Sqlite(pool) => {
+                prepared!(query, Dialect::Sqlite).fetch_all(pool).await?.into_iter().map(Row::Sqlite).collect()
+            }
+            Self::Postgres(pool) => {
+                prepared!(query, Dialect::Postgres).fetch_all(pool).await?.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+}

@@ -1,0 +1,6 @@
+//! One suite, run on both databases.
+
+pub mod postgres;
+pub mod support;
+
+mod runs;

@@ -1,0 +1,188 @@
+//! A store with its writer running, on either database, and short ways to make what goes into it.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::postgres;
+use crate::base::{Clock, FakeClock, JobName, RunId, Timestamp};
+use crate::model::{LogLevel, LogLine, NewEvent, Run, RunState, Trigger, TriggerKind};
+use crate::store::{NewRun, Options, Store, Transition};
+
+#[derive(Debug, Clone, Copy)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// A database of the test's own. `stop` and `start` are what a restart of the daemon does.
+pub struct Db {
+    pub store: Store,
+    pub url: String,
+    pub hand: FakeClock,
+    clock: Clock,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _folder: tempfile::TempDir,
+}
+
+/// Makes one test of each function for each database.
+macro_rules! on_both {
+    ($(async fn $name:ident($db:ident: &mut Db) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn body($db: &mut $crate::store::tests::support::Db) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                let mut db = $crate::store::tests::support::Db::new($crate::store::tests::support::Backend::Sqlite).await;
+                body(&mut db).await;
+                db.finish().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                let mut db = $crate::store::tests::support::Db::new($crate::store::tests::support::Backend::Postgres).await;
+                body(&mut db).await;
+                db.finish().await;
+            }
+        }
+    )*};
+}
+pub(crate) use on_both;
+
+impl Db {
+    pub async fn new(backend: Backend) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = match backend {
+            Backend::Sqlite => format!("sqlite://{}", folder.path().join("state/aegis.db").display()),
+            Backend::Postgres => postgres::create_database().await,
+        };
+        let (clock, hand) = Clock::fake(at(1_000_000));
+        let (store, stop, tasks) = open(&url, clock.clone()).await;
+        Self { store, url, hand, clock, stop, tasks, _folder: folder }
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        self.url.starts_with("sqlite")
+    }
+
+    /// Lets the writer finish its queue and end.
+    pub async fn stop(&mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.expect("the writer does not panic");
+        }
+    }
+
+    /// Ends the writer at once, as a crash would, and opens the database again.
+    pub async fn crash_and_reopen(&mut self) {
+        self.tasks.shutdown().await;
+        self.reopen().await;
+    }
+
+    pub async fn reopen(&mut self) {
+        let (store, stop, tasks) = open(&self.url, self.clock.clone()).await;
+        (self.store, self.stop, self.tasks) = (store, stop, tasks);
+    }
+
+    pub async fn finish(mut self) {
+        self.stop().await;
+        if !self.is_sqlite() {
+            postgres::drop_database(&self.url).await;
+        }
+    }
+}
+
+async fn open(url: &str, clock: Clock) -> (Store, CancellationToken, JoinSet<()>) {
+    let options = Options { url: url.to_owned(), node: "test".into() };
+    let (store, writer) = Store::open(options, clock).await.expect("the database opens");
+    let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    let stopped = stop.clone();
+    tasks.spawn(async move { writer.run(stopped).await.expect("the writer ends well") });
+    (store, stop, tasks)
+}
+
+/// So many seconds after the epoch.
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+pub fn job(name: &str) -> JobName {
+    name.parse().expect("a job name")
+}
+
+pub fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}
+
+/// A queued run.
+pub fn run(name: &str, queued: i64) -> Run {
+    Run {
+        id: RunId::generate(),
+        job: job(name),
+        version: None,
+        state: RunState::Queued,
+        params: json!({"n": 1}),
+        trigger: Trigger::new(TriggerKind::Api, "token:test"),
+        priority: 0,
+        attempt: 0,
+        dry_run: false,
+        queued_at: at(queued),
+        not_before: None,
+        started_at: None,
+        finished_at: None,
+        result: None,
+        error: None,
+        reason: None,
+        parent: None,
+        idempotency_key: None,
+        progress: None,
+    }
+}
+
+/// A run that is accepted as running on its first attempt.
+pub fn running(name: &str, queued: i64) -> Run {
+    Run { state: RunState::Running, attempt: 1, started_at: Some(at(queued)), ..run(name, queued) }
+}
+
+pub fn new_run(run: &Run) -> NewRun {
+    NewRun { run: run.clone(), occurrence: None, events: vec![event("run.queued").run(run.id).job(&run.job)] }
+}
+
+pub fn event(kind: &str) -> NewEvent {
+    NewEvent::new(at(1_000_000), kind)
+}
+
+/// A change from `from` on the run's own attempt.
+pub fn change(run: &Run, from: RunState, to: RunState) -> Transition {
+    Transition {
+        run: run.id,
+        from,
+        to,
+        attempt: run.attempt,
+        at: at(1_000_010),
+        reason: None,
+        result: None,
+        error: None,
+        not_before: None,
+        logs: Vec::new(),
+        events: vec![event(&format!("run.{to}")).run(run.id)],
+    }
+}
+
+pub fn line(run: RunId, seq: u64) -> LogLine {
+    LogLine {
+        run,
+        seq,
+        at: at(1_000_000),
+        attempt: 1,
+        level: LogLevel::Info,
+        text: format!("line {seq}"),
+        fields: serde_json::Value::Null,
+    }
+}

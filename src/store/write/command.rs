@@ -1,0 +1,111 @@
+//! What callers ask of the writer, and what it answers.
+
+use tokio::sync::oneshot;
+
+use super::Removal;
+use crate::base::{JobName, RunId, Timestamp};
+use crate::model::{LogLine, NewEvent, Occurrence};
+use crate::store::types::*;
+
+pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
+
+/// A command and where its answer goes.
+#[derive(Debug)]
+pub struct Request {
+    pub command: Command,
+    pub reply: Reply,
+}
+
+#[derive(Debug)]
+pub enum Command {
+    Accept(Box<NewRun>),
+    Transition(Box<Transition>),
+    Start(Start),
+    Progress(ProgressUpdate),
+    Logs(Vec<LogLine>),
+    Events(Vec<NewEvent>),
+    Settle(Occurrence, Vec<NewEvent>),
+    ScheduledUntil(Vec<JobName>, Timestamp),
+    PutVersion(Box<ScriptVersion>, Vec<NewEvent>),
+    SetEnabled(JobName, Option<bool>, Vec<NewEvent>),
+    Kv(KvWrite),
+    PutToken(TokenRow),
+    RevokeToken(String, Timestamp),
+    PutSession(SessionRow),
+    TakeSession(String),
+    Remove(Removal),
+    /// Writes a row of no meaning: proof that the database can be written.
+    Ping,
+    /// Not part of a transaction: the writer does it between two batches.
+    Checkpoint,
+}
+
+/// queued -> running: `attempt` is the one that begins.
+#[derive(Debug)]
+pub struct Start {
+    pub run: RunId,
+    pub attempt: u32,
+    pub at: Timestamp,
+    pub events: Vec<NewEvent>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Done,
+    Accepted(Accepted),
+    Guarded(Guarded),
+    Flag(bool),
+    Kv(KvOutcome),
+    Session(Option<SessionRow>),
+    Count(u64),
+}
+
+impl Command {
+    /// About how many bytes it brings to the transaction.
+    pub fn weight(&self) -> usize {
+        const ROW: usize = 256;
+        let lines = |lines: &[LogLine]| lines.iter().map(|line| ROW + line.text.len()).sum::<usize>();
+        match self {
+            Self::Logs(list) => lines(list),
+            Self::Transition(change) => ROW + lines(&change.logs) + change.events.len() * ROW,
+            Self::Accept(new) => 2 * ROW + new.events.len() * ROW,
+            Self::Events(events) => events.len() * ROW,
+            Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
+            Self::ScheduledUntil(jobs, _) => jobs.len() * ROW,
+            _ => ROW,
+        }
+    }
+}
+
+/// Turns the writer's answer back into what the caller asked for. The pairs are fixed by [`super::apply`].
+macro_rules! answers {
+    ($($variant:ident => $type:ty),* $(,)?) => {$(
+        impl TryFrom<Answer> for $type {
+            type Error = StoreError;
+
+            fn try_from(answer: Answer) -> Result<Self, StoreError> {
+                match answer {
+                    Answer::$variant(value) => Ok(value),
+                    other => Err(StoreError::Refused { reason: format!("the writer answered {other:?}") }),
+                }
+            }
+        }
+    )*};
+}
+
+answers! {
+    Accepted => Accepted,
+    Guarded => Guarded,
+    Flag => bool,
+    Kv => KvOutcome,
+    Session => Option<SessionRow>,
+    Count => u64,
+}
+
+impl TryFrom<Answer> for () {
+    type Error = StoreError;
+
+    fn try_from(_: Answer) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,42 @@
+//! Log lines. A line that is there already is left alone, so that a caller may repeat what it is not sure of.
+
+use crate::model::LogLine;
+use crate::store::sql::{Conn, Rows, query};
+use crate::store::text::{clean, json};
+use crate::store::types::StoreError;
+
+/// A statement's JSON stays around this size.
+const CHUNK_BYTES: usize = 1 << 20;
+
+pub async fn append(conn: &mut Conn, lines: &[&LogLine]) -> Result<(), StoreError> {
+    let mut rows = Rows::new();
+    for line in lines {
+        rows.push(&(
+            line.run,
+            line.seq,
+            line.at.as_microsecond(),
+            line.attempt,
+            line.level.as_str(),
+            clean(&line.text),
+            json(&line.fields),
+        ))?;
+        if rows.bytes() >= CHUNK_BYTES {
+            insert(conn, std::mem::replace(&mut rows, Rows::new())).await?;
+        }
+    }
+    insert(conn, rows).await
+}
+
+async fn insert(conn: &mut Conn, rows: Rows) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let insert = query(
+        "INSERT INTO logs (run, seq, at, attempt, level, text, fields)
+         SELECT value->>0, CAST(value->>1 AS BIGINT), CAST(value->>2 AS BIGINT), CAST(value->>3 AS BIGINT),
+             value->>4, value->>5, value->>6
+         FROM {rows} WHERE true
+         ON CONFLICT (run, seq) DO NOTHING",
+    );
+    conn.execute(insert.bind(rows)).await.map(drop)
+}

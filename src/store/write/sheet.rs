@@ -1,0 +1,140 @@
+//! Executes a list of commands inside the open transaction, kind by kind, each kind with few statements.
+//!
+//! Callers wait for their answers, so commands that wait side by side are concurrent and may take effect in any order
+//! that keeps the kinds' own order: versions, jobs, accepted runs, changes of runs, progress, occurrences, key-value,
+//! access, removals, and last the log lines and events that all of those brought along.
+
+use super::command::{Answer, Command, Start};
+use super::{Removal, accept, access, events, jobs, kv, logs, occurrences, removal, runs};
+use crate::base::{JobName, RunId, Timestamp};
+use crate::model::{LogLine, NewEvent, Occurrence};
+use crate::store::sql::{Conn, query};
+use crate::store::types::*;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// What a transaction will have done once it is committed.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// One for each command, in their order.
+    pub answers: Vec<Result<Answer>>,
+    /// The highest event number, if there were events.
+    pub event_seq: Option<i64>,
+    pub log_lines: usize,
+    /// Runs that have new lines, a new state or new progress.
+    pub touched: Vec<RunId>,
+}
+
+/// The sheet on which the steps of one `apply` note their results.
+#[derive(Debug)]
+pub struct Sheet<'a> {
+    answers: Vec<Option<Result<Answer>>>,
+    logs: Vec<&'a LogLine>,
+    events: Vec<(usize, &'a NewEvent)>,
+    pub touched: Vec<RunId>,
+}
+
+impl<'a> Sheet<'a> {
+    pub fn answer(&mut self, index: usize, answer: Answer) {
+        self.answers[index] = Some(Ok(answer));
+    }
+
+    pub fn refuse(&mut self, index: usize, error: StoreError) {
+        self.answers[index] = Some(Err(error));
+    }
+
+    pub fn logs(&mut self, lines: &'a [LogLine]) {
+        self.touched.extend(lines.first().map(|line| line.run));
+        self.logs.extend(lines);
+    }
+
+    pub fn events(&mut self, index: usize, events: &'a [NewEvent]) {
+        self.events.extend(events.iter().map(|event| (index, event)));
+    }
+}
+
+/// The commands by kind, each with its place in the list.
+#[derive(Debug, Default)]
+struct Groups<'a> {
+    versions: Vec<&'a ScriptVersion>,
+    enabled: Vec<(usize, &'a JobName, Option<bool>, &'a [NewEvent])>,
+    accepts: Vec<(usize, &'a NewRun)>,
+    transitions: Vec<(usize, &'a Transition)>,
+    starts: Vec<(usize, &'a Start)>,
+    progress: Vec<&'a ProgressUpdate>,
+    settled: Vec<(usize, &'a Occurrence, &'a [NewEvent])>,
+    until: Vec<(&'a [JobName], Timestamp)>,
+    kv: Vec<(usize, &'a KvWrite)>,
+    access: Vec<(usize, &'a Command)>,
+    removals: Vec<(usize, &'a Removal)>,
+    ping: bool,
+}
+
+/// Runs `commands` in the open transaction. An error means that the transaction must be rolled back.
+pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Timestamp) -> Result<Applied> {
+    let mut sheet =
+        Sheet { answers: vec![None; commands.len()], logs: Vec::new(), events: Vec::new(), touched: Vec::new() };
+    let groups = sort(commands, &mut sheet);
+    jobs::put_versions(conn, &groups.versions).await?;
+    jobs::set_enabled(conn, &groups.enabled, &mut sheet).await?;
+    accept::accept(conn, &groups.accepts, node, &mut sheet).await?;
+    runs::transition(conn, &groups.transitions, &mut sheet).await?;
+    runs::start(conn, &groups.starts, node, &mut sheet).await?;
+    runs::progress(conn, &groups.progress, &mut sheet).await?;
+    occurrences::settle(conn, &groups.settled, &mut sheet).await?;
+    jobs::scheduled_until(conn, &groups.until).await?;
+    kv::write(conn, &groups.kv, now, &mut sheet).await?;
+    for (index, command) in groups.access {
+        match access::write(conn, command, now).await? {
+            Ok(answer) => sheet.answer(index, answer),
+            Err(refusal) => sheet.refuse(index, refusal),
+        }
+    }
+    for (index, what) in groups.removals {
+        let count = removal::remove(conn, what).await?;
+        sheet.answer(index, Answer::Count(count));
+    }
+    if groups.ping {
+        conn.execute(query("UPDATE counters SET value = value + 1 WHERE name = 'pings'")).await?;
+    }
+    logs::append(conn, &sheet.logs).await?;
+    // In the order in which their commands came, whatever the order of the kinds.
+    sheet.events.sort_by_key(|(index, _)| *index);
+    let event_seq = events::append(conn, &sheet.events).await?;
+    Ok(Applied {
+        answers: sheet.answers.into_iter().map(|answer| answer.unwrap_or(Ok(Answer::Done))).collect(),
+        event_seq,
+        log_lines: sheet.logs.len(),
+        touched: sheet.touched,
+    })
+}
+
+fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
+    let mut groups = Groups::default();
+    for (index, &command) in commands.iter().enumerate() {
+        match command {
+            Command::Accept(new) => groups.accepts.push((index, new)),
+            Command::Transition(change) => groups.transitions.push((index, change)),
+            Command::Start(start) => groups.starts.push((index, start)),
+            Command::Progress(update) => groups.progress.push(update),
+            Command::Logs(lines) => sheet.logs(lines),
+            Command::Events(events) => sheet.events(index, events),
+            Command::Settle(occurrence, events) => groups.settled.push((index, occurrence, events)),
+            Command::ScheduledUntil(jobs, until) => groups.until.push((jobs, *until)),
+            Command::PutVersion(version, events) => {
+                groups.versions.push(version);
+                sheet.events(index, events);
+            }
+            Command::SetEnabled(job, enabled, events) => groups.enabled.push((index, job, *enabled, events)),
+            Command::Kv(write) => groups.kv.push((index, write)),
+            Command::PutToken(_) | Command::RevokeToken(..) | Command::PutSession(_) | Command::TakeSession(_) => {
+                groups.access.push((index, command));
+            }
+            Command::Remove(removal) => groups.removals.push((index, removal)),
+            Command::Ping => groups.ping = true,
+            // The writer has taken it out before.
+            Command::Checkpoint => {}
+        }
+    }
+    groups
+}

@@ -1,0 +1,242 @@
+//! The one writer: takes whatever waits, executes it in one transaction, commits, and only then answers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::StoreError;
+use super::follow::Followers;
+use super::link::{Fate, Link};
+use super::metrics::Counters;
+use super::types::CommitMark;
+use super::write::{Answer, Applied, Command, Request, apply};
+use crate::base::Clock;
+use crate::base::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_COMMANDS_MAX, STORE_CONNECT_WAIT, STORE_WRITE_TRIES_MAX};
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// The writer's task: run it under the supervisor; it drains its queue before it returns.
+#[derive(Debug)]
+pub struct Writer {
+    pub(super) link: Link,
+    pub(super) queue: mpsc::Receiver<Request>,
+    pub(super) marks: watch::Sender<CommitMark>,
+    pub(super) followers: Followers,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: Clock,
+    pub(super) node: String,
+}
+
+/// Why a transaction came to nothing.
+enum Failed {
+    /// None of it is in the database.
+    Undone(StoreError),
+    /// The connection broke during `COMMIT`; this is what was in it.
+    InDoubt(Applied, StoreError),
+}
+
+impl Writer {
+    /// Serves the queue until `stop` is cancelled or every handle is gone, then what still waits, and returns.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<()> {
+        let mut waiting = VecDeque::new();
+        let mut arrived = Vec::with_capacity(STORE_BATCH_COMMANDS_MAX);
+        loop {
+            if waiting.is_empty() {
+                let room = STORE_BATCH_COMMANDS_MAX;
+                tokio::select! {
+                    biased;
+                    taken = self.queue.recv_many(&mut arrived, room) => if taken == 0 { break },
+                    () = stop.cancelled(), if !self.queue.is_closed() => self.queue.close(),
+                }
+                waiting.extend(arrived.drain(..));
+            }
+            let batch = take_batch(&mut waiting);
+            if !batch.is_empty() {
+                self.serve(batch).await;
+            }
+        }
+        self.link.close().await;
+        Ok(())
+    }
+
+    /// Writes a batch and answers every caller.
+    async fn serve(&mut self, batch: Vec<Request>) {
+        let (checkpoints, requests): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|request| matches!(request.command, Command::Checkpoint));
+        if !requests.is_empty() {
+            let (commands, replies): (Vec<Command>, Vec<_>) =
+                requests.into_iter().map(|request| (request.command, request.reply)).unzip();
+            let commands: Vec<&Command> = commands.iter().collect();
+            let answers = self.write(&commands).await;
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // A caller that has gone away does not want its answer.
+                let _ = reply.send(answer);
+            }
+        }
+        for request in checkpoints {
+            let outcome = match self.link.restore().await {
+                Ok(_) => self.link.checkpoint().await,
+                Err(error) => Err(error),
+            };
+            let _ = request.reply.send(outcome.map(|()| Answer::Done));
+        }
+    }
+
+    /// Repeats what can be repeated safely; what is answered with an error otherwise was not written, unless the error
+    /// says that this is not known.
+    async fn write(&mut self, commands: &[&Command]) -> Vec<Result<Answer>> {
+        let mut singly = false;
+        let mut failure = StoreError::Locked;
+        for _ in 0..STORE_WRITE_TRIES_MAX {
+            match self.link.restore().await {
+                Ok(true) => self.counters.reconnected(),
+                Ok(false) => {}
+                Err(error) => return self.refuse_all(commands, &error),
+            }
+            let began = Instant::now();
+            let undone = match self.transact(commands, singly).await {
+                Ok(applied) => return self.committed(applied, began),
+                Err(Failed::Undone(error)) => error,
+                Err(Failed::InDoubt(applied, error)) => {
+                    self.link.lose(&error);
+                    match self.resolve().await {
+                        Fate::Committed => return self.committed(applied, began),
+                        Fate::RolledBack => error,
+                        Fate::Unknown => {
+                            let reason = format!("{error}; whether this change was written is not known");
+                            return self.refuse_all(commands, &StoreError::Unavailable { reason });
+                        }
+                    }
+                }
+            };
+            match &undone {
+                StoreError::Locked => warn!("the database is locked; the batch is tried again"),
+                StoreError::Unavailable { .. } => {
+                    self.link.lose(&undone);
+                    if let Err(error) = self.link.restore_within(STORE_CONNECT_WAIT).await {
+                        return self.refuse_all(commands, &error);
+                    }
+                    self.counters.reconnected();
+                }
+                StoreError::Refused { .. } | StoreError::Corrupt { .. } if !singly => {
+                    warn!(error = %undone, commands = commands.len(), "a batch failed; its commands go one by one");
+                    singly = true;
+                }
+                _ => return self.refuse_all(commands, &undone),
+            }
+            failure = undone;
+        }
+        self.refuse_all(commands, &failure)
+    }
+
+    /// One transaction from beginning to end.
+    async fn transact(&mut self, commands: &[&Command], singly: bool) -> std::result::Result<Applied, Failed> {
+        if let Err(error) = self.link.begin().await {
+            self.link.rollback().await;
+            return Err(Failed::Undone(error));
+        }
+        let applied = if singly { self.apply_singly(commands).await } else { self.apply(commands).await };
+        let applied = match applied {
+            Ok(applied) => applied,
+            Err(error) => {
+                self.link.rollback().await;
+                return Err(Failed::Undone(error));
+            }
+        };
+        match self.link.commit().await {
+            Ok(()) => Ok(applied),
+            Err(error @ StoreError::Unavailable { .. }) => Err(Failed::InDoubt(applied, error)),
+            Err(error) => {
+                self.link.rollback().await;
+                Err(Failed::Undone(error))
+            }
+        }
+    }
+
+    async fn apply(&mut self, commands: &[&Command]) -> Result<Applied> {
+        let now = self.clock.now();
+        apply(self.link.conn()?, commands, &self.node, now).await
+    }
+
+    /// Each command behind a savepoint of its own, so that one which fails takes nothing with it.
+    async fn apply_singly(&mut self, commands: &[&Command]) -> Result<Applied> {
+        let mut all = Applied::default();
+        for command in commands {
+            self.link.conn()?.run("SAVEPOINT command").await?;
+            match self.apply(std::slice::from_ref(command)).await {
+                Ok(applied) => all.extend(applied),
+                Err(error @ (StoreError::Refused { .. } | StoreError::Corrupt { .. })) => {
+                    error!(%error, "a command failed");
+                    self.link.conn()?.run("ROLLBACK TO SAVEPOINT command").await?;
+                    all.answers.push(Err(error));
+                }
+                Err(error) => return Err(error),
+            }
+            self.link.conn()?.run("RELEASE SAVEPOINT command").await?;
+        }
+        Ok(all)
+    }
+
+    /// What became of the transaction in doubt, as far as it can be found out in time.
+    async fn resolve(&mut self) -> Fate {
+        match self.link.restore_within(STORE_CONNECT_WAIT).await {
+            Ok(()) => {
+                self.counters.reconnected();
+                self.link.fate().await
+            }
+            Err(_) => Fate::Unknown,
+        }
+    }
+
+    /// Tells the readers, and gives the answers out.
+    fn committed(&self, applied: Applied, began: Instant) -> Vec<Result<Answer>> {
+        self.counters.committed(applied.answers.len(), began.elapsed());
+        if applied.event_seq.is_some() || applied.log_lines > 0 {
+            self.marks.send_modify(|mark| {
+                mark.event_seq = applied.event_seq.unwrap_or(mark.event_seq).max(mark.event_seq);
+                mark.log_commits += u64::from(applied.log_lines > 0);
+            });
+        }
+        self.followers.wake(&applied.touched);
+        applied.answers
+    }
+
+    fn refuse_all(&self, commands: &[&Command], error: &StoreError) -> Vec<Result<Answer>> {
+        self.counters.failed();
+        error!(%error, commands = commands.len(), "a batch was not written");
+        commands.iter().map(|_| Err(error.clone())).collect()
+    }
+}
+
+impl Applied {
+    fn extend(&mut self, later: Self) {
+        self.answers.extend(later.answers);
+        self.event_seq = later.event_seq.or(self.event_seq);
+        self.log_lines += later.log_lines;
+        self.touched.extend(later.touched);
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.followers.close();
+    }
+}
+
+/// As many of the waiting commands as one transaction should hold, at least one if there are any.
+fn take_batch(waiting: &mut VecDeque<Request>) -> Vec<Request> {
+    let mut bytes = 0;
+    let mut batch = Vec::with_capacity(waiting.len());
+    while let Some(next) = waiting.front() {
+        bytes += next.command.weight();
+        if !batch.is_empty() && bytes > STORE_BATCH_BYTES_MAX {
+            break;
+        }
+        batch.extend(waiting.pop_front());
+    }
+    batch
+}

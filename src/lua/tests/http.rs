@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::support::{self, Bed};
+use super::support::Bed;
 use crate::base::Clock;
 use crate::lua::{Engine, EngineOptions};
 use crate::model::{Grants, LogLevel};
@@ -35,7 +35,7 @@ fn start(serve: impl Fn(usize, &Asked) -> Answer + Send + Sync + 'static) -> Rea
         "secret": [],
     });
     let routes: BTreeMap<_, _> = serde_json::from_value(routes).expect("routes");
-    let Primitives { docker, http, .. } = support::primitives();
+    let Primitives { docker, http, .. } = Primitives::unconnected();
     let clock = Clock::system();
     let notify = Notify::new(Options { routes }, http.clone(), Arc::new(ProcessSecrets), clock.clone());
     let primitives = Primitives { docker, http, notify: notify.expect("a service") };

@@ -18,7 +18,7 @@ use crate::lua::{Bundle, Engine, EngineOptions};
 use crate::model::params::ParamSpec;
 use crate::model::schedule::{Rule, ScheduleSpec};
 use crate::model::{Identity, JobSpec, Role, TriggerKind};
-use crate::primitives::{Primitives, docker, http, notify};
+use crate::primitives::{Primitives, docker};
 use crate::runner::{self, Dispatcher};
 use crate::store::{self, Store};
 use crate::web::{Forecast, Metrics, Options, Parts, Upcoming, Web, auth};
@@ -153,10 +153,8 @@ impl App {
             host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
             clock: clock.clone(),
         });
-        let http = http::Http::new(http::Options::default()).expect("a client");
-        let notify = notify::Notify::new(notify::Options::default(), http.clone()).expect("no routes");
         let io = tokio::runtime::Handle::current();
-        let primitives = Primitives { docker: docker.clone(), http, notify };
+        let primitives = Primitives { docker: docker.clone(), ..Primitives::unconnected() };
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = jobs();
         let options = runner::Options { lanes: 1, running_max: 8, grace: Duration::from_secs(1) };

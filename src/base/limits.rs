@@ -137,6 +137,9 @@ pub const DOCKER_STATS_INTERVAL: Duration = Duration::from_millis(250);
 pub const DOCKER_STATS_SAMPLE_AGE_MAX: Duration = Duration::from_secs(120);
 pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
+/// How long a collection of events goes on after the latest one.
+pub const DOCKER_EVENT_BURST: Duration = Duration::from_millis(100);
+pub const DOCKER_EVENTS_PER_CALL_MAX: usize = 1_000;
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
 pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;

@@ -1,1 +1,237 @@
 //! The composition root: builds every part in order and shuts down in reverse.
+
+mod chores;
+mod forecast;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use crate::admin::{self, LiveConsoles};
+use crate::base::{Clock, Supervisor};
+use crate::config::Config;
+use crate::events::Tail;
+use crate::jobs::{self, Loader, Registry};
+use crate::lua::{Engine, EngineOptions};
+use crate::primitives::{self, Primitives};
+use crate::runner::{self, Dispatcher};
+use crate::store::{self, Store};
+use crate::triggers::schedule::{Schedule, Settled};
+use crate::triggers::{LiveDesk, housekeeping};
+use crate::web::{self, Web};
+
+/// Beyond the runs' own grace: for the last commits and for connections to close.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(10);
+
+/// What the command line adds to the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct DaemonOptions {
+    /// Where the configuration came from.
+    pub config_file: Option<PathBuf>,
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When a part cannot be built (the message names it and the remedy), or one stops by itself.
+pub async fn run(config: Config, options: DaemonOptions) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    // Whoever holds the addresses is the one daemon; everything after this may write.
+    let listener = listen(config.http.listen).await?;
+    let door = admin::Server::bind(&admin::Options { socket: config.admin.socket.clone() }).await?;
+    let mut supervisor = Supervisor::default();
+    let daemon = Daemon::build(&config, &clock, &mut supervisor).await?;
+    let address = listener.local_addr().unwrap_or(config.http.listen);
+    daemon.open(&config, &clock, &mut supervisor, (listener, address), door);
+    daemon.announce(&clock, address, &config.scripts.dir, options.config_file.as_deref()).await;
+    let outcome = wait(&mut supervisor).await;
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    chores::mark_settled(&daemon.store, &daemon.registry, &clock).await;
+    supervisor.shutdown(config.runner.shutdown_grace + SHUTDOWN_MARGIN).await;
+    info!("stopped");
+    outcome
+}
+
+/// The parts that others are built on.
+struct Daemon {
+    store: Store,
+    primitives: Primitives,
+    registry: Registry,
+    loader: jobs::Handle,
+    runner: runner::Handle,
+}
+
+impl Daemon {
+    async fn build(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> anyhow::Result<Self> {
+        let options = store::Options { url: config.store.url.clone(), node: node_name() };
+        let (store, writer) = Store::open(options, clock.clone()).await?;
+        supervisor.spawn("store", |stop| writer.run(stop));
+
+        let primitives = primitives(config, clock)?;
+        let io = tokio::runtime::Handle::current();
+        let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
+
+        let registry = Registry::default();
+        let (loader, loader_handle) = Loader::new(jobs::Options {
+            dir: config.scripts.dir.clone(),
+            engine: engine.clone(),
+            store: store.clone(),
+            registry: registry.clone(),
+            clock: clock.clone(),
+        });
+        supervisor.spawn("loader", |stop| loader.run(stop));
+
+        let options = runner::Options {
+            lanes: config.runner.lanes,
+            running_max: config.runner.max_running,
+            grace: config.runner.shutdown_grace,
+        };
+        let (dispatcher, runner) =
+            Dispatcher::new(&options, store.clone(), registry.clone(), clock.clone(), &engine)
+                .context("no thread for the lanes; raise the limit on processes (ulimit -u) or lower runner.lanes")?;
+        supervisor.spawn("runner", |stop| dispatcher.run(stop));
+
+        let daemon = Self { store, primitives, registry, loader: loader_handle, runner };
+        daemon.schedules(config, clock, supervisor).await?;
+        Ok(daemon)
+    }
+
+    /// Schedules begin when the registry is filled, from where an earlier daemon left off.
+    async fn schedules(&self, config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+        let settled = self.settled().await.context("the last due times cannot be read")?;
+        self.loader.ready().await.context("the scripts folder was not read")?;
+        let desk = LiveDesk { runner: self.runner.clone(), store: self.store.clone() };
+        let (registry, clock) = (self.registry.clone(), clock.clone());
+        let schedule = Schedule { registry, desk: Arc::new(desk), clock: clock.clone(), settled };
+        supervisor.spawn("schedule", |stop| schedule.run(stop));
+        let chores = chores::chores(&config.retention, &self.store, &self.registry, &clock);
+        supervisor.spawn("housekeeping", |stop| housekeeping::run(chores, stop));
+        Ok(())
+    }
+
+    async fn settled(&self) -> Result<Settled, store::StoreError> {
+        let mut settled: Settled = self.store.last_occurrences().await?.into_iter().collect();
+        for job in self.store.jobs().await? {
+            if let Some(until) = job.scheduled_until {
+                let known = settled.entry(job.name).or_insert(until);
+                *known = until.max(*known);
+            }
+        }
+        Ok(settled)
+    }
+
+    /// Opens the doors, last of all.
+    fn open(
+        &self,
+        config: &Config,
+        clock: &Clock,
+        supervisor: &mut Supervisor,
+        (listener, address): (TcpListener, SocketAddr),
+        door: admin::Server,
+    ) {
+        let options = web::Options { listen: address, allowed_hosts: config.http.allowed_hosts.clone() };
+        let web = Web::new(options, self.web_parts(clock, &config.scripts.dir));
+        let api = web.router();
+        supervisor.spawn("web", |stop| web::serve(listener, web, stop));
+        let consoles =
+            LiveConsoles { runner: self.runner.clone(), registry: self.registry.clone(), loader: self.loader.clone() };
+        let clock = clock.clone();
+        supervisor.spawn("admin socket", |stop| door.run(api, Arc::new(consoles), clock, stop));
+    }
+
+    fn web_parts(&self, clock: &Clock, scripts: &Path) -> web::Parts {
+        let (dir, loader) = (scripts.to_owned(), self.loader.clone());
+        let readable = web::Probe::new("scripts", move || {
+            let (dir, loader) = (dir.clone(), loader.clone());
+            async move {
+                loader.ready().await.map_err(|stopped| stopped.to_string())?;
+                tokio::fs::read_dir(&dir).await.map(drop).map_err(|failure| {
+                    format!("cannot read the scripts folder {}: {failure}; create it or fix its mode", dir.display())
+                })
+            }
+        });
+        web::Parts {
+            store: self.store.clone(),
+            tail: Tail::new(self.store.clone()),
+            runner: self.runner.clone(),
+            jobs: self.registry.clone(),
+            docker: self.primitives.docker.clone(),
+            forecast: Arc::new(forecast::LiveForecast(self.registry.clone())),
+            probes: vec![readable],
+            metrics: web::Metrics::default(),
+            clock: clock.clone(),
+        }
+    }
+
+    /// Says where everything is, and how to sign in when nobody can yet.
+    async fn announce(&self, clock: &Clock, address: SocketAddr, scripts: &Path, config: Option<&Path>) {
+        let url = format!("http://{address}");
+        let snapshot = self.registry.snapshot();
+        info!(
+            dashboard = %url,
+            scripts = %scripts.display(),
+            jobs = snapshot.jobs.len(),
+            rejected = snapshot.diagnostics.len(),
+            config = %config.map_or_else(|| "built-in defaults".to_owned(), |file| file.display().to_string()),
+            "ready"
+        );
+        match self.store.tokens().await {
+            Ok(tokens) if tokens.iter().all(|token| token.revoked_at.is_some()) => {
+                match web::auth::issue_login_link(&self.store, clock, &url).await {
+                    Ok(link) => info!("sign in once within 15 minutes: {link}"),
+                    Err(error) => error!(?error, "no login link could be made; use `aegis token create`"),
+                }
+            }
+            Ok(_) => {}
+            Err(error) => error!(%error, "the tokens cannot be read"),
+        }
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address}: choose another address with http.listen or --listen, or stop what holds it"
+        )
+    })
+}
+
+/// What scripts can reach, as the configuration has it. Also for running a file without a daemon.
+pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> {
+    let options = primitives::Options {
+        clock: clock.clone(),
+        docker_host: config.docker.host.clone(),
+        deny: config.outgoing.deny.clone(),
+        ca_file: config.outgoing.ca_file.clone(),
+        routes: config.notify.routes.clone(),
+        ..primitives::Options::default()
+    };
+    Ok(Primitives::new(options)?)
+}
+
+/// Until a signal asks for the end, or a part ends by itself.
+async fn wait(supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => info!(signal = "SIGTERM", "stopping"),
+        _ = interrupt.recv() => info!(signal = "SIGINT", "stopping"),
+        escalation = supervisor.escalation() => {
+            warn!(task = escalation.task, "stopping because a part of the daemon is gone");
+            return Err(escalation.into());
+        }
+    }
+    Ok(())
+}
+
+fn node_name() -> String {
+    let name = rustix::system::uname();
+    name.nodename().to_string_lossy().into_owned()
+}

@@ -1,3 +1,30 @@
 //! The `aegis` command: arguments in, exit code out. Everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use aegis::cli::{self, Cli, Failure};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = runtime(&cli).and_then(|runtime| {
+        let ended = runtime.block_on(cli::run(cli));
+        // Threads that wait for a terminal or for the name service are not worth waiting for.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Many threads for the daemon and for scripts; one for a client.
+fn runtime(cli: &Cli) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = if cli.command.needs_threads() {
+        tokio::runtime::Builder::new_multi_thread()
+    } else {
+        tokio::runtime::Builder::new_current_thread()
+    };
+    builder.enable_all().thread_name("aegis-io").build().map_err(|error| Failure::new(error.to_string()))
+}

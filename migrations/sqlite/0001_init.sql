@@ -84,6 +84,8 @@ CREATE TABLE events (
 ) STRICT;
 -- Runs make nearly all events; what else happened must be found without reading through theirs.
 CREATE INDEX events_besides_runs ON events (seq) WHERE substr(kind, 1, 4) <> 'run.';
+-- The history of one run.
+CREATE INDEX events_of_run ON events (run, seq) WHERE run IS NOT NULL;
 
 CREATE TABLE occurrences (
     job           TEXT NOT NULL,

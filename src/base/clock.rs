@@ -20,6 +20,16 @@ enum Source {
 /// How long a system wait may go on before wall time is read again, so that a clock set forward is noticed.
 const RECHECK: Duration = Duration::from_secs(1);
 
+/// A clock that goes back by less than this is being adjusted, not set.
+const STEP: Duration = Duration::from_millis(500);
+
+/// Why [`Clock::wait_until`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Woken {
+    Reached,
+    SteppedBack { to: Timestamp },
+}
+
 impl Clock {
     pub fn system() -> Self {
         Self(Source::System)
@@ -56,6 +66,31 @@ impl Clock {
                         return;
                     }
                 }
+            }
+        }
+    }
+
+    /// Like [`Self::sleep_until`], but tells when the clock was set back by more than [`STEP`] since `latest`, which
+    /// keeps the latest time seen over several calls.
+    pub async fn wait_until(&self, deadline: Timestamp, latest: &mut Timestamp) -> Woken {
+        let mut moved = match &self.0 {
+            Source::System => None,
+            Source::Fake(fake) => Some(fake.moved.subscribe()),
+        };
+        loop {
+            let now = self.now();
+            if since(*latest, now) > STEP {
+                *latest = now;
+                return Woken::SteppedBack { to: now };
+            }
+            *latest = now.max(*latest);
+            if now >= deadline {
+                return Woken::Reached;
+            }
+            match &mut moved {
+                None => tokio::time::sleep(since(deadline, now).min(RECHECK)).await,
+                // The sender lives as long as this clock, so that there is no error to see.
+                Some(moved) => drop(moved.changed().await),
             }
         }
     }
@@ -121,6 +156,18 @@ mod tests {
         assert!(!sleeper.is_finished());
         hand.advance(Duration::from_secs(1));
         assert_eq!(sleeper.await.map(|at| at.as_second()).ok(), Some(60));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_back_is_noticed_once() {
+        let (clock, hand) = Clock::fake(later(Timestamp::UNIX_EPOCH, Duration::from_secs(100)));
+        let mut latest = clock.now();
+        hand.set(Timestamp::UNIX_EPOCH);
+        let deadline = later(Timestamp::UNIX_EPOCH, Duration::from_secs(5));
+        let woken = clock.wait_until(deadline, &mut latest).await;
+        assert_eq!(woken, Woken::SteppedBack { to: Timestamp::UNIX_EPOCH });
+        hand.set(deadline);
+        assert_eq!(clock.wait_until(deadline, &mut latest).await, Woken::Reached);
     }
 
     #[test]

@@ -8,10 +8,17 @@ pub const SCRIPT_FILES_MAX: usize = 10_000;
 pub const SCRIPT_REQUIRES_MAX: usize = 64;
 pub const JOB_NAME_BYTES_MAX: usize = 100;
 pub const JOB_PARAMS_MAX: usize = 64;
+pub const PARAM_NAME_BYTES_MAX: usize = 64;
 pub const JOB_SCHEDULES_MAX: usize = 32;
+/// Of a parameter's pattern, once compiled.
+pub const PARAM_PATTERN_COMPILED_BYTES_MAX: usize = 64 * 1024;
 /// Running a file's body to learn its job table may take this long.
 pub const LOAD_CPU_MAX: Duration = Duration::from_millis(250);
 pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
+
+// Schedules
+pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_secs(1);
+pub const SCHEDULE_INTERVAL_MAX: Duration = Duration::from_secs(3_660 * 86_400);
 
 // Runs
 pub const RUN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
@@ -23,14 +30,31 @@ pub const RUN_MEMORY_BYTES_MIN: usize = 32 << 20;
 pub const RUN_MEMORY_BYTES_MAX: usize = 2 << 30;
 /// A script that computes for this long without waiting is made to take turns.
 pub const RUN_SLICE: Duration = Duration::from_millis(5);
+/// Computing without a chance to take turns (in a comparison of a sort, a callback of gsub, a metamethod) ends the run
+/// after this long, because its lane stands still meanwhile.
+pub const RUN_UNSLICED_MAX: Duration = Duration::from_secs(5);
 pub const RUN_PARAMS_BYTES_MAX: usize = 256 * 1024;
 pub const RUN_RESULT_BYTES_MAX: usize = 1 << 20;
 pub const RUN_ATTEMPTS_MAX: u32 = 100;
+/// Priorities go from minus this to this.
+pub const RUN_PRIORITY_MAX: i32 = 1_000;
 pub const RUN_QUEUE_MAX: usize = 100_000;
 /// Runs that a lane holds as live VMs at once.
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// Entries of one list or map that a script passes to a primitive.
+pub const LIST_ITEMS_MAX: usize = 100_000;
+
+/// Steps that one pattern match may take without a place to stop: text length times the longest set in the pattern.
+pub const PATTERN_STEPS_MAX: usize = 128 << 20;
+/// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
+pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+/// One file of Lua tests.
+pub const TEST_FILE_TIMEOUT: Duration = Duration::from_secs(30);
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
+/// Lines and bytes of one console input.
+pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;
 
 // Logs and events
 pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
@@ -67,22 +91,129 @@ pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 pub const HTTP_BODY_BYTES_DEFAULT: usize = 8 << 20;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 << 20;
 pub const HTTP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+pub const HTTP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// Resolving the name, opening the connection and agreeing on TLS together.
+pub const HTTP_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HTTP_REDIRECTS_MAX: usize = 10;
+pub const HTTP_ATTEMPTS_MAX: u32 = 10;
+pub const HTTP_URL_BYTES_MAX: usize = 16 * 1024;
+pub const HTTP_HEADERS_MAX: usize = 128;
+pub const HTTP_HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
+/// Different sets of rights whose connections are kept apart; the one that was not used for longest goes first.
+pub const HTTP_POLICIES_MAX: usize = 64;
+pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
+pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+pub const NOTIFY_ROUTES_MAX: usize = 256;
+pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;
+pub const NOTIFY_ATTEMPTS: u32 = 4;
+pub const NOTIFY_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const NOTIFY_BACKOFF: Duration = Duration::from_millis(500);
+/// A receiver that asks for more patience than this gets no further attempt.
+pub const NOTIFY_BACKOFF_MAX: Duration = Duration::from_secs(30);
+pub const NOTIFY_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+pub const NOTIFY_FIELDS_MAX: usize = 64;
+pub const NOTIFY_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;
 pub const DOCKER_EXEC_OUTPUT_BYTES_MAX: usize = 8 << 20;
+pub const DOCKER_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const DOCKER_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+pub const DOCKER_EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+pub const DOCKER_WAIT_TIMEOUT_MAX: Duration = Duration::from_secs(7 * 86_400);
+pub const DOCKER_STOP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub const DOCKER_STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// One answer of the engine's API, a list of a busy host included.
+pub const DOCKER_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const DOCKER_LOG_LINES_DEFAULT: u32 = 1_000;
+pub const DOCKER_CALLS_AT_ONCE_MAX: usize = 8;
+/// Containers whose last CPU reading is remembered.
+pub const DOCKER_STATS_SAMPLES_MAX: usize = 4_096;
+/// Between the two readings that a first CPU percentage needs.
+pub const DOCKER_STATS_INTERVAL: Duration = Duration::from_millis(250);
+pub const DOCKER_STATS_SAMPLE_AGE_MAX: Duration = Duration::from_secs(120);
+pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
+pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
+pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
 pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 
 // Doors
 pub const API_BODY_BYTES_MAX: usize = 1 << 20;
 pub const API_STREAMS_MAX: usize = 256;
+pub const API_CONNECTIONS_MAX: usize = 1_024;
+pub const API_HEADER_BYTES_MAX: usize = 64 * 1024;
+pub const API_HEADERS_MAX: usize = 100;
+/// After a connection could not be accepted.
+pub const API_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// From the first byte of a request's head to its last; also how long an idle connection is kept.
+pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// From a request's head to the head of its answer.
+pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Changes within this time are told to a page as one.
+pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
+pub const API_CONTAINERS_REFRESH: Duration = Duration::from_secs(5);
+/// An inventory of containers is shown again for so long without asking Docker.
+pub const CONTAINERS_FRESH: Duration = Duration::from_secs(2);
+/// Refused credentials of one address within the window, after which it has to wait.
+pub const AUTH_FAILURES_MAX: u32 = 10;
+pub const AUTH_FAILURES_WINDOW: Duration = Duration::from_secs(60);
+/// Addresses whose failures are remembered at once.
+pub const AUTH_PEERS_MAX: usize = 4_096;
+pub const TOKEN_NAME_BYTES_MAX: usize = 64;
+pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// Lines of a run's log that its page begins with.
+pub const PAGE_LOG_LINES_MAX: usize = 500;
+/// Lines on either side beyond which the page shows no difference of two versions.
+pub const PAGE_DIFF_LINES_MAX: usize = 4_000;
 pub const ADMIN_FRAME_BYTES_MAX: usize = 1 << 20;
 pub const ADMIN_SESSIONS_MAX: usize = 32;
+pub const ADMIN_CONNECTIONS_MAX: usize = 128;
+pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests on the admin socket may take to end when the daemon stops.
+pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
+/// A console that nobody types into gives its VM back.
+pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// One answer of the daemon, held by the command line.
+pub const CLI_ANSWER_BYTES_MAX: usize = 64 << 20;
+pub const CONSOLE_HISTORY_LINES_MAX: usize = 10_000;
 pub const CONSOLE_LINE_TIMEOUT: Duration = Duration::from_secs(3_600);
 pub const LOGIN_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 // Reload and shutdown
 pub const RELOAD_DEBOUNCE: Duration = Duration::from_millis(40);
+/// However busy the folder is, it is looked at after this.
+pub const RELOAD_DEBOUNCE_MAX: Duration = Duration::from_millis(400);
+/// A file written more recently than this may be written again without a change of its stamp.
+pub const RELOAD_STAMP_SETTLES: Duration = Duration::from_millis(20);
+pub const RELOAD_TOUCHED_PATHS_MAX: usize = 4_096;
+pub const RELOAD_REQUESTS_MAX: usize = 64;
+pub const RELOAD_SAVES_IN_FLIGHT_MAX: usize = 256;
+pub const RELOAD_FAULTS_TOLD_MAX: usize = 10;
+/// How often the scripts folder is looked at though nothing was heard of it.
+pub const RESCAN_WATCHED: Duration = Duration::from_secs(5);
+pub const RESCAN_UNWATCHED: Duration = Duration::from_secs(1);
+pub const SCRIPT_FOLDERS_DEPTH_MAX: usize = 8;
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
+pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+
+// Configuration
+pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Less history than this and runs would vanish while someone looks at them.
+pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);
+
+// The schedule loop
+/// A due time that is late by no more than this fires as if on time.
+pub const SCHEDULE_GRACE: Duration = Duration::from_secs(10);
+/// Missed due times of one schedule that `catch_up = "all"` fires.
+pub const SCHEDULE_CATCH_UP_MAX: usize = 100;
+/// Missed due times of one schedule that get a row each after an absence: the newest.
+pub const SCHEDULE_MISSED_ROWS_MAX: usize = 1_000;
+/// Missed due times are looked for this far back.
+pub const SCHEDULE_LOOK_BACK_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Due times on their way to their rows at once.
+pub const SCHEDULE_FIRING_MAX: usize = 1_024;

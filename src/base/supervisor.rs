@@ -42,6 +42,7 @@ impl Default for Supervisor {
 impl Supervisor {
     /// Runs `make(stop)` as a task called `name`. It must return soon after `stop` is cancelled; returning earlier,
     /// failing or panicking is an [`Escalation`].
+    #[expect(clippy::disallowed_methods, reason = "this is the place that owns tasks")]
     pub fn spawn<F, E>(&mut self, name: &'static str, make: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = Result<(), E>> + Send + 'static,

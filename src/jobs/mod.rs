@@ -1,5 +1,17 @@
 //! Rank 5: job files become a registry that changes as a whole or not at all.
 
+mod bundling;
+mod compile;
+mod declare;
+mod files;
+mod loader;
+mod publish;
 mod registry;
+mod scan;
+mod watch;
 
+pub use compile::load_file;
+pub use declare::{declare, warnings};
+pub use loader::{Handle, Loader, Options, Stopped};
 pub use registry::{Diagnostic, Job, Registry, Severity, Snapshot};
+pub use scan::{Scan, is_job, scan};

@@ -1,7 +1,7 @@
 //! The jobs that are live now. Readers take a snapshot; the loader swaps it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
@@ -63,11 +63,17 @@ pub struct Snapshot {
 pub struct Registry {
     current: Arc<ArcSwap<Snapshot>>,
     changed: Arc<watch::Sender<u64>>,
+    /// Held while a change is made, so that none is lost. Readers never wait for it.
+    writing: Arc<Mutex<()>>,
 }
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { current: Arc::new(ArcSwap::from_pointee(Snapshot::default())), changed: Arc::new(watch::Sender::new(0)) }
+        Self {
+            current: Arc::new(ArcSwap::from_pointee(Snapshot::default())),
+            changed: Arc::new(watch::Sender::new(0)),
+            writing: Arc::default(),
+        }
     }
 }
 
@@ -85,13 +91,45 @@ impl Registry {
         self.changed.subscribe()
     }
 
-    /// Replaces the snapshot by `change` of it. Callers are serialised by the loader's task.
+    /// Replaces the snapshot by `change` of it. Changes follow each other; `change` must be quick.
     pub fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&self.current.load());
         change(&mut next);
         next.generation += 1;
         let generation = next.generation;
         self.current.store(Arc::new(next));
         self.changed.send_replace(generation);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_change_is_lost_and_each_is_seen() {
+        let registry = Registry::default();
+        let changes = registry.changes();
+        let note = |number: u32| Diagnostic {
+            file: format!("{number}.lua"),
+            severity: Severity::Warning,
+            fault: Fault::new("test", "x"),
+            since: Timestamp::UNIX_EPOCH,
+            last_good_kept: false,
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let registry = &registry;
+                scope.spawn(move || {
+                    for number in 0..50 {
+                        registry.update(|snapshot| snapshot.diagnostics.push(note(thread * 50 + number)));
+                    }
+                });
+            }
+        });
+        let snapshot = registry.snapshot();
+        assert_eq!((snapshot.generation, snapshot.diagnostics.len()), (200, 200));
+        assert_eq!(*changes.borrow(), 200);
     }
 }

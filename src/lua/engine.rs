@@ -1,12 +1,18 @@
 //! Runs scripts. One engine a daemon; its methods that execute Lua are called on a lane (a `LocalSet`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::bundle::Bundle;
+use super::compile::{Code, compile};
+use super::console::Console;
+use super::interrupt::Ticker;
 use super::scope::{Outcome, RunScope};
+use super::standard::Standard;
+use super::{attempt, inspect, syntax, vm};
 use crate::base::{Clock, Fault};
 use crate::primitives::Primitives;
 
@@ -19,10 +25,25 @@ pub struct EngineOptions {
 }
 
 /// Cheap to clone; `Send`, though the VMs that it makes stay on their lane.
+///
+/// A lane is a thread with a current-thread tokio runtime that has its time driver enabled (`enable_time`) and a
+/// `LocalSet`; it needs nothing else. The engine owns the ticker thread that watches executing scripts, and ends it when
+/// the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    #[allow(dead_code)]
-    options: Arc<EngineOptions>,
+    core: Arc<Core>,
+}
+
+/// What all VMs share.
+#[derive(Debug)]
+pub(in crate::lua) struct Core {
+    pub io: Handle,
+    pub clock: Clock,
+    pub primitives: Arc<Primitives>,
+    pub standard: Standard,
+    /// A fault when the system gave no thread for it; then no script runs.
+    pub ticker: Result<Ticker, Fault>,
+    pub prelude: Result<Code, Fault>,
 }
 
 /// What a job file says of itself.
@@ -31,71 +52,63 @@ pub struct Inspected {
     /// The job table as JSON; functions appear as `{"$function": true}`, `aegis.stack.names` and its kin as
     /// `{"$function": "aegis.stack.names"}`.
     pub table: Value,
-    /// Source line of each top-level key of the table literal, where it is known.
-    pub lines: std::collections::BTreeMap<String, u32>,
-}
-
-/// The result of one console line.
-#[derive(Debug, Clone, PartialEq)]
-pub enum EvalOutcome {
-    /// Each value as readable Lua, and as JSON where it can be.
-    Values(Vec<(String, Value)>),
-    /// The text is the beginning of something longer.
-    Incomplete,
-    Failed(Fault),
+    /// Source line of each key of the table literal, where it is known: `schedule`, `schedule.every`, `params.stack`.
+    pub lines: BTreeMap<String, u32>,
 }
 
 impl Engine {
     pub fn new(options: EngineOptions) -> Self {
-        Self { options: Arc::new(options) }
+        // Process-wide: without it `table.move` over a huge range of an empty table cannot be stopped.
+        let table_move = mlua::Lua::set_fflag("LuauTableMoveTimeoutFix", true);
+        debug_assert!(table_move.is_ok(), "this Luau has no LuauTableMoveTimeoutFix");
+        let prelude = format!("{}{}", vm::operation_names(), vm::PRELUDE);
+        let ticker = Ticker::start().map_err(|problem| {
+            Fault::new("engine.ticker", format!("the system gave no thread to watch scripts with: {problem}"))
+        });
+        let core = Core {
+            io: options.io,
+            clock: options.clock,
+            primitives: Arc::new(options.primitives),
+            standard: Standard::default(),
+            ticker,
+            prelude: compile("[aegis]", &prelude),
+        };
+        Self { core: Arc::new(core) }
     }
 
     /// Runs the file's body without capabilities and returns the table it gave to `aegis.job`. Blocking and bounded
     /// (`LOAD_CPU_MAX`, `LOAD_MEMORY_BYTES_MAX`): call it on a blocking thread. A fault's `at` has file and line.
     pub fn inspect(&self, bundle: &Bundle) -> Result<Inspected, Fault> {
-        let _ = bundle;
-        todo!()
+        inspect::inspect(&self.core, bundle)
     }
 
     /// The `require`d paths of one source, as written in it: found by reading, not by running.
     pub fn requires(source: &str) -> Vec<String> {
-        let _ = source;
-        todo!()
+        syntax::requires(source)
+    }
+
+    /// The files that a required path may mean, relative to the scripts folder, the likeliest first; none for the
+    /// shipped library (`@std/…`) and for paths that lead outside of `lib/`.
+    pub fn required_files(path: &str) -> Vec<String> {
+        vm::library::candidates(path)
     }
 
     /// One attempt in a VM of its own: `run(ctx)`. Not `Send`: call it on a lane. Dropping the future drops the VM.
     pub async fn execute(&self, bundle: Arc<Bundle>, scope: RunScope) -> Outcome {
-        let _ = (bundle, scope);
-        todo!()
+        attempt::attempt(&self.core, bundle, scope, "run", None).await
     }
 
     /// `on_failure(ctx, err)` or `on_success(ctx, result)` in a VM of its own.
     pub async fn execute_hook(&self, bundle: Arc<Bundle>, scope: RunScope, hook: &str, argument: Value) -> Outcome {
-        let _ = (bundle, scope, hook, argument);
-        todo!()
+        attempt::attempt(&self.core, bundle, scope, hook, Some(argument)).await
     }
 
     /// A console session on this lane; its locals live between lines.
     pub fn console(&self, scope: RunScope) -> Result<Console, Fault> {
-        let _ = scope;
-        todo!()
-    }
-}
-
-/// One REPL session's VM. Not `Send`.
-#[derive(Debug)]
-pub struct Console {}
-
-impl Console {
-    /// Evaluates one line (or several) as `scope`'s run: an expression gives its values.
-    pub async fn eval(&mut self, scope: RunScope, code: &str) -> EvalOutcome {
-        let _ = (scope, code);
-        todo!()
+        Console::open(&self.core, scope)
     }
 
-    /// Names that could complete `prefix` (such as `aegis.do`), from the live VM.
-    pub fn complete(&self, prefix: &str) -> Vec<String> {
-        let _ = prefix;
-        todo!()
+    pub(in crate::lua) fn core(&self) -> &Arc<Core> {
+        &self.core
     }
 }

@@ -1,9 +1,29 @@
 //! Rank 4: the Luau runtime. The only folder that imports mlua.
 
+mod attempt;
+pub mod bind;
 mod bundle;
+mod compile;
+mod console;
+mod docs;
 mod engine;
+mod error;
+mod inspect;
+mod interrupt;
+mod json;
 mod scope;
+mod show;
+mod standard;
+mod syntax;
+mod testing;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod vm;
 
 pub use bundle::Bundle;
-pub use engine::{Console, Engine, EngineOptions, EvalOutcome, Inspected};
+pub use console::{Console, EvalOutcome, is_incomplete};
+pub use docs::{doc, reference, types};
+pub use engine::{Engine, EngineOptions, Inspected};
 pub use scope::{JobsPort, KvPort, LogSink, Outcome, RunScope};
+pub use testing::TestResult;

@@ -2,8 +2,10 @@
 
 pub mod event;
 pub mod grants;
+pub mod identity;
 pub mod job;
 pub mod log;
+pub mod millis;
 pub mod occurrence;
 pub mod params;
 pub mod run;
@@ -11,6 +13,7 @@ pub mod schedule;
 
 pub use event::{Event, NewEvent};
 pub use grants::Grants;
+pub use identity::{Identity, Role};
 pub use job::JobSpec;
 pub use log::{LogLevel, LogLine};
 pub use occurrence::{Occurrence, OccurrenceState};

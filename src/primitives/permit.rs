@@ -1,1 +1,283 @@
-//! Proofs that a run may do what it is about to do.
+//! Proofs that a run may do what it is about to do. Only this file makes them, out of a run's [`Grants`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::net::{HostPattern, Policy};
+use crate::base::Fault;
+use crate::model::grants::{Access, DockerGrant, matches};
+use crate::model::{Grants, JobSpec};
+
+/// A permission is missing. Becomes the fault `permission.denied`, whose hint is the line to add to the script.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} needs a permission that this script does not have: {needed}")]
+pub struct Denied {
+    /// What was attempted, as the subject of a sentence.
+    pub what: String,
+    /// The permission in words, such as `docker = "write"`.
+    pub needed: String,
+    /// The line that grants it, with what is granted already.
+    pub line: String,
+}
+
+impl Denied {
+    fn new(what: impl Into<String>, entry: String) -> Self {
+        Self { what: what.into(), line: format!("permissions = {{ {entry} }}"), needed: entry }
+    }
+}
+
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        let hint = format!("add to the job table: {}", denied.line);
+        let details = serde_json::json!({ "needed": denied.needed, "line": denied.line });
+        Self::new("permission.denied", denied.to_string()).hint(hint).details(details)
+    }
+}
+
+/// May use Docker up to a level, on the objects that the grant's patterns cover.
+#[derive(Debug, Clone)]
+pub struct DockerPermit {
+    grant: DockerGrant,
+}
+
+/// Gives a permit when the grants reach `access` on anything, or on `name` when the name of the object is known. The
+/// service checks again, on the object's real name: an id or a prefix of one may stand for any container.
+pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<DockerPermit, Denied> {
+    let missing = || Denied::new("this call to Docker", format!("docker = \"{}\"", access.as_str()));
+    let permit = DockerPermit { grant: grants.docker.clone().ok_or_else(missing)? };
+    match name {
+        Some(name) => permit.check(access, name)?,
+        None if !permit.reaches(access) => return Err(permit.denied("this call to Docker", access, "*")),
+        None => {}
+    }
+    Ok(permit)
+}
+
+impl DockerPermit {
+    /// May act at `access` on the object called `name`.
+    pub fn check(&self, access: Access, name: &str) -> Result<(), Denied> {
+        self.check_as(&format!("the container or object {name:?}"), access, name)
+    }
+
+    /// The same, with the words that the denial begins with.
+    pub fn check_as(&self, what: &str, access: Access, name: &str) -> Result<(), Denied> {
+        if self.covers(access, name) { Ok(()) } else { Err(self.denied(what, access, name)) }
+    }
+
+    /// May act at `access` on things that have no owner's name: images, the host, everything at once.
+    pub fn check_all(&self, access: Access, what: &str) -> Result<(), Denied> {
+        if self.covers_everything(access) { Ok(()) } else { Err(self.denied(what, access, "*")) }
+    }
+
+    /// May act at `access` on at least something: enough for what belongs to nobody, such as pulling an image.
+    pub fn check_any(&self, access: Access, what: &str) -> Result<(), Denied> {
+        if self.reaches(access) { Ok(()) } else { Err(self.denied(what, access, "*")) }
+    }
+
+    pub fn covers(&self, access: Access, name: &str) -> bool {
+        match &self.grant {
+            DockerGrant::Everything(level) => *level >= access,
+            DockerGrant::Named(levels) => {
+                levels.range(access..).any(|(_, patterns)| patterns.iter().any(|pattern| matches(pattern, name)))
+            }
+        }
+    }
+
+    pub fn covers_everything(&self, access: Access) -> bool {
+        match &self.grant {
+            DockerGrant::Everything(level) => *level >= access,
+            DockerGrant::Named(levels) => levels.range(access..).any(|(_, patterns)| patterns.iter().any(|p| p == "*")),
+        }
+    }
+
+    fn reaches(&self, access: Access) -> bool {
+        match &self.grant {
+            DockerGrant::Everything(level) => *level >= access,
+            DockerGrant::Named(levels) => levels.range(access..).any(|(_, patterns)| !patterns.is_empty()),
+        }
+    }
+
+    fn denied(&self, what: &str, access: Access, name: &str) -> Denied {
+        let entry = match &self.grant {
+            DockerGrant::Everything(_) => format!("docker = \"{}\"", access.as_str()),
+            DockerGrant::Named(levels) => {
+                let mut levels: BTreeMap<Access, Vec<String>> = levels.clone();
+                levels.entry(access).or_default().push(name.to_owned());
+                let shown: Vec<_> =
+                    levels.iter().map(|(level, names)| format!("{} = {}", level.as_str(), lua_list(names))).collect();
+                format!("docker = {{ {} }}", shown.join(", "))
+            }
+        };
+        Denied::new(what, entry)
+    }
+}
+
+/// May send HTTP requests to the hosts that the grant names.
+#[derive(Debug, Clone)]
+pub struct HttpPermit {
+    policy: Policy,
+    granted: Arc<[String]>,
+}
+
+/// Always gives a permit; one without patterns reaches nothing. Patterns that cannot be read are left out: loading a
+/// job refuses them.
+pub fn http(grants: &Grants) -> HttpPermit {
+    let patterns: Vec<HostPattern> = grants.http.iter().filter_map(|text| text.parse().ok()).collect();
+    HttpPermit { policy: Policy::new(patterns, Arc::default()), granted: grants.http.clone().into() }
+}
+
+impl HttpPermit {
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The denial for a target that the policy blocked, `add` being the pattern that would open it.
+    pub fn denied(&self, what: String, add: &str) -> Denied {
+        Denied::new(what, format!("http = {}", extended(&self.granted, add)))
+    }
+}
+
+/// May send to one notification route.
+#[derive(Debug, Clone)]
+pub struct NotifyPermit {
+    route: String,
+}
+
+pub fn notify(grants: &Grants, route: &str) -> Result<NotifyPermit, Denied> {
+    listed(&grants.notify, "notify", route, || format!("sending to the notification route {route:?}"))
+        .map(|()| NotifyPermit { route: route.to_owned() })
+}
+
+impl NotifyPermit {
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+}
+
+/// May read and write one scope of the key-value store.
+#[derive(Debug, Clone)]
+pub struct KvPermit {
+    scope: String,
+}
+
+/// `scope` is `job`, the job's own, which needs no grant, or `shared:<name>`.
+pub fn kv(grants: &Grants, job: &str, scope: &str) -> Result<KvPermit, Denied> {
+    if scope == "job" || scope.strip_prefix("job:") == Some(job) {
+        return Ok(KvPermit { scope: format!("job:{job}") });
+    }
+    listed(&grants.kv, "kv", scope, || format!("the key-value scope {scope:?}"))
+        .map(|()| KvPermit { scope: scope.to_owned() })
+}
+
+impl KvPermit {
+    /// As the store has it: `job:<name>` or `shared:<name>`.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+}
+
+/// May trigger and wait for one job.
+#[derive(Debug, Clone)]
+pub struct JobPermit {
+    job: String,
+}
+
+pub fn jobs(grants: &Grants, job: &str) -> Result<JobPermit, Denied> {
+    listed(&grants.jobs, "jobs", job, || format!("triggering the job {job:?}"))
+        .map(|()| JobPermit { job: job.to_owned() })
+}
+
+impl JobPermit {
+    pub fn job(&self) -> &str {
+        &self.job
+    }
+}
+
+/// Patterns in `permissions` that cannot be read, each with its problem: for loading a job.
+pub fn problems(spec: &JobSpec) -> Vec<String> {
+    let parse = |text: &String| text.parse::<HostPattern>().err().map(|problem| format!("permissions.http: {problem}"));
+    spec.permissions.http.iter().filter_map(parse).collect()
+}
+
+fn listed(patterns: &[String], key: &str, name: &str, what: impl FnOnce() -> String) -> Result<(), Denied> {
+    if patterns.iter().any(|pattern| matches(pattern, name)) {
+        return Ok(());
+    }
+    Err(Denied::new(what(), format!("{key} = {}", extended(patterns, name))))
+}
+
+fn extended(list: &[String], add: &str) -> String {
+    lua_list(&list.iter().cloned().chain([add.to_owned()]).collect::<Vec<_>>())
+}
+
+fn lua_list(items: &[String]) -> String {
+    let quoted: Vec<_> = items.iter().map(|item| format!("{item:?}")).collect();
+    format!("{{ {} }}", quoted.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(levels: &[(Access, &[&str])]) -> Grants {
+        let levels = levels.iter().map(|(level, names)| (*level, names.iter().map(|n| (*n).to_owned()).collect()));
+        Grants { docker: Some(DockerGrant::Named(levels.collect())), ..Grants::default() }
+    }
+
+    #[test]
+    fn a_docker_level_includes_the_lower_ones() {
+        let grants = Grants { docker: Some(DockerGrant::Everything(Access::Write)), ..Grants::default() };
+        assert!(docker(&grants, Access::Read, None).is_ok());
+        let permit = docker(&grants, Access::Write, Some("web")).expect("a permit");
+        assert!(permit.check(Access::Admin, "web").is_err());
+        assert_eq!(
+            docker(&grants, Access::Admin, None).map(|_| ()).map_err(|denied| denied.line),
+            Err("permissions = { docker = \"admin\" }".to_owned())
+        );
+    }
+
+    #[test]
+    fn docker_patterns_cover_names_and_the_hint_keeps_them() {
+        let grants = named(&[(Access::Read, &["*"]), (Access::Write, &["web-*"])]);
+        let permit = docker(&grants, Access::Write, None).expect("a permit");
+        assert!(permit.covers(Access::Write, "web-1") && permit.covers(Access::Read, "db"));
+        assert!(permit.covers_everything(Access::Read) && !permit.covers_everything(Access::Write));
+        let denied = permit.check(Access::Write, "db").expect_err("not covered");
+        assert_eq!(denied.line, r#"permissions = { docker = { read = { "*" }, write = { "web-*", "db" } } }"#);
+        assert!(docker(&grants, Access::Write, Some("db")).is_err());
+    }
+
+    #[test]
+    fn nothing_granted_is_nothing_allowed() {
+        let none = Grants::default();
+        let denied = docker(&none, Access::Read, None).expect_err("denied");
+        assert_eq!(
+            Fault::from(denied).hint.as_deref(),
+            Some("add to the job table: permissions = { docker = \"read\" }")
+        );
+        let empty = named(&[(Access::Admin, &[])]);
+        assert!(docker(&empty, Access::Read, None).is_err());
+        assert!(notify(&none, "alerts").is_err() && jobs(&none, "backup").is_err());
+        assert!(http(&none).policy().patterns().is_empty());
+    }
+
+    #[test]
+    fn a_job_owns_its_scope_and_no_other_job_s() {
+        let grants = Grants { kv: vec!["shared:deploys".into()], ..Grants::default() };
+        assert_eq!(kv(&grants, "sweep", "job").map(|permit| permit.scope().to_owned()), Ok("job:sweep".into()));
+        assert!(kv(&grants, "sweep", "job:sweep").is_ok() && kv(&grants, "sweep", "shared:deploys").is_ok());
+        let denied = kv(&grants, "sweep", "shared:other").expect_err("denied");
+        assert_eq!(denied.line, r#"permissions = { kv = { "shared:deploys", "shared:other" } }"#);
+        assert!(kv(&grants, "sweep", "job:backup").is_err());
+    }
+
+    #[test]
+    fn lists_name_routes_and_jobs() {
+        let grants = Grants { notify: vec!["alerts".into()], jobs: vec!["backup-*".into()], ..Grants::default() };
+        assert_eq!(notify(&grants, "alerts").map(|permit| permit.route().to_owned()), Ok("alerts".into()));
+        assert_eq!(jobs(&grants, "backup-db").map(|permit| permit.job().to_owned()), Ok("backup-db".into()));
+        let fault = Fault::from(notify(&grants, "pages").expect_err("denied"));
+        assert_eq!(fault.code, "permission.denied");
+        assert_eq!(fault.details["line"], r#"permissions = { notify = { "alerts", "pages" } }"#);
+    }
+}

@@ -1,18 +1,55 @@
 //! What triggers and doors ask of the runner.
 
-use serde::Serialize;
-use tokio::sync::mpsc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Fault, JobName, RunId, Timestamp};
-use crate::lua::EvalOutcome;
-use crate::model::params::{BadParam, Params};
-use crate::model::{Actor, Grants, LogLine, Occurrence, Run, RunState, Trigger};
-use crate::store::StoreError;
+use super::console::{self, ConsoleSession};
+use super::dispatcher::Message;
+use super::lane::Lanes;
+use super::live::LiveRun;
+use super::logs::Flusher;
+use super::metrics::Metrics;
+use crate::base::suggest::did_you_mean;
+use crate::base::{Clock, Fault, JobName, RunId};
+use crate::jobs::{Job, Registry};
+use crate::model::params::{self, BadParam, Params};
+use crate::model::{Actor, Grants, NewEvent, Occurrence, Run, RunState, Trigger};
+use crate::store::{Store, StoreError};
+
+/// How many runs there may be, and how long they may take to end.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Operating-system threads that execute Lua.
+    pub lanes: usize,
+    /// Runs that may be alive as VMs at once, over all lanes.
+    pub running_max: usize,
+    /// How long a stop waits for runs before it interrupts them.
+    pub grace: Duration,
+}
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Handle {}
+pub struct Handle {
+    pub(super) inbox: mpsc::UnboundedSender<Message>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) flusher: Flusher,
+}
+
+/// What handles, the dispatcher and consoles have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub store: Store,
+    pub registry: Registry,
+    pub clock: Clock,
+    pub lanes: Lanes,
+    pub metrics: Arc<Metrics>,
+    /// Written by the dispatcher alone.
+    pub live: Mutex<BTreeMap<RunId, LiveRun>>,
+}
 
 /// A wish for a run.
 #[derive(Debug, Clone)]
@@ -25,7 +62,7 @@ pub struct SubmitRequest {
     pub idempotency_key: Option<String>,
     pub dry_run: bool,
     pub parent: Option<RunId>,
-    /// For schedules: how the occurrence is called if a run is accepted (`Fired` or `DstShifted`), and why.
+    /// For schedules: the occurrence that an accepted run settles. Its `run` is filled in here.
     pub occurrence: Option<Occurrence>,
 }
 
@@ -69,7 +106,7 @@ impl From<SubmitError> for Fault {
                 Self::new("params.invalid", message).details(serde_json::json!({ "params": problems }))
             }
             SubmitError::QueueFull { .. } => Self::new("runner.queue_full", message).retryable(),
-            SubmitError::Store(_) => Self::new("store.unavailable", message).retryable(),
+            SubmitError::Store(error) => error.into(),
             SubmitError::Closed => Self::new("runner.closed", message).retryable(),
         }
     }
@@ -84,77 +121,112 @@ pub enum CancelOutcome {
     NotFound,
 }
 
-/// A run that is queued or running now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LiveRun {
-    pub run: RunId,
-    pub job: JobName,
-    pub state: RunState,
-    pub since: Timestamp,
-}
-
 impl Handle {
+    /// Resolves once the run is on disk, or it is certain that there is none.
     pub async fn submit(&self, request: SubmitRequest) -> Result<Submission, SubmitError> {
-        let _ = request;
-        todo!()
+        let job = self.find(&request.job)?;
+        self.submit_version(job, request).await
+    }
+
+    async fn submit_version(&self, job: Arc<Job>, mut request: SubmitRequest) -> Result<Submission, SubmitError> {
+        request.params = params::validate(&job.spec.params, &request.params).map_err(SubmitError::BadParams)?;
+        let (reply, answer) = oneshot::channel();
+        let message = Message::Submit { request: Box::new(request), job, reply };
+        self.inbox.send(message).map_err(|_| SubmitError::Closed)?;
+        answer.await.unwrap_or(Err(SubmitError::Closed))
+    }
+
+    fn find(&self, name: &JobName) -> Result<Arc<Job>, SubmitError> {
+        let snapshot = self.shared.registry.snapshot();
+        snapshot.jobs.get(name).cloned().ok_or_else(|| SubmitError::UnknownJob {
+            job: name.to_string(),
+            hint: did_you_mean(name.as_str(), snapshot.jobs.keys().map(JobName::as_str)),
+        })
     }
 
     pub async fn cancel(&self, run: RunId, by: Actor) -> Result<CancelOutcome, StoreError> {
-        let _ = (run, by);
-        todo!()
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(Message::Cancel { run, by, reply }).map_err(|_| StoreError::Closed)?;
+        if answer.await.map_err(|_| StoreError::Closed)? {
+            return Ok(CancelOutcome::Cancelled);
+        }
+        Ok(match self.shared.store.run(run).await? {
+            Some(run) => CancelOutcome::AlreadyFinal(run.state),
+            None => CancelOutcome::NotFound,
+        })
     }
 
-    /// Submits the same job, parameters and version policy anew; the new run's parent is `run`.
+    /// Submits the job of an ended run anew, with its parameters and the job's current version.
     pub async fn retry(&self, run: RunId, by: Trigger) -> Result<Submission, Fault> {
-        let _ = (run, by);
-        todo!()
+        let earlier = self.shared.store.run(run).await?;
+        let earlier = earlier.ok_or_else(|| Fault::new("run.not_found", format!("there is no run {run}")))?;
+        if !earlier.state.is_final() {
+            let message = format!("run {run} is still {}", earlier.state);
+            return Err(Fault::new("run.not_final", message).hint(format!("cancel it first: aegis cancel {run}")));
+        }
+        let request = SubmitRequest {
+            job: earlier.job,
+            params: earlier.params.as_object().cloned().unwrap_or_default(),
+            trigger: by,
+            idempotency_key: None,
+            dry_run: earlier.dry_run,
+            parent: Some(run),
+            occurrence: None,
+        };
+        Ok(self.submit(request).await?)
     }
 
-    /// Resolves when the run has ended.
+    /// Resolves when the run has ended; None when there is no such run.
     pub async fn wait(&self, run: RunId) -> Result<Option<Run>, StoreError> {
-        let _ = run;
-        todo!()
+        let (reply, answer) = oneshot::channel();
+        if self.inbox.send(Message::Wait { run, reply }).is_ok()
+            && let Ok(ended) = answer.await
+        {
+            return Ok(Some(ended));
+        }
+        self.shared.store.run(run).await
     }
 
     /// Enables or disables a job's schedules until told otherwise; None gives the word back to the script.
     pub async fn set_enabled(&self, job: &JobName, enabled: Option<bool>, by: Actor) -> Result<(), Fault> {
-        let _ = (job, enabled, by);
-        todo!()
+        self.find(job)?;
+        let kind = if enabled == Some(false) { "job.disabled" } else { "job.enabled" };
+        let event = NewEvent::new(self.shared.clock.now(), kind).job(job).data(serde_json::json!({ "actor": by }));
+        self.shared.store.set_enabled(job, enabled, vec![event]).await?;
+        self.shared.registry.update(|snapshot| {
+            if let Some(job) = snapshot.jobs.get_mut(job) {
+                Arc::make_mut(job).enabled_override = enabled;
+            }
+        });
+        Ok(())
     }
 
+    /// Runs that are queued or running now, oldest first.
     pub fn live(&self) -> Vec<LiveRun> {
-        todo!()
+        self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub fn metrics(&self) -> super::metrics::Numbers {
+        self.shared.metrics.read()
+    }
+
+    /// VMs that are alive on the lanes now, consoles included.
+    pub fn vms(&self) -> usize {
+        self.shared.lanes.load()
     }
 
     /// Opens a console: a VM on a lane, with grants of its own.
     pub async fn console(&self, by: Actor, grants: Grants) -> Result<ConsoleSession, Fault> {
-        let _ = (by, grants);
-        todo!()
-    }
-}
-
-/// What a console line sends back while it runs, and at its end.
-#[derive(Debug, Clone)]
-pub enum ConsoleLine {
-    /// The line is a run of this id.
-    Started(RunId),
-    Log(LogLine),
-    Done(EvalOutcome),
-}
-
-/// A live console. Dropping it drops the VM.
-#[derive(Debug)]
-pub struct ConsoleSession {}
-
-impl ConsoleSession {
-    /// Evaluates one line; the messages end with `Done`. Cancelling the token ends the line, not the session.
-    pub async fn eval(&mut self, code: String, cancel: CancellationToken) -> mpsc::Receiver<ConsoleLine> {
-        let _ = (code, cancel);
-        todo!()
+        console::open(self.clone(), by, grants).await
     }
 
-    pub async fn complete(&mut self, prefix: String) -> Vec<String> {
-        let _ = prefix;
-        todo!()
+    /// Makes a run that something else executes visible and cancellable while it lasts.
+    pub(super) fn adopt(&self, run: &Run, cancel: CancellationToken) {
+        let live = LiveRun { run: run.id, job: run.job.clone(), state: run.state, since: run.queued_at };
+        let _ = self.inbox.send(Message::Adopt { live, cancel });
+    }
+
+    pub(super) fn forget(&self, run: RunId) {
+        let _ = self.inbox.send(Message::Forget { run });
     }
 }

@@ -1,5 +1,25 @@
 //! Rank 6: takes submissions, decides, executes, and is the only one to change a run.
+//!
+//! [`Handle`] is what triggers and doors hold. Behind it one [`dispatcher`] owns all live state; [`lane`]s execute
+//! Lua on threads of their own and report back by message.
 
+mod admission;
+mod attempt;
+mod console;
+mod dispatcher;
 mod handle;
+mod lane;
+mod live;
+mod logs;
+mod metrics;
+mod ports;
+mod recovery;
+mod settle;
+mod submit;
 
-pub use handle::{CancelOutcome, ConsoleLine, ConsoleSession, Handle, LiveRun, Submission, SubmitError, SubmitRequest};
+pub use admission::{Decision, View, decide, may_start};
+pub use console::{ConsoleLine, ConsoleSession};
+pub use dispatcher::Dispatcher;
+pub use handle::{CancelOutcome, Handle, Options, Submission, SubmitError, SubmitRequest};
+pub use live::LiveRun;
+pub use metrics::{DURATION_BUCKETS_S, Metrics, Numbers};

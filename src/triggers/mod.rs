@@ -1,1 +1,7 @@
 //! Rank 7: what sets runs off. Each trigger ends in [`crate::runner::Handle::submit`].
+
+mod desk;
+pub mod housekeeping;
+pub mod schedule;
+
+pub use desk::{Desk, LiveDesk};

@@ -1,9 +1,56 @@
-//! To be built.
+//! The Docker Engine over its socket.
+//!
+//! Building a [`Docker`] never fails and connects to nothing: each call connects by itself, so the service is back as
+//! soon as the engine is. Every function takes a permit and checks it against the object's real name.
 
-/// Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Docker {}
+mod call;
+mod client;
+mod containers;
+mod cpu;
+mod create;
+mod done;
+mod engine;
+mod error;
+mod events;
+mod exec;
+mod frames;
+mod images;
+mod info;
+mod inspect;
+mod lifecycle;
+#[cfg(test)]
+mod live;
+mod logs;
+mod names;
+mod networks;
+mod ports;
+mod prune;
+mod pull;
+mod stats;
+mod top;
+mod usage;
+mod volumes;
+mod wait;
 
-/// As the configuration has it.
-#[derive(Debug, Clone, Default)]
-pub struct Options {}
+pub use containers::{Container, ListOptions};
+pub use create::{CreateOptions, Created};
+pub use done::Done;
+pub use engine::{Docker, Health, HealthState, Options};
+pub use error::{Cause, DockerError};
+pub use events::{EngineEvent, EventItem, EventOptions};
+pub use exec::{ExecOptions, ExecOutcome};
+pub use frames::Stream;
+pub use images::{Image, ImageListOptions, RemoveImageOptions};
+pub use info::{Info, Version};
+pub use inspect::Inspection;
+pub use lifecycle::{ChangeOptions, KillOptions, RemoveOptions, StopOptions};
+pub use logs::{FollowItem, LogOptions, LogRecord, Logs};
+pub use networks::{ConnectOptions, CreateNetworkOptions, DisconnectOptions, Network, NetworkListOptions};
+pub use ports::PublishedPort;
+pub use prune::{PruneOptions, PruneOutcome, PruneTarget};
+pub use pull::{PullOptions, PullOutcome, PullPolicy, PullProgress};
+pub use stats::Stats;
+pub use top::Top;
+pub use usage::{DiskUsage, UsageOfKind};
+pub use volumes::{CreateVolumeOptions, RemoveVolumeOptions, Volume, VolumeListOptions};
+pub use wait::{WaitOptions, WaitOutcome};

@@ -1,9 +1,31 @@
-//! To be built.
+//! Outgoing HTTP for scripts: bounded, with the address policy checked before every connection.
+//!
+//! A client library's resolver hook is not asked about addresses in the URL, and its redirects are followed without
+//! asking anyone. So there are three checks, and this folder makes all of them: [`client`] checks each URL before it is
+//! sent, the first and those of redirects; [`guard`] filters what names resolve to, and the connection is made to
+//! exactly those addresses; connections are pooled by policy, so that one job's rights never lend another a connection.
 
-/// Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Http {}
+mod body;
+mod client;
+mod error;
+mod guard;
+mod redirect;
+mod request;
+mod response;
+mod retry;
+mod tls;
 
-/// As the configuration has it.
-#[derive(Debug, Clone, Default)]
-pub struct Options {}
+#[cfg(test)]
+mod evasion_tests;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use body::{Body, Part};
+pub use client::{Http, Options};
+pub use error::{HttpError, Phase};
+pub use request::{Plan, Request};
+pub use reqwest::Method;
+pub use response::Response;
+pub use retry::{Retry, retry_after};

@@ -1,12 +1,25 @@
-//! To be built.
+//! Notifications: a script names a route, the operator's configuration says where that leads.
+//!
+//! Scripts never see a destination's address. Webhook addresses are passwords: they are read when a message is sent,
+//! never logged, and taken out of what receivers answer.
 
-use serde::{Deserialize, Serialize};
+mod deliver;
+mod destination;
+mod error;
+mod format;
+mod message;
+mod secrets;
+mod service;
 
-/// Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Notify {}
+#[cfg(test)]
+mod config_tests;
+#[cfg(test)]
+mod receivers;
+#[cfg(test)]
+mod tests;
 
-/// One place a route sends to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Destination {}
+pub use destination::{Destination, Discord, Kind, Ntfy, Slack, Webhook};
+pub use error::NotifyError;
+pub use message::{Message, Severity};
+pub use secrets::{ProcessSecrets, Secrets, Setting};
+pub use service::{Delivery, Notify, Options, Outcome};

@@ -1,5 +1,6 @@
 //! Reading the event log.
 
+use crate::base::RunId;
 use crate::model::{Event, NewEvent};
 use crate::store::handle::Store;
 use crate::store::sql::{Query, Row, query};
@@ -44,6 +45,13 @@ impl Store {
         text += &format!(" ORDER BY seq DESC LIMIT {}", limit_rows(limit));
         let bounds = kinds.iter().flat_map(|kind| [(*kind).to_owned(), after_prefix(kind)]);
         let rows = self.readers().fetch(bounds.fold(query(text), Query::bind)).await?;
+        rows.iter().map(event_from).collect()
+    }
+
+    /// What happened to one run, oldest first, at most `limit`.
+    pub async fn run_events(&self, run: RunId, limit: usize) -> Result<Vec<Event>> {
+        let text = "SELECT * FROM events WHERE run = $1 ORDER BY seq LIMIT $2";
+        let rows = self.readers().fetch(query(text).bind(run.to_string()).bind(limit_rows(limit))).await?;
         rows.iter().map(event_from).collect()
     }
 }

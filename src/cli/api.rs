@@ -1,0 +1,205 @@
+//! The parts of the daemon's answers that the command line shows. Programs get the whole answer with `--json`.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::failure::Failure;
+use crate::base::{Fault, Timestamp};
+use crate::model::run::Progress;
+use crate::model::{LogLevel, OccurrenceState, RunState, Trigger};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct JobList {
+    pub jobs: Vec<Job>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Job {
+    pub name: String,
+    pub description: String,
+    pub file: String,
+    pub version: String,
+    pub loaded_at: Timestamp,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    pub enabled: bool,
+    pub enabled_override: Option<bool>,
+    pub schedules: Vec<String>,
+    pub next_due: Option<Upcoming>,
+    pub last_run: Option<Run>,
+    #[serde(default)]
+    pub live: usize,
+    #[serde(default)]
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct JobDetail {
+    #[serde(flatten)]
+    pub job: Job,
+    pub spec: Value,
+    pub upcoming: Vec<Upcoming>,
+    pub versions: Vec<Version>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Version {
+    pub hash: String,
+    pub created_at: Timestamp,
+    pub files: Vec<String>,
+    pub current: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DiagnosticList {
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Diagnostic {
+    pub file: String,
+    pub severity: String,
+    #[serde(default)]
+    pub last_good_kept: bool,
+    #[serde(flatten)]
+    pub fault: Fault,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RunPage {
+    pub runs: Vec<Run>,
+    pub next: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Run {
+    pub id: String,
+    pub job: String,
+    pub state: RunState,
+    pub version: Option<String>,
+    pub trigger: Trigger,
+    pub attempt: u32,
+    #[serde(default)]
+    pub dry_run: bool,
+    #[serde(default)]
+    pub params: Value,
+    pub queued_at: Timestamp,
+    pub not_before: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub result: Option<Value>,
+    pub error: Option<Fault>,
+    pub reason: Option<String>,
+    pub parent: Option<String>,
+    pub progress: Option<Progress>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Triggered {
+    pub run_id: String,
+    #[serde(default)]
+    pub existing: bool,
+    #[serde(default)]
+    pub coalesced: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LogPage {
+    pub lines: Vec<LogLine>,
+    pub next: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LogLine {
+    pub at: Timestamp,
+    pub level: LogLevel,
+    pub text: String,
+    #[serde(default)]
+    pub fields: Value,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ScheduleWindow {
+    pub past: Vec<Occurrence>,
+    pub upcoming: Vec<Upcoming>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Occurrence {
+    pub job: String,
+    pub scheduled_for: Timestamp,
+    pub state: OccurrenceState,
+    pub reason: Option<String>,
+    pub run: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Upcoming {
+    pub job: String,
+    pub scheduled_for: Timestamp,
+    pub fire_at: Timestamp,
+    #[serde(default)]
+    pub dst_shifted: bool,
+    pub held: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ContainerList {
+    pub containers: Vec<Container>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Container {
+    pub name: String,
+    pub image: String,
+    pub state: String,
+    pub status: String,
+    pub health: Option<String>,
+    #[serde(default)]
+    pub ports: Vec<String>,
+    pub stack: Option<String>,
+    pub usage: Option<Usage>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Usage {
+    pub cpu_percent: Option<f64>,
+    pub memory_bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenList {
+    pub tokens: Vec<Token>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Token {
+    pub name: String,
+    pub role: String,
+    pub jobs: Vec<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Readiness {
+    pub dependencies: Vec<Dependency>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Dependency {
+    pub name: String,
+    pub ok: bool,
+    pub problem: Option<String>,
+}
+
+/// Reads what the daemon sent as the part that is shown.
+pub(super) fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
+    serde_json::from_value(answer).map_err(|error| {
+        Failure::new(format!("the daemon's answer cannot be understood: {error}"))
+            .hint("are the command and the daemon of the same version? compare `aegis --version` and `aegis doctor`")
+    })
+}

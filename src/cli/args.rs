@@ -1,0 +1,153 @@
+//! What can be typed after `aegis`. Each command's own arguments stand beside it, in `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::commands::{
+    cancel, check, completions, daemon, enable, init, job, jobs, logs, man, ps, repl, retry, run, runs, schedule, show,
+    token, trigger, types,
+};
+
+/// Runs a server's operations from hot-reloadable Lua.
+///
+/// Start the daemon with `aegis daemon`, drop a .lua file into scripts/, and look at it with `aegis jobs`.
+#[derive(Debug, Parser)]
+#[command(name = "aegis", version, max_term_width = 100, propagate_version = false)]
+#[command(after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 the run failed, 4 not authorised, 5 not found,\n\
+                        6 daemon unreachable, 130 interrupted.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Understood by every command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// Write JSON: one document, or one object a line for streams.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The daemon's socket [default: admin.socket of the configuration]
+    #[arg(long, global = true, value_name = "PATH", env = "AEGIS_SOCKET", hide_env_values = true)]
+    pub socket: Option<PathBuf>,
+    /// The configuration file [default: config/aegis.yaml when it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "AEGIS_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground
+    Daemon(daemon::Args),
+    /// Write a configuration, an example job, editor settings and type stubs
+    Init(init::Args),
+    /// Compile and validate job files
+    Check(check::Args),
+    /// Run one job file without a daemon
+    Run(run::Args),
+    /// List jobs: schedule, next run, last result
+    Jobs(jobs::Args),
+    /// Show one job: parameters, grants, versions
+    Job(job::Args),
+    /// Submit a run of a job
+    Trigger(trigger::Args),
+    /// List runs, newest first
+    Runs(runs::Args),
+    /// Show one run: parameters, result, error
+    Show(show::Args),
+    /// Show or follow the log of a run
+    Logs(logs::Args),
+    /// Cancel a run
+    Cancel(cancel::Args),
+    /// Run again with the same parameters
+    Retry(retry::Args),
+    /// Let a job's schedules fire
+    Enable(enable::Args),
+    /// Keep a job's schedules from firing
+    Disable(enable::Args),
+    /// Forecast: every due time in a window
+    Schedule(schedule::Args),
+    /// List containers
+    Ps(ps::Args),
+    /// Console on the live daemon
+    Repl(repl::Args),
+    /// Create, list and revoke API tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Write type stubs for editors
+    Types(types::Args),
+    /// Check the installation and say the fix for what is wrong
+    Doctor,
+    /// Write a completion script for a shell
+    Completions(completions::Args),
+    /// Write the manual page
+    Man(man::Args),
+}
+
+impl Command {
+    /// Whether it serves, or runs scripts, rather than asking the daemon.
+    pub fn needs_threads(&self) -> bool {
+        matches!(self, Self::Daemon(_) | Self::Run(_) | Self::Check(_) | Self::Repl(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn documented_lines_parse() {
+        let lines = [
+            "aegis daemon --config /etc/aegis.yaml",
+            "aegis init",
+            "aegis init dir --force",
+            "aegis check",
+            "aegis check a.lua b.lua --json",
+            "aegis run x.lua --param a=1 --param b=two --grant docker=read --dry-run",
+            "aegis jobs --json",
+            "aegis job hello",
+            "aegis trigger hello --param name=x --wait --follow --idempotency-key k --dry-run",
+            "aegis runs --job hello --state failed --since 1h",
+            "aegis show 01jd",
+            "aegis logs 01jd -f --since 5m --json",
+            "aegis cancel 01jd",
+            "aegis retry 01jd --wait",
+            "aegis enable hello",
+            "aegis disable hello",
+            "aegis schedule --job hello --from now --to 2h",
+            "aegis ps --socket /run/aegis.sock",
+            "aegis repl -e 1+1",
+            "aegis token create ci --role operator --job deploy --expires 90d",
+            "aegis token list",
+            "aegis token revoke ci --yes",
+            "aegis types --out dir",
+            "aegis doctor",
+            "aegis completions bash",
+            "aegis man",
+        ];
+        for line in lines {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_lines_are_usage_errors() {
+        for line in
+            ["aegis", "aegis dameon", "aegis trigger", "aegis trigger x --param novalue", "aegis runs --state odd"]
+        {
+            let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

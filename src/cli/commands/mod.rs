@@ -1,0 +1,55 @@
+//! One file a command. Each has its `Args` and a `run` that does it.
+
+pub(super) mod cancel;
+pub(super) mod check;
+pub(super) mod completions;
+pub(super) mod daemon;
+mod doctor;
+pub(super) mod enable;
+pub(super) mod init;
+pub(super) mod job;
+pub(super) mod jobs;
+pub(super) mod logs;
+pub(super) mod man;
+pub(super) mod ps;
+pub(super) mod repl;
+pub(super) mod retry;
+pub(super) mod run;
+pub(super) mod runs;
+pub(super) mod schedule;
+pub(super) mod show;
+pub(super) mod token;
+pub(super) mod trigger;
+pub(super) mod types;
+mod watch;
+
+use super::args::Command;
+use super::context::Context;
+use super::failure::Failure;
+
+pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failure> {
+    match command {
+        Command::Daemon(args) => daemon::run(args, &ctx).await,
+        Command::Init(args) => init::run(args, &ctx),
+        Command::Check(args) => check::run(args, &ctx).await,
+        Command::Run(args) => run::run(args, &ctx).await,
+        Command::Jobs(args) => jobs::run(args, &ctx).await,
+        Command::Job(args) => job::run(args, &ctx).await,
+        Command::Trigger(args) => trigger::run(args, &ctx).await,
+        Command::Runs(args) => runs::run(args, &ctx).await,
+        Command::Show(args) => show::run(args, &ctx).await,
+        Command::Logs(args) => logs::run(args, &ctx).await,
+        Command::Cancel(args) => cancel::run(args, &ctx).await,
+        Command::Retry(args) => retry::run(args, &ctx).await,
+        Command::Enable(args) => enable::run(args, true, &ctx).await,
+        Command::Disable(args) => enable::run(args, false, &ctx).await,
+        Command::Schedule(args) => schedule::run(args, &ctx).await,
+        Command::Ps(args) => ps::run(args, &ctx).await,
+        Command::Repl(args) => repl::run(args, &ctx).await,
+        Command::Token(command) => token::run(command, &ctx).await,
+        Command::Types(args) => types::run(args, &ctx),
+        Command::Doctor => doctor::run(&ctx).await,
+        Command::Completions(args) => completions::run(args, &ctx),
+        Command::Man(args) => man::run(args, &ctx),
+    }
+}

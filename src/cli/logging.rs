@@ -1,0 +1,75 @@
+//! Where the daemon's own messages go: standard error, as text for people or as JSON for collectors.
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+use super::failure::Failure;
+use super::terminal;
+use crate::config::{Log, LogFormat, check_log_level};
+
+/// Crates whose debug output holds what must not be written down (bollard prints containers' environments, hyper and
+/// h2 headers, sqlx statements), whatever level was asked for.
+const CAPPED: [&str; 6] = ["bollard", "h2", "hyper", "hyper_util", "reqwest", "sqlx"];
+
+/// Installs the process's subscriber.
+pub(super) fn install(log: &Log) -> Result<(), Failure> {
+    let targets = targets(&log.level).map_err(Failure::usage)?;
+    let registry = tracing_subscriber::registry().with(targets);
+    let as_json = match log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !terminal::stderr_is_terminal(),
+    };
+    let installed = if as_json {
+        let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
+        registry.with(layer.with_writer(std::io::stderr)).try_init()
+    } else {
+        let layer = tracing_subscriber::fmt::layer().with_ansi(terminal::stderr_has_colour());
+        registry.with(layer.with_writer(std::io::stderr)).try_init()
+    };
+    installed.map_err(|error| Failure::new(format!("logging cannot be set up: {error}")))
+}
+
+/// `info`, or by target: `info,aegis::web=debug`; capped as [`CAPPED`] says.
+fn targets(level: &str) -> Result<Targets, String> {
+    check_log_level(level)?;
+    let asked: Targets = level.parse().map_err(|error| format!("{level:?} is not a log level: {error}"))?;
+    let default = asked.default_level().unwrap_or(LevelFilter::ERROR);
+    let is_capped = |target: &str| CAPPED.iter().any(|capped| target.starts_with(capped));
+    let cap = |level: LevelFilter| level.min(LevelFilter::from_level(Level::INFO));
+    let mut targets = Targets::new().with_default(default);
+    for capped in CAPPED {
+        targets = targets.with_target(capped, cap(default));
+    }
+    for (target, level) in asked.iter() {
+        targets = targets.with_target(target, if is_capped(target) { cap(level) } else { level });
+    }
+    Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn talkative_crates_stay_at_info() {
+        let all = targets("trace,bollard=trace,bollard::docker=debug,sqlx=off").expect("it parses");
+        assert!(all.would_enable("aegis::runner", &Level::TRACE));
+        for capped in ["bollard", "bollard::docker", "hyper::proto", "h2"] {
+            assert!(all.would_enable(capped, &Level::INFO) && !all.would_enable(capped, &Level::DEBUG), "{capped}");
+        }
+        assert!(!all.would_enable("sqlx::query", &Level::ERROR), "less may be asked for");
+    }
+
+    #[test]
+    fn targets_have_levels_of_their_own() {
+        let some = targets("warn,aegis::web=debug").expect("it parses");
+        assert!(
+            some.would_enable("aegis::web::api", &Level::DEBUG) && !some.would_enable("aegis::runner", &Level::INFO)
+        );
+        assert!(!some.would_enable("bollard", &Level::INFO));
+        assert!(targets("lowd").is_err());
+    }
+}

@@ -1,0 +1,31 @@
+//! The configuration: built-in defaults, then the file, then the environment, then flags.
+
+mod environment;
+mod error;
+mod load;
+mod redact;
+mod sections;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::{Environment, Variables};
+pub use error::ConfigError;
+pub use load::{Loaded, Sources, find_file};
+pub use redact::redact_urls;
+pub use sections::*;
+pub use values::check_log_level;
+
+/// The commented default that ships with Aegis; it loads to exactly [`Config::default`].
+pub const DEFAULT_FILE: &str = include_str!("../../config/aegis.yaml");
+/// Read when no `--config` is given and it is there.
+pub const DEFAULT_PATH: &str = "config/aegis.yaml";
+
+impl Config {
+    /// Reads `path`, or the defaults when there is none; applies the environment; checks what fields mean together.
+    pub fn load(path: Option<&std::path::Path>) -> Result<Self, ConfigError> {
+        let sources = Sources { file: path, environment: &Environment, flags: &[] };
+        sources.load().map(|loaded| loaded.config)
+    }
+}

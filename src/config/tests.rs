@@ -1,0 +1,170 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::environment::{SETTINGS, variable};
+use super::*;
+
+#[derive(Default)]
+struct Fixed(BTreeMap<&'static str, &'static str>);
+
+impl Variables for Fixed {
+    fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| (*value).to_owned())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().filter(|name| name.starts_with("AEGIS_")).map(|name| (*name).to_owned()).collect()
+    }
+}
+
+fn load(text: &str, variables: &[(&'static str, &'static str)]) -> Result<Config, String> {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("aegis.yaml");
+    std::fs::write(&path, text).expect("the file is written");
+    let environment = Fixed(variables.iter().copied().collect());
+    let sources = Sources { file: Some(&path), environment: &environment, flags: &[] };
+    let shown = format!("{}/", dir.path().display());
+    sources.load().map(|loaded| loaded.config).map_err(|error| error.to_string().replace(&shown, ""))
+}
+
+#[test]
+fn the_shipped_file_is_the_default() {
+    assert_eq!(load(DEFAULT_FILE, &[]), Ok(Config::default()));
+    for empty in ["", "# nothing\n", "---\n", "{}"] {
+        assert_eq!(load(empty, &[]), Ok(Config::default()), "{empty:?}");
+    }
+}
+
+#[test]
+fn the_shipped_file_names_every_key() {
+    let defaults = serde_json::to_value(Config::default()).expect("it serialises");
+    let sections = defaults.as_object().expect("a mapping");
+    for (section, keys) in sections {
+        assert!(DEFAULT_FILE.contains(&format!("\n{section}:\n")), "{section}");
+        for key in keys.as_object().expect("a mapping").keys() {
+            assert!(DEFAULT_FILE.contains(&format!("\n  {key}: ")), "{section}.{key}");
+            let dotted = format!("{section}.{key}");
+            assert!(SETTINGS.iter().any(|(known, _)| *known == dotted), "{dotted} has no environment variable");
+        }
+    }
+}
+
+#[test]
+fn errors_name_the_place_and_the_remedy() {
+    let cases = [
+        (
+            "http:\n  lisen: x\n",
+            "aegis.yaml:2:3: http.lisen: unknown key \"lisen\"; did you mean \"listen\"?\n  2 |   lisen: x\n    |   ^",
+        ),
+        ("htp: {}\n", "aegis.yaml:1:1: htp: unknown key \"htp\"; did you mean \"http\"?\n  1 | htp: {}\n    | ^"),
+        (
+            "runner: { lanes: many }\n",
+            "aegis.yaml:1:18: runner.lanes: expected a whole number\n  1 | runner: { lanes: many }\n    |                  ^",
+        ),
+        (
+            "runner:\n  lanes: 0\n",
+            "aegis.yaml:2:10: runner.lanes: 0 lanes are out of range: write 1 to 64\n  2 |   lanes: 0\n    |          ^",
+        ),
+        (
+            "runner:\n  shutdown_grace: 5 parsecs\n",
+            "aegis.yaml:2:19: runner.shutdown_grace: \"5 parsecs\" is not a duration: write a number and a unit such as \"250ms\", \"30s\", \"5m\", \"2h\" or \"7d\"\n  2 |   shutdown_grace: 5 parsecs\n    |                   ^",
+        ),
+        (
+            "http:\n  listen: localhost\n",
+            "aegis.yaml:2:11: http.listen: \"localhost\" is not an address to listen on: write IP:PORT, such as \"127.0.0.1:8080\" or \"[::1]:8080\"\n  2 |   listen: localhost\n    |           ^",
+        ),
+        (
+            "log:\n  format: jsno\n",
+            "aegis.yaml:2:11: log.format: \"jsno\" is not a log format: write auto, text or json; did you mean \"json\"?\n  2 |   format: jsno\n    |           ^",
+        ),
+        (
+            "store: [x]\n",
+            "aegis.yaml:1:8: store: expected keys with values, such as `key: value`\n  1 | store: [x]\n    |        ^",
+        ),
+        (
+            "outgoing:\n  deny: x\n",
+            "aegis.yaml:2:9: outgoing.deny: expected a list, such as `[a, b]`\n  2 |   deny: x\n    |         ^",
+        ),
+        ("http: {\n", "aegis.yaml:1:7: http: unclosed bracket '{'\n  1 | http: {\n    |       ^"),
+        (
+            "scripts:\n  dir: a\n  dir: b\n",
+            "aegis.yaml:3:3: scripts: the key \"dir\" is there twice\n  3 |   dir: b\n    |   ^",
+        ),
+        (
+            "store:\n  url: mysql://root:hunter2@db/x\n",
+            "aegis.yaml:2:8: store.url: \"mysql://root:***@db/x\" is not a database Aegis can use: write \"sqlite://path/to/file.db\" or \"postgres://user@host/name\"\n  2 |   url: mysql://root:***@db/x\n    |        ^",
+        ),
+        (
+            "runner:\n  lanes: 8\n  max_running: 4\n",
+            "runner.max_running: 4 is less than runner.lanes (8): some lanes would never work",
+        ),
+        (
+            "retention:\n  logs: 91d\n",
+            "retention.logs: logs cannot be kept longer than their runs: lower retention.logs or raise retention.runs",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(load(text, &[]), Err(expected.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Config::load(Some(Path::new("/nowhere/aegis.yaml"))).expect_err("there is no such file");
+    assert_eq!(
+        error.to_string(),
+        "cannot read the configuration /nowhere/aegis.yaml: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn flags_win_over_the_environment_and_that_over_the_file() {
+    let file = "http: { listen: \"127.0.0.1:1\" }\nstore: { url: \"sqlite://file.db\" }\n";
+    let environment = [("AEGIS_HTTP_LISTEN", "127.0.0.1:2"), ("AEGIS_STORE_URL", "sqlite://aegis.db")];
+    let config = load(file, &environment).expect("it loads");
+    assert_eq!((config.http.listen.port(), config.store.url.as_str()), (2, "sqlite://aegis.db"));
+    let config = load(file, &[environment[1], ("DATABASE_URL", "postgres://db/x")]).expect("it loads");
+    assert_eq!((config.http.listen.port(), config.store.url.as_str()), (1, "postgres://db/x"));
+
+    let environment = Fixed([("AEGIS_HTTP_LISTEN", "127.0.0.1:2")].into());
+    let flags = [("--listen", "http.listen", "127.0.0.1:3".to_owned())];
+    let sources = Sources { file: None, environment: &environment, flags: &flags };
+    assert_eq!(sources.load().expect("it loads").config.http.listen.port(), 3);
+}
+
+#[test]
+fn every_variable_is_applied_and_a_slip_is_refused() {
+    let all = [
+        ("AEGIS_SCRIPTS_DIR", "/s"),
+        ("AEGIS_STORE_URL", "sqlite://x"),
+        ("AEGIS_ADMIN_SOCKET", "/x.sock"),
+        ("AEGIS_HTTP_LISTEN", "[::1]:1"),
+        ("AEGIS_HTTP_ALLOWED_HOSTS", "a.example, b.example"),
+        ("AEGIS_DOCKER_HOST", "tcp://d:2375"),
+        ("AEGIS_RUNNER_LANES", "3"),
+        ("AEGIS_RUNNER_MAX_RUNNING", "9"),
+        ("AEGIS_RUNNER_SHUTDOWN_GRACE", "1m"),
+        ("AEGIS_OUTGOING_DENY", "x"),
+        ("AEGIS_OUTGOING_CA_FILE", "/ca.pem"),
+        ("AEGIS_LOG_LEVEL", "debug"),
+        ("AEGIS_LOG_FORMAT", "json"),
+        ("AEGIS_RETENTION_RUNS", "60d"),
+        ("AEGIS_RETENTION_LOGS", "6d"),
+        ("AEGIS_RETENTION_EVENTS", "7d"),
+        ("AEGIS_RETENTION_RUNS_PER_JOB_MIN", "1"),
+    ];
+    assert_eq!(all.len() + 1, SETTINGS.len(), "routes are the one key without a variable");
+    for one in all {
+        assert!(SETTINGS.iter().any(|(key, _)| variable(key) == one.0), "{}", one.0);
+        assert_ne!(load("", &[one]), Ok(Config::default()), "{} changes nothing", one.0);
+    }
+    let refused = [
+        (("AEGIS_HTTP_LISTN", "x"), "AEGIS_HTTP_LISTN: there is no such setting; did you mean AEGIS_HTTP_LISTEN?"),
+        (("AEGIS_HTTP_COLOURS", "x"), "AEGIS_HTTP_COLOURS: there is no such setting"),
+        (("AEGIS_RUNNER_LANES", "two"), "AEGIS_RUNNER_LANES: \"two\" is not a whole number"),
+    ];
+    for (variable, expected) in refused {
+        assert_eq!(load("", &[variable]), Err(expected.to_owned()));
+    }
+    assert_eq!(load("", &[("AEGIS_UNRELATED_THING", "x")]), Ok(Config::default()));
+}

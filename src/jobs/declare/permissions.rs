@@ -1,0 +1,82 @@
+//! The `permissions` field.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::reader::{Reader, Table};
+use crate::model::Grants;
+use crate::model::grants::{Access, DockerGrant};
+
+const FIELDS: [&str; 13] =
+    ["docker", "host", "proxy", "stack", "sql", "http", "notify", "secrets", "volumes", "process", "fs", "kv", "jobs"];
+const ACCESSES: [(&str, Access); 3] = [("read", Access::Read), ("write", Access::Write), ("admin", Access::Admin)];
+
+pub fn read(reader: &mut Reader, job: &Table) -> Grants {
+    let Some(table) = job.table(reader, "permissions") else { return Grants::default() };
+    table.only(reader, &FIELDS);
+    Grants {
+        docker: docker(reader, &table),
+        host: table.choice(reader, "host", &ACCESSES),
+        proxy: table.choice(reader, "proxy", &ACCESSES),
+        stack: table.strings(reader, "stack"),
+        sql: by_name(reader, &table, "sql", &ACCESSES),
+        http: http(reader, &table),
+        notify: table.strings(reader, "notify"),
+        secrets: table.strings(reader, "secrets"),
+        volumes: table.strings(reader, "volumes"),
+        process: table.strings(reader, "process"),
+        fs: by_name(reader, &table, "fs", &ACCESSES[..2]),
+        kv: kv(reader, &table),
+        jobs: table.strings(reader, "jobs"),
+    }
+}
+
+/// One access for everything, or name patterns by access.
+fn docker(reader: &mut Reader, permissions: &Table) -> Option<DockerGrant> {
+    if let Some(Value::String(_)) = permissions.get("docker") {
+        return permissions.choice(reader, "docker", &ACCESSES).map(DockerGrant::Everything);
+    }
+    let table = permissions.table(reader, "docker")?;
+    table.only(reader, &ACCESSES.map(|(name, _)| name));
+    let named = ACCESSES.iter().filter(|(name, _)| table.get(name).is_some());
+    let named: Vec<_> = named.map(|(name, access)| (*access, table.strings(reader, name))).collect();
+    Some(DockerGrant::Named(named.into_iter().collect()))
+}
+
+/// `{ main = "read" }`.
+fn by_name(
+    reader: &mut Reader,
+    permissions: &Table,
+    field: &str,
+    accesses: &[(&str, Access)],
+) -> BTreeMap<String, Access> {
+    let Some(table) = permissions.table(reader, field) else { return BTreeMap::new() };
+    let accesses = |name: &str, reader: &mut Reader| table.choice(reader, name, accesses);
+    table.names().filter_map(|name| Some((name.to_owned(), accesses(name, reader)?))).collect()
+}
+
+/// Hosts with an optional port, or networks; not addresses of pages.
+fn http(reader: &mut Reader, permissions: &Table) -> Vec<String> {
+    let hosts = permissions.strings(reader, "http");
+    for host in &hosts {
+        let network = host.parse::<ipnet::IpNet>().is_ok();
+        if host.is_empty() || !network && host.contains('/') || host.contains(char::is_whitespace) {
+            let problem =
+                format!("{host:?} is not a host such as \"api.example.com\", \"*.example.com:443\" or \"10.0.0.0/8\"");
+            reader.wrong(permissions, "http", problem);
+        }
+    }
+    hosts
+}
+
+fn kv(reader: &mut Reader, permissions: &Table) -> Vec<String> {
+    let scopes = permissions.strings(reader, "kv");
+    for scope in &scopes {
+        if scope.strip_prefix("shared:").is_none_or(str::is_empty) {
+            let problem = format!("{scope:?} is not a scope such as \"shared:deploys\"; a job's own needs no grant");
+            reader.wrong(permissions, "kv", problem);
+        }
+    }
+    scopes
+}

@@ -1,0 +1,167 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::model::grants::{Access, DockerGrant};
+use crate::model::job::{Backoff, Overlap};
+use crate::model::schedule::{CatchUp, Rule};
+
+fn function() -> Value {
+    json!({ "$function": true })
+}
+
+/// Declares `table` with a `run` function added.
+fn declared(mut table: Value) -> Result<JobSpec, Vec<String>> {
+    table["run"] = function();
+    let inspected = Inspected { table, lines: BTreeMap::new() };
+    declare(&inspected, "sweep.lua", "return aegis.job {}")
+        .map_err(|faults| faults.iter().map(|fault| fault.message.clone()).collect())
+}
+
+#[test]
+fn a_whole_table_is_understood() {
+    let spec = declared(json!({
+        "description": "Sweeps", "tags": ["health"], "enabled": false,
+        "schedule": [{"cron": "0 6 * * *", "timezone": "Europe/Berlin", "jitter": "10s", "window": "2h"}, {"every": 30}],
+        "on": {"docker": {"event": "die"}},
+        "params": {"stack": {"type": "string", "default": "all", "choices": ["all", "web"]}},
+        "timeout": "2m", "cpu": 1.5, "memory": "128MiB", "overlap": "queue", "priority": 5.0,
+        "retry": {"attempts": 3, "backoff": "linear", "initial": "2s", "on": ["http.*"]},
+        "concurrency": {"key": "sweep/${stack}"},
+        "permissions": {
+            "docker": {"read": ["*"], "write": ["web-*"]}, "sql": {"main": "read"}, "http": ["*.example.com:443", "10.0.0.0/8"],
+            "fs": {"backups": "write"}, "kv": ["shared:deploys"], "host": "read",
+        },
+        "ui": {"group": "Health", "button": "Sweep now"}, "mcp": true, "on_failure": function(),
+    }))
+    .expect("valid");
+    assert_eq!(spec.name.as_str(), "sweep");
+    assert!(!spec.enabled && spec.mcp && spec.has_on_failure && !spec.has_on_success);
+    let [cron, every] = &spec.schedules[..] else { panic!("two schedules") };
+    assert_eq!((cron.catch_up, every.catch_up), (CatchUp::Latest, CatchUp::None));
+    assert_eq!((cron.jitter, cron.window), (Duration::from_secs(10), Some(Duration::from_secs(7_200))));
+    assert_eq!(every.rule, Rule::Every { interval: Duration::from_secs(30) });
+    assert_eq!((spec.limits.cpu, spec.limits.memory_bytes), (Duration::from_millis(1_500), 128 << 20));
+    assert_eq!((spec.retry.attempts, spec.retry.backoff, spec.overlap), (3, Backoff::Linear, Overlap::Queue));
+    assert_eq!(spec.concurrency.as_ref().map(|limit| limit.limit), Some(1));
+    assert!(matches!(&spec.permissions.docker, Some(DockerGrant::Named(named)) if named[&Access::Write] == ["web-*"]));
+    assert_eq!(spec.permissions.fs["backups"], Access::Write);
+    assert_eq!(warnings(&spec).len(), 1, "a trigger that nothing fires");
+    let kept = serde_json::to_value(&spec).expect("serialises");
+    assert_eq!(serde_json::from_value::<JobSpec>(kept).expect("reads back"), spec);
+}
+
+#[test]
+fn an_empty_table_has_defaults_and_empty_lists_may_be_maps() {
+    let spec = declared(json!({})).expect("valid");
+    assert_eq!(spec, JobSpec::named("sweep".parse().expect("a name")));
+    assert_eq!(declared(json!({"params": [], "tags": {}, "permissions": [], "schedule": []})), Ok(spec));
+}
+
+#[test]
+fn each_fault_names_its_field() {
+    for (table, says) in [
+        (json!({"shedule": {}}), "unknown field \"shedule\"; did you mean \"schedule\"?"),
+        (json!({"frobnicate": 1}), "unknown field \"frobnicate\"; there are name, description"),
+        (json!({"cron": "* * * * *"}), "write schedule = { cron = \"0 6 * * *\" }"),
+        (json!({"name": "../x"}), "name: \"../x\" is not a job name"),
+        (json!({"timeout": "soon"}), "timeout: expected a duration such as \"30s\" or \"5m\", got \"soon\""),
+        (json!({"timeout": "30d"}), "timeout: expected 1ms to 7d"),
+        (json!({"memory": "1MiB"}), "memory: expected 32.0 MiB to 2.0 GiB"),
+        (json!({"enabled": "yes"}), "enabled: expected true or false, got \"yes\""),
+        (json!({"tags": "health"}), "tags: expected a list of text"),
+        (
+            json!({"overlap": "skp"}),
+            "overlap: expected skip, queue, replace, parallel, got \"skp\"; did you mean \"skip\"?",
+        ),
+        (json!({"priority": 1.5}), "priority: expected a whole number from -1000 to 1000, got 1.5"),
+        (json!({"retry": 3}), "retry: expected a table, got 3"),
+        (json!({"retry": {"attempts": 0}}), "retry.attempts: expected a whole number from 1 to 100, got 0"),
+        (json!({"schedule": "0 6 * * *"}), "schedule: expected a table such as { cron ="),
+        (json!({"schedule": {"cron": "0 25 * * *"}}), "schedule.cron: the hour field \"25\""),
+        (
+            json!({"schedule": [{"every": "5m"}, {"every": "10ms"}]}),
+            "schedule[2].every: the interval is shorter than 1s",
+        ),
+        (json!({"schedule": {"every": "5m", "at": "x"}}), "expected one of cron, every and at, got every and at"),
+        (json!({"schedule": {"jitter": "5m"}}), "expected one of cron, every and at, got none"),
+        (json!({"schedule": {"at": "tomorrow"}}), "schedule.at: expected a time with its offset"),
+        (
+            json!({"schedule": {"cron": "0 6 * * *", "timezone": "Berlin"}}),
+            "schedule.timezone: \"Berlin\" is not a time zone",
+        ),
+        (json!({"schedule": {"every": "5m", "timezone": "UTC"}}), "only cron has a time zone"),
+        (json!({"schedule": {"every": "5m", "skip": ["holidays"]}}), "there is no calendar \"holidays\""),
+        (json!({"params": {"a b": {"type": "string"}}}), "params.a b: a parameter's name"),
+        (
+            json!({"params": {"n": {"type": "string", "requird": true}}}),
+            "unknown field \"requird\" in params.n; did you mean \"required\"?",
+        ),
+        (json!({"params": {"n": {"type": "text"}}}), "params.n.type: expected string, number"),
+        (json!({"params": {"n": {"type": "integer", "default": "x"}}}), "params.n.default: expected a whole number"),
+        (json!({"params": {"n": {"type": "integer", "min": 5, "max": 2}}}), "params.n.min: it is greater than max"),
+        (
+            json!({"params": {"n": {"type": "string", "pattern": "("}}}),
+            "params.n.pattern: \"(\" is not a regular expression",
+        ),
+        (
+            json!({"params": {"n": {"type": "string", "choices": function()}}}),
+            "params.n.choices: expected a list of values",
+        ),
+        (json!({"params": {"n": {"type": "string", "required": true, "default": "x"}}}), "no default"),
+        (
+            json!({"concurrency": {"key": "a/${stak}"}, "params": {"stack": {"type": "string"}}}),
+            "did you mean \"stack\"?",
+        ),
+        (json!({"permissions": {"docker": "all"}}), "permissions.docker: expected read, write, admin, got \"all\""),
+        (json!({"permissions": {"docker": {"raed": ["*"]}}}), "did you mean \"read\"?"),
+        (json!({"permissions": {"htpp": []}}), "unknown field \"htpp\" in permissions; did you mean \"http\"?"),
+        (json!({"permissions": {"http": ["https://x.example.com/"]}}), "is not a host such as"),
+        (
+            json!({"permissions": {"fs": {"backups": "admin"}}}),
+            "permissions.fs.backups: expected read, write, got \"admin\"",
+        ),
+        (json!({"permissions": {"kv": ["deploys"]}}), "is not a scope such as \"shared:deploys\""),
+        (json!({"ui": {"colour": "red"}}), "unknown field \"colour\" in ui"),
+        (json!({"on": {"webhok": {}}}), "did you mean \"webhook\"?"),
+        (json!({"on_failure": 1}), "on_failure: expected a function, got 1"),
+    ] {
+        let faults = declared(table.clone()).expect_err("a fault");
+        assert_eq!(faults.len(), 1, "{table}: {faults:?}");
+        assert!(faults[0].contains(says), "{table}: {}", faults[0]);
+    }
+}
+
+#[test]
+fn a_fault_has_its_line_and_text() {
+    let source = "local x = 1\nreturn aegis.job {\n  params = {\n    stack = { type = \"string\" },\n    count = {\n      typ = \"integer\",\n    },\n  },\n  run = 1,\n}\n";
+    let lines = BTreeMap::from([("params".to_owned(), 3), ("run".to_owned(), 9)]);
+    let table =
+        json!({"params": {"stack": {"type": "string"}, "count": {"type": "integer", "typ": "integer"}}, "run": 1});
+    let faults = declare(&Inspected { table, lines }, "dir/a.lua", source).expect_err("faults");
+    let at: Vec<_> = faults.iter().filter_map(|fault| fault.at.clone()).collect();
+    assert_eq!((at[0].line, at[0].text.as_deref()), (6, Some("      typ = \"integer\",")));
+    assert_eq!((at[1].file.as_str(), at[1].line), ("dir/a.lua", 9));
+}
+
+#[test]
+fn what_is_no_job_is_said_at_its_call() {
+    let fault = |table: Value| {
+        let inspected = Inspected { table, lines: BTreeMap::new() };
+        declare(&inspected, "x.lua", "\nreturn aegis.job(5)").expect_err("a fault").remove(0)
+    };
+    assert_eq!(fault(json!(5)).at.map(|at| at.line), Some(2));
+    assert!(fault(json!({})).message.contains("no run function"));
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    let codes =
+        |table| warnings(&declared(table).expect("valid")).into_iter().map(|fault| fault.code).collect::<Vec<_>>();
+    let required = json!({"stack": {"type": "string", "required": true}});
+    assert_eq!(codes(json!({"schedule": {"every": "5m"}, "params": required.clone()})), ["job.schedule_params"]);
+    assert_eq!(codes(json!({"schedule": {"cron": "* * * * *", "jitter": "2m"}})), ["job.jitter_long"]);
+    assert!(codes(json!({"params": required, "schedule": []})).is_empty());
+}

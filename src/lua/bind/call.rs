@@ -1,0 +1,108 @@
+//! The choke point: every call of every binding passes here, and nowhere else do phase, cancellation, deadline, span,
+//! audit event and error mapping happen.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mlua::{Lua, MultiValue, Value};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument;
+
+use super::args::{Args, Datum};
+use super::check::arguments;
+use super::context::{CallContext, phase_fault};
+use super::spec::{Call, Function, Phase};
+use super::{FunctionId, reply};
+use crate::base::Fault;
+use crate::lua::vm::Host;
+
+/// `(true, value)` or `(false, error object)`; the prelude raises the latter.
+pub type Answer = (bool, Value);
+
+/// A call that is answered at once.
+pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
+    let host = Host::of(lua)?;
+    let outcome = admit(&host, id, values).and_then(|(context, args)| {
+        let Call::Sync(call) = context.function.call else { return Err(miswired(&context.name)) };
+        let span = tracing::debug_span!("call", function = &*context.name);
+        let result = span.in_scope(|| call(&context, &args));
+        audit(&context, &result);
+        result
+    });
+    reply::answer(lua, &host, outcome)
+}
+
+/// A call that waits. The primitive's future runs on the I/O runtime; dropping this future aborts it.
+pub async fn dispatch(lua: Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
+    let host = Host::of(&lua)?;
+    let outcome = match admit(&host, id, values) {
+        Ok((context, args)) => carry_out(&host, context, args).await,
+        Err(fault) => Err(fault),
+    };
+    reply::answer(&lua, &host, outcome)
+}
+
+async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<Datum, Fault> {
+    let Call::Async(call) = context.function.call else { return Err(miswired(&context.name)) };
+    let span = tracing::debug_span!("call", function = &*context.name);
+    let cancelled = host.cancellation();
+    let future = call(context.clone(), args).instrument(span);
+    let task = AbortOnDropHandle::new(host.io().spawn(future));
+    let result = tokio::select! {
+        biased;
+        () = cancelled.cancelled() => Err(Fault::new("run.cancelled", format!("{} was cancelled", context.name))),
+        joined = task => joined.unwrap_or_else(|problem| {
+            let message = format!("{} failed inside the daemon: {problem}", context.name);
+            Err(Fault::new("internal.panic", message))
+        }),
+    };
+    audit(&context, &result);
+    result
+}
+
+/// Whether the call may begin, and with what.
+fn admit(host: &Host, id: u32, values: MultiValue) -> Result<(CallContext, Args), Fault> {
+    let Some((module, function)) = FunctionId(id).resolve() else {
+        return Err(Fault::new("internal.unknown_function", format!("there is no function number {id}")));
+    };
+    let name: Arc<str> = super::full_name(module, function).into();
+    host.in_time(&name)?;
+    match function.phase {
+        Phase::Run if !host.is_run() => return Err(phase_fault(&name)),
+        Phase::Load if host.is_run() => {
+            return Err(Fault::new("phase.run", format!("{name} can only be called while the file is loaded")));
+        }
+        _ => {}
+    }
+    let args = arguments(&name, function, values)?;
+    Ok((host.context(name, function), args))
+}
+
+/// One event for each call that needed a permission, on the target `aegis::audit`.
+fn audit(context: &CallContext, result: &Result<Datum, Fault>) {
+    let (Some(permission), Some(scope)) = (context.function.permission, &context.scope) else { return };
+    let outcome = result.as_ref().err().map_or("ok", |fault| &fault.code);
+    tracing::info!(
+        target: "aegis::audit",
+        function = &*context.name,
+        permission,
+        run = %scope.run,
+        job = %scope.job,
+        actor = %scope.trigger.actor,
+        dry_run = scope.dry_run,
+        outcome,
+    );
+}
+
+fn miswired(name: &str) -> Fault {
+    Fault::new("internal.miswired", format!("{name} is not wired to this dispatcher"))
+}
+
+/// How the prelude has to call a function.
+pub fn dispatcher_of(function: &Function) -> &'static str {
+    match function.call {
+        Call::Sync(_) => "sync",
+        Call::Async(_) => "async",
+        Call::Prelude => "prelude",
+    }
+}

@@ -1,0 +1,58 @@
+//! What a call may use: plain, shared, `Send`.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Args, Datum};
+use super::spec::Function;
+use crate::base::{Clock, Fault, Timestamp};
+use crate::lua::scope::{LogSink, RunScope};
+use crate::primitives::Primitives;
+
+/// Handed to every binding by the choke point, after phase, cancellation and deadline were checked.
+#[derive(Debug, Clone)]
+pub struct CallContext {
+    pub clock: Clock,
+    pub primitives: Arc<Primitives>,
+    pub(in crate::lua) scope: Option<Arc<RunScope>>,
+    /// Where lines go; None while `Engine::inspect` loads a file.
+    pub log: Option<Arc<dyn LogSink>>,
+    /// Cancelled with the run, or with the group of tasks that the call belongs to. The choke point listens already.
+    pub cancel: CancellationToken,
+    /// When the attempt's wall time is over; the choke point drops the call then, so a binding seldom needs it.
+    pub deadline: Timestamp,
+    /// As a script writes it: `aegis.docker.list`.
+    pub name: Arc<str>,
+    pub function: &'static Function,
+}
+
+impl CallContext {
+    /// The run that calls. Functions of `Phase::Run` always have one.
+    pub fn run(&self) -> Result<&RunScope, Fault> {
+        self.scope.as_deref().ok_or_else(|| phase_fault(&self.name))
+    }
+
+    /// Whether to plan only: the run is dry, or the call asks for it by itself or in one of its option tables.
+    pub fn dry_run(&self, args: &Args) -> bool {
+        let asked = |values: &std::collections::BTreeMap<String, Datum>| {
+            matches!(values.get(super::spec::Field::DRY_RUN.name), Some(Datum::Bool(true)))
+        };
+        self.scope.as_ref().is_some_and(|scope| scope.dry_run)
+            || asked(&args.0)
+            || args.0.values().any(|value| matches!(value, Datum::Map(options) if asked(options)))
+    }
+
+    /// The error for a call that the job's grants do not cover: it names the line to add.
+    pub fn denied(&self, what: &str, line: &str) -> Fault {
+        let job = self.scope.as_ref().map_or_else(String::new, |scope| format!(" for job {}", scope.job));
+        Fault::new("permission.denied", format!("{} may not {what}{job}", self.name))
+            .hint(format!("add to the job's table: permissions = {{ {line} }}"))
+            .details(serde_json::json!({ "function": &*self.name, "permission": line }))
+    }
+}
+
+pub(in crate::lua) fn phase_fault(name: &str) -> Fault {
+    Fault::new("phase.load", format!("{name} cannot be called while the file is loaded"))
+        .hint("loading only declares the job; move the call into run = function(ctx) … end")
+}

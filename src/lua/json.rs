@@ -1,0 +1,210 @@
+//! Lua values as JSON and back, bounded in size and depth, so that no value can be a bomb.
+
+use mlua::{Lua, LuaSerdeExt, Table, Value as LuaValue};
+use serde_json::{Map, Value};
+
+use super::bind::args::number;
+use crate::base::limits;
+
+/// How much may be converted, and what to do with what JSON has no word for.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    bytes_left: usize,
+    depth: usize,
+    /// Functions become `{"$function": true}` and other strangers their names, instead of a problem.
+    lenient: bool,
+}
+
+impl Budget {
+    pub fn of_bytes(bytes_max: usize) -> Self {
+        Self { bytes_left: bytes_max, depth: 0, lenient: false }
+    }
+
+    #[must_use]
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
+    }
+}
+
+/// Why a value is not JSON: a phrase that follows the value's name, `cannot …`, with the path inside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotJson {
+    pub message: String,
+    path: Vec<String>,
+}
+
+impl NotJson {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), path: Vec::new() }
+    }
+
+    fn inside(mut self, key: String) -> Self {
+        if self.path.len() < 8 {
+            self.path.push(key);
+        }
+        self
+    }
+
+    fn finish(mut self) -> Self {
+        if !self.path.is_empty() {
+            self.path.reverse();
+            self.message = format!("{} (at .{})", self.message, self.path.join("."));
+        }
+        self
+    }
+}
+
+/// An empty table is an object unless it came from a JSON list or was marked by `aegis.json.list`.
+pub fn to_json(value: &LuaValue, mut budget: Budget) -> Result<Value, NotJson> {
+    convert(value, &mut budget).map_err(NotJson::finish)
+}
+
+/// What a value costs of the budget besides its text: about what it takes in memory.
+const SCALAR_BYTES: usize = 4;
+const TABLE_BYTES: usize = 64;
+
+fn convert(value: &LuaValue, budget: &mut Budget) -> Result<Value, NotJson> {
+    spend(budget, SCALAR_BYTES)?;
+    match value {
+        LuaValue::Nil => Ok(Value::Null),
+        LuaValue::LightUserData(pointer) if pointer.0.is_null() => Ok(Value::Null),
+        LuaValue::Boolean(value) => Ok(Value::Bool(*value)),
+        LuaValue::Integer(value) => Ok(Value::from(*value)),
+        LuaValue::Number(value) if value.is_finite() || budget.lenient => Ok(number(*value)),
+        LuaValue::Number(_) => Err(NotJson::new("is not a finite number")),
+        LuaValue::String(text) => {
+            spend(budget, text.as_bytes().len())?;
+            match text.to_str() {
+                Ok(text) => Ok(Value::String(text.to_owned())),
+                Err(_) if budget.lenient => Ok(Value::String(text.to_string_lossy())),
+                Err(_) => Err(NotJson::new("is not UTF-8 text; encode it with aegis.base64.encode")),
+            }
+        }
+        LuaValue::Table(table) => {
+            spend(budget, TABLE_BYTES)?;
+            budget.depth += 1;
+            if budget.depth > limits::VALUE_DEPTH_MAX {
+                let message = format!("is nested deeper than {} (does it contain itself?)", limits::VALUE_DEPTH_MAX);
+                return Err(NotJson::new(message));
+            }
+            let converted = convert_table(table, budget);
+            budget.depth -= 1;
+            converted
+        }
+        LuaValue::Function(_) if budget.lenient => Ok(serde_json::json!({ "$function": true })),
+        other if budget.lenient => Ok(Value::String(format!("<{}>", other.type_name()))),
+        other => Err(NotJson::new(format!("cannot be stored: a {} has no JSON", other.type_name()))),
+    }
+}
+
+fn spend(budget: &mut Budget, bytes: usize) -> Result<(), NotJson> {
+    match budget.bytes_left.checked_sub(bytes) {
+        Some(left) => {
+            budget.bytes_left = left;
+            Ok(())
+        }
+        None => Err(NotJson::new("is too large")),
+    }
+}
+
+fn convert_table(table: &Table, budget: &mut Budget) -> Result<Value, NotJson> {
+    let length = table.raw_len();
+    // Before anything is looked at: a list that cannot fit costs nothing.
+    if length.saturating_mul(SCALAR_BYTES) > budget.bytes_left {
+        return Err(NotJson::new("is too large"));
+    }
+    if length > 0 && is_sequence(table, length) {
+        let mut list = Vec::new();
+        for index in 1..=length {
+            let item = table.raw_get::<LuaValue>(index).map_err(|problem| NotJson::new(problem.to_string()))?;
+            list.push(convert(&item, budget).map_err(|problem| problem.inside(index.to_string()))?);
+        }
+        return Ok(Value::Array(list));
+    }
+    let mut object = Map::new();
+    for pair in table.pairs::<LuaValue, LuaValue>() {
+        let (key, item) = pair.map_err(|problem| NotJson::new(problem.to_string()))?;
+        let key = match &key {
+            LuaValue::String(text) => text.to_string_lossy(),
+            LuaValue::Integer(value) => value.to_string(),
+            LuaValue::Number(value) => value.to_string(),
+            LuaValue::Boolean(value) => value.to_string(),
+            _ if budget.lenient => key.type_name().to_owned(),
+            _ => return Err(NotJson::new(format!("has a {} as a key", key.type_name()))),
+        };
+        spend(budget, key.len())?;
+        let value = convert(&item, budget).map_err(|problem| problem.inside(key.clone()))?;
+        object.insert(key, value);
+    }
+    if object.is_empty() && is_marked_list(table) {
+        return Ok(Value::Array(Vec::new()));
+    }
+    Ok(Value::Object(object))
+}
+
+/// Whether the keys are exactly 1 to `length`. Stops at the first that is not.
+fn is_sequence(table: &Table, length: usize) -> bool {
+    let mut count = 0;
+    for pair in table.pairs::<LuaValue, LuaValue>() {
+        let whole = match pair {
+            Ok((LuaValue::Integer(key), _)) => key >= 1 && key as usize <= length,
+            Ok((LuaValue::Number(key), _)) => key.fract() == 0.0 && key >= 1.0 && key <= length as f64,
+            _ => false,
+        };
+        if !whole {
+            return false;
+        }
+        count += 1;
+    }
+    count == length
+}
+
+/// The key in a list's metatable by which an empty one is known.
+pub const LIST_MARK: &str = "__jsonlist";
+
+fn is_marked_list(table: &Table) -> bool {
+    table.metatable().is_some_and(|meta| meta.raw_get::<bool>(LIST_MARK).unwrap_or(false))
+}
+
+/// JSON as Lua. Whole numbers beyond 2^53 become strings, null becomes `aegis.null` (or is left out of objects when
+/// `sparse`).
+pub fn from_json(lua: &Lua, value: &Value, list_meta: Option<&Table>) -> mlua::Result<LuaValue> {
+    Ok(match value {
+        Value::Null => lua.null(),
+        Value::Bool(value) => LuaValue::Boolean(*value),
+        Value::Number(value) => match (value.as_i64(), value.as_u64()) {
+            (Some(whole), _) => return integer(lua, whole),
+            (None, Some(whole)) => LuaValue::String(lua.create_string(whole.to_string())?),
+            _ => LuaValue::Number(value.as_f64().unwrap_or(f64::NAN)),
+        },
+        Value::String(text) => LuaValue::String(lua.create_string(text)?),
+        Value::Array(values) => {
+            let table = lua.create_table_with_capacity(values.len(), 0)?;
+            for (index, item) in values.iter().enumerate() {
+                table.raw_set(index + 1, from_json(lua, item, list_meta)?)?;
+            }
+            if let (true, Some(meta)) = (values.is_empty(), list_meta) {
+                table.set_metatable(Some(meta.clone()))?;
+            }
+            LuaValue::Table(table)
+        }
+        Value::Object(values) => {
+            let table = lua.create_table_with_capacity(0, values.len())?;
+            for (key, item) in values {
+                table.raw_set(lua.create_string(key)?, from_json(lua, item, list_meta)?)?;
+            }
+            LuaValue::Table(table)
+        }
+    })
+}
+
+/// A whole number, as a string where a double would round it.
+pub fn integer(lua: &Lua, value: i64) -> mlua::Result<LuaValue> {
+    const EXACT: i64 = 1 << 53;
+    if (-EXACT..=EXACT).contains(&value) {
+        Ok(LuaValue::Number(value as f64))
+    } else {
+        Ok(LuaValue::String(lua.create_string(value.to_string())?))
+    }
+}

@@ -1,0 +1,231 @@
+//! An engine with everything around it replaced by things that tests can look into.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{Clock, Fault, RunId};
+use crate::lua::{Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope};
+use crate::model::run::Progress;
+use crate::model::{Grants, LogLevel, Run, RunState, Trigger, TriggerKind};
+use crate::store::{KvEntry, KvOutcome, KvWrite};
+
+pub struct Bed {
+    pub io: Runtime,
+    pub engine: Engine,
+    pub log: Arc<Recorder>,
+    pub kv: Arc<MemoryKv>,
+    pub jobs: Arc<FakeJobs>,
+    pub cancel: CancellationToken,
+    pub timeout: Duration,
+    pub cpu: Duration,
+    pub grants: Grants,
+    pub params: Value,
+    pub dry_run: bool,
+}
+
+impl Default for Bed {
+    fn default() -> Self {
+        let io = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let primitives = crate::primitives::Primitives::unconnected();
+        let engine = Engine::new(EngineOptions { io: io.handle().clone(), clock: Clock::system(), primitives });
+        Self {
+            io,
+            engine,
+            log: Arc::default(),
+            kv: Arc::default(),
+            jobs: Arc::default(),
+            cancel: CancellationToken::new(),
+            timeout: Duration::from_secs(20),
+            cpu: Duration::from_secs(20),
+            grants: Grants::default(),
+            params: json!({}),
+            dry_run: false,
+        }
+    }
+}
+
+impl Bed {
+    pub fn scope(&self) -> RunScope {
+        RunScope {
+            run: RunId::generate(),
+            job: "tester".parse().expect("a name"),
+            attempt: 1,
+            params: self.params.clone(),
+            trigger: Trigger::new(TriggerKind::Cli, "uid:0(test)"),
+            grants: Arc::new(self.grants.clone()),
+            dry_run: self.dry_run,
+            timeout: self.timeout,
+            cpu: self.cpu,
+            memory_bytes: 64 << 20,
+            cancel: self.cancel.clone(),
+            log: self.log.clone(),
+            jobs: self.jobs.clone(),
+            kv: self.kv.clone(),
+        }
+    }
+
+    /// Runs a whole job file.
+    pub fn file(&self, source: &str) -> Outcome {
+        self.bundle(bundle(source))
+    }
+
+    pub fn bundle(&self, bundle: Arc<Bundle>) -> Outcome {
+        on_lane(self.engine.execute(bundle, self.scope()))
+    }
+
+    /// Runs the body of a job's `run(ctx)`.
+    pub fn body(&self, body: &str) -> Outcome {
+        self.file(&job(body))
+    }
+
+    /// What the body returns; anything else fails the test.
+    #[track_caller]
+    pub fn value(&self, body: &str) -> Value {
+        match self.body(body) {
+            Outcome::Returned(value) => value,
+            other => panic!("{body}\ndid not return: {other:?}"),
+        }
+    }
+
+    /// What the body raises; anything else fails the test.
+    #[track_caller]
+    pub fn fault(&self, body: &str) -> Fault {
+        match self.body(body) {
+            Outcome::Raised(fault) => fault,
+            other => panic!("{body}\ndid not raise: {other:?}"),
+        }
+    }
+}
+
+pub fn job(body: &str) -> String {
+    format!("return aegis.job {{ run = function(ctx)\n{body}\nend }}")
+}
+
+pub fn bundle(source: &str) -> Arc<Bundle> {
+    Arc::new(Bundle::new(vec![("tester.lua".to_owned(), source.to_owned())]))
+}
+
+/// What a lane is: a thread's own runtime with a `LocalSet`.
+pub fn on_lane<F: Future>(future: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, future)
+}
+
+#[derive(Debug, Default)]
+pub struct Recorder {
+    pub lines: Mutex<Vec<(LogLevel, String, Value)>>,
+    pub progress: Mutex<Vec<Progress>>,
+}
+
+impl Recorder {
+    pub fn texts(&self) -> Vec<String> {
+        self.lines.lock().expect("not poisoned").iter().map(|(_, text, _)| text.clone()).collect()
+    }
+}
+
+impl LogSink for Recorder {
+    fn line(&self, level: LogLevel, text: String, fields: Value) {
+        let mut lines = self.lines.lock().expect("not poisoned");
+        // Bounded, as the contract says.
+        if lines.len() < 10_000 {
+            lines.push((level, text, fields));
+        }
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.progress.lock().expect("not poisoned").push(progress);
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct MemoryKv(Mutex<BTreeMap<(String, String), KvEntry>>);
+
+impl KvPort for MemoryKv {
+    fn get(&self, scope: String, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+        let found = self.0.lock().expect("not poisoned").get(&(scope, key)).cloned();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn list(
+        &self,
+        scope: String,
+        prefix: String,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
+        let entries = self.0.lock().expect("not poisoned");
+        let wanted = entries.iter().filter(|((of, key), _)| *of == scope && key.starts_with(&prefix));
+        let found = wanted.take(limit).map(|((_, key), entry)| (key.clone(), entry.clone())).collect();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn write(&self, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+        let mut entries = self.0.lock().expect("not poisoned");
+        let key = (write.scope, write.key);
+        let revision = entries.get(&key).map_or(0, |entry| entry.revision);
+        let outcome = if write.expect_revision.is_some_and(|expected| expected != revision) {
+            KvOutcome::Conflict { revision }
+        } else {
+            match write.value {
+                Some(value) => {
+                    entries.insert(key, KvEntry { value, revision: revision + 1, expires_at: write.expires_at });
+                }
+                None => {
+                    entries.remove(&key);
+                }
+            }
+            KvOutcome::Written { revision: revision + 1 }
+        };
+        Box::pin(async move { Ok(outcome) })
+    }
+}
+
+/// Accepts every trigger; every run has succeeded.
+#[derive(Debug, Default)]
+pub struct FakeJobs {
+    pub triggered: Mutex<Vec<(String, Value, Trigger, bool)>>,
+}
+
+impl JobsPort for FakeJobs {
+    fn list(&self) -> BoxFuture<'_, Result<Value, Fault>> {
+        Box::pin(async { Ok(json!([{ "name": "hello" }])) })
+    }
+
+    fn trigger(&self, job: String, params: Value, by: Trigger, dry_run: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
+        self.triggered.lock().expect("not poisoned").push((job, params, by, dry_run));
+        Box::pin(async { Ok(RunId::generate()) })
+    }
+
+    fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>> {
+        let at = crate::base::Timestamp::UNIX_EPOCH;
+        let run = Run {
+            id: run,
+            job: "hello".parse().expect("a name"),
+            version: None,
+            state: RunState::Succeeded,
+            params: json!({}),
+            trigger: Trigger::new(TriggerKind::Job, "job:tester"),
+            priority: 0,
+            attempt: 1,
+            dry_run: false,
+            queued_at: at,
+            not_before: None,
+            started_at: Some(at),
+            finished_at: Some(at),
+            result: Some(json!({ "ok": true })),
+            error: None,
+            reason: None,
+            parent: None,
+            idempotency_key: None,
+            progress: None,
+        };
+        Box::pin(async { Ok(run) })
+    }
+}

@@ -1,0 +1,169 @@
+//! What the prelude asks of Rust besides calls: one function with numbered operations, because each function that a
+//! VM is given costs it time at birth.
+
+use mlua::{Function, Lua, MultiValue, Value};
+
+use super::host::Host;
+use super::{context, group, library, pattern};
+use crate::base::Fault;
+use crate::base::suggest::did_you_mean;
+use crate::lua::bind::call::{self, Answer};
+use crate::lua::bind::{Call, FunctionId, MODULES, Module, ModuleKind, full_name, reply};
+use crate::lua::error::raised;
+use crate::lua::interrupt::mark_driven;
+
+macro_rules! operations {
+    ($($variant:ident $name:literal $meaning:literal),* $(,)?) => {
+        /// Numbered from 1 in this order; the prelude knows them by these names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Operation { $(#[doc = $meaning] $variant),* }
+
+        impl Operation {
+            const ALL: &'static [(Self, &'static str)] = &[$((Self::$variant, $name)),*];
+        }
+    };
+}
+
+operations! {
+    Awaiter "AWAITER" "The function that carries out waiting calls",
+    Grouper "GROUPER" "The function that runs tasks together",
+    Describe "DESCRIBE" "A module's functions and constants by name",
+    Modules "MODULES" "All module names, or an error for a name that is none",
+    Resolve "RESOLVE" "The key of a required file",
+    Load "LOAD" "The chunk of a key",
+    Print "PRINT" "A line for the run's log",
+    Normalise "NORMALISE" "A raised value as an error object",
+    Begin "BEGIN" "Loading is over, the run begins",
+    Find "FIND" "Plain search in linear time",
+    Pattern "PATTERN" "Refuses a pattern that could not be stopped",
+    Mark "MARK" "This thread is polled by Rust",
+    Context "CONTEXT" "The fields of ctx",
+    Job "JOB" "Declares the job, or gives back what was declared",
+    Marked "MARKED" "A list that stays one in JSON when it is empty",
+}
+
+/// Names of the operations for the prelude, as one line of Lua.
+pub fn operation_names() -> String {
+    let names = Operation::ALL.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+    let numbers = (1..=Operation::ALL.len()).map(|number| number.to_string()).collect::<Vec<_>>().join(", ");
+    format!("local {names} = {numbers}\n")
+}
+
+pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Result<Answer> {
+    let host = Host::of(lua)?;
+    let mut next = || args.pop_front().unwrap_or(Value::Nil);
+    let operation = number.checked_sub(1).and_then(|index| Operation::ALL.get(index)).map(|(operation, _)| *operation);
+    let outcome = match operation {
+        Some(Operation::Awaiter) => Ok(Value::Function(awaiter(lua)?)),
+        Some(Operation::Grouper) => Ok(Value::Function(group::grouper(lua)?)),
+        Some(Operation::Describe) => Ok(describe(lua, &text(&next()))?),
+        Some(Operation::Modules) => modules(lua, &next())?,
+        Some(Operation::Resolve) => match library::resolve(&host, &next()) {
+            Ok(key) => Ok(Value::String(lua.create_string(key)?)),
+            Err(fault) => Err(fault),
+        },
+        Some(Operation::Load) => {
+            let (key, environment) = (text(&next()), next());
+            library::load(lua, &host, &key, environment.as_table())?.map(Value::Function)
+        }
+        Some(Operation::Print) => {
+            host.print(&text(&next()));
+            Ok(Value::Nil)
+        }
+        Some(Operation::Normalise) => {
+            let (problem, code) = (next(), next());
+            return Ok((true, raised(lua, &host, problem, &code)?));
+        }
+        Some(Operation::Begin) => {
+            host.begin();
+            Ok(Value::Nil)
+        }
+        Some(Operation::Find) => Ok(pattern::find(&next(), &next(), &next())),
+        Some(Operation::Pattern) => pattern::check(&next(), &next()).map(|()| Value::Nil),
+        Some(Operation::Mark) => {
+            mark_driven(&lua.current_thread());
+            Ok(Value::Nil)
+        }
+        Some(Operation::Context) => Ok(Value::Table(context::fields(lua, &host)?)),
+        Some(Operation::Job) => {
+            let (declared, returned) = (next(), next());
+            host.declare(declared, returned)
+        }
+        Some(Operation::Marked) => marked(lua, &host, next())?,
+        None => Err(Fault::new("internal.operation", format!("there is no operation {number}"))),
+    };
+    match outcome {
+        Ok(value) => Ok((true, value)),
+        Err(fault) => reply::answer(lua, &host, Err(fault)),
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.to_string_lossy(),
+        _ => String::new(),
+    }
+}
+
+/// The one asynchronous function of a VM, made when the first waiting call is.
+fn awaiter(lua: &Lua) -> mlua::Result<Function> {
+    lua.create_async_function(|lua, (id, args): (u32, MultiValue)| call::dispatch(lua, id, args))
+}
+
+/// Function numbers by name: the number itself for a call that is answered at once, minus the number less one for a
+/// call that waits. Constants are their values.
+fn describe(lua: &Lua, name: &str) -> mlua::Result<Value> {
+    let table = lua.create_table()?;
+    let Some((index, module)) = MODULES.iter().enumerate().find(|(_, module)| module.name == name) else {
+        return Ok(Value::Table(table));
+    };
+    for (position, function) in module.functions.iter().enumerate() {
+        let id = i64::from(FunctionId::new(index, position).0);
+        match function.call {
+            Call::Sync(_) => table.raw_set(function.name, id)?,
+            Call::Async(_) => table.raw_set(function.name, -id - 1)?,
+            Call::Prelude => {}
+        }
+    }
+    let nulls = module.constants.iter().filter(|constant| constant.name == "null");
+    for constant in nulls {
+        table.raw_set(constant.name, Value::NULL)?;
+    }
+    Ok(Value::Table(table))
+}
+
+fn modules(lua: &Lua, wanted: &Value) -> mlua::Result<Result<Value, Fault>> {
+    let names = || MODULES.iter().filter(|module| is_namespace(module)).map(|module| module.name);
+    if wanted.is_nil() {
+        return Ok(Ok(Value::Table(lua.create_sequence_from(names())?)));
+    }
+    let wanted = text(wanted);
+    if names().any(|name| name == wanted) {
+        return Ok(Ok(Value::Nil));
+    }
+    let root = MODULES.iter().filter(|module| module.name.is_empty()).flat_map(|module| module.functions);
+    let near = did_you_mean(&wanted, names().chain(root.map(|function| function.name)));
+    Ok(Err(Fault::new("api.unknown", format!("there is no aegis.{wanted}{near}"))))
+}
+
+fn is_namespace(module: &Module) -> bool {
+    module.kind == ModuleKind::Namespace && !module.name.is_empty()
+}
+
+fn marked(lua: &Lua, host: &Host, list: Value) -> mlua::Result<Result<Value, Fault>> {
+    let Value::Table(table) = &list else {
+        let message = format!("aegis.json.list: the argument must be a table, got a {}", list.type_name());
+        return Ok(Err(Fault::new("args.type", message)));
+    };
+    table.set_metatable(Some(host.list_meta(lua)?))?;
+    Ok(Ok(list))
+}
+
+/// Every name that a script can call, as `aegis.kv.get`: what walking a VM must find.
+pub fn known_names() -> Vec<String> {
+    let of_module = |module: &&'static Module| {
+        let module = *module;
+        module.functions.iter().map(move |function| full_name(module, function))
+    };
+    MODULES.iter().flat_map(of_module).collect()
+}

@@ -1,0 +1,75 @@
+//! Options through which a container reaches the host: they need the permission `admin`.
+
+use super::mounts;
+use super::options::CreateOptions;
+
+/// The options of that kind that are in use, by name.
+pub(super) fn needed(options: &CreateOptions) -> Vec<&'static str> {
+    let shares = |mode: &Option<String>| {
+        mode.as_deref().is_some_and(|mode| !matches!(mode, "" | "private" | "shareable" | "none"))
+    };
+    let of_network = |mode: &String| !matches!(mode.as_str(), "" | "none" | "bridge" | "default");
+    let relaxes = |option: &String| !option.starts_with("no-new-privileges") || option.ends_with("false");
+    // A plan that cannot be made is refused a moment later, with its reason.
+    let binds = mounts::plan(&options.volumes, &options.tmpfs).is_ok_and(|plan| plan.reaches_host());
+    let table = [
+        ("privileged", options.privileged),
+        ("cap_add", !options.cap_add.0.is_empty()),
+        ("devices", !options.devices.0.is_empty()),
+        ("sysctls", !options.sysctls.0.is_empty()),
+        ("security_opt", options.security_opt.0.iter().any(relaxes)),
+        ("a path of the host in volumes", binds),
+        ("network_mode", options.network_mode.as_ref().is_some_and(of_network)),
+        ("pid", shares(&options.pid)),
+        ("ipc", shares(&options.ipc)),
+        ("uts", shares(&options.uts)),
+        ("userns_mode", shares(&options.userns_mode)),
+        ("cgroup_parent", options.cgroup_parent.is_some()),
+        ("runtime", options.runtime.is_some()),
+        ("env_file", !options.env_file.0.is_empty()),
+        ("oom_score_adj", options.oom_score_adj.is_some_and(|score| score < 0)),
+    ];
+    table.into_iter().filter_map(|(name, used)| used.then_some(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn of(mut options: Value) -> Vec<&'static str> {
+        options["image"] = json!("web");
+        needed(&serde_json::from_value(options).expect("options"))
+    }
+
+    #[test]
+    fn what_reaches_the_host_needs_admin() {
+        let cases = [
+            (json!({"privileged": true}), "privileged"),
+            (json!({"cap_add": ["NET_ADMIN"]}), "cap_add"),
+            (json!({"devices": ["/dev/kmsg"]}), "devices"),
+            (json!({"pid": "host"}), "pid"),
+            (json!({"pid": "container:db"}), "pid"),
+            (json!({"ipc": "host"}), "ipc"),
+            (json!({"network_mode": "host"}), "network_mode"),
+            (json!({"network_mode": "container:db"}), "network_mode"),
+            (json!({"security_opt": ["seccomp=unconfined"]}), "security_opt"),
+            (json!({"security_opt": ["no-new-privileges:false"]}), "security_opt"),
+            (json!({"volumes": ["/:/host"]}), "a path of the host in volumes"),
+            (json!({"volumes": ["/var/run/docker.sock:/d.sock:ro"]}), "a path of the host in volumes"),
+            (json!({"runtime": "other"}), "runtime"),
+            (json!({"env_file": "/etc/aegis.env"}), "env_file"),
+        ];
+        for (options, expected) in cases {
+            assert_eq!(of(options.clone()), [expected], "{options}");
+        }
+    }
+
+    #[test]
+    fn hardening_needs_nothing() {
+        let options = json!({"read_only": true, "cap_drop": ["ALL"], "tmpfs": ["/tmp"], "ipc": "private",
+            "security_opt": ["no-new-privileges:true"], "volumes": ["data:/data"], "network_mode": "none"});
+        assert!(of(options).is_empty());
+    }
+}

@@ -1,0 +1,42 @@
+//! What came back.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+
+/// A whole response; any status is one.
+#[derive(Debug, Clone)]
+pub struct Response {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Where it came from, after redirects; without user and password.
+    pub url: String,
+    /// From the first byte sent to the last received, all attempts included.
+    pub took: Duration,
+    /// 1 without retries.
+    pub attempts: u32,
+}
+
+impl Response {
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Whether the sender says that the body is JSON: `application/json` or `…+json`.
+    pub fn is_json(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        kind == "application/json" || kind.ends_with("+json")
+    }
+
+    /// The beginning of the body as text on one line, for messages.
+    pub fn excerpt(&self) -> String {
+        const EXCERPT_CHARS_MAX: usize = 200;
+        const EXCERPT_BYTES_MAX: usize = 4 * EXCERPT_CHARS_MAX;
+        let start = String::from_utf8_lossy(&self.body[..self.body.len().min(EXCERPT_BYTES_MAX)]);
+        let words: Vec<&str> = start.split_whitespace().collect();
+        words.join(" ").chars().filter(|c| !c.is_control()).take(EXCERPT_CHARS_MAX).collect()
+    }
+}

@@ -1,0 +1,70 @@
+//! What is told, before any provider's format.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::NotifyError;
+use crate::base::limits;
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    #[default]
+    Info,
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    pub const NAMES: &'static [&'static str] = &["info", "warning", "critical"];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|severity| severity.as_str() == text)
+    }
+}
+
+/// Title or text must be there. What a provider has no room for is cut off with an ellipsis.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Message {
+    pub title: String,
+    pub text: String,
+    pub severity: Severity,
+    /// Names with values, in order.
+    pub fields: Vec<(String, String)>,
+    /// Where more is to be seen.
+    pub url: Option<String>,
+}
+
+impl Message {
+    pub(super) fn check(&self) -> Result<(), NotifyError> {
+        if self.title.trim().is_empty() && self.text.trim().is_empty() {
+            return Err(NotifyError::BadMessage("it has neither title nor text".into()));
+        }
+        if self.fields.len() > limits::NOTIFY_FIELDS_MAX {
+            return Err(NotifyError::BadMessage(format!("it has more than {} fields", limits::NOTIFY_FIELDS_MAX)));
+        }
+        let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let bytes = self.title.len() + self.text.len() + fields;
+        if bytes > limits::NOTIFY_MESSAGE_BYTES_MAX {
+            let max = limits::NOTIFY_MESSAGE_BYTES_MAX;
+            return Err(NotifyError::BadMessage(format!("it has {bytes} bytes, and at most {max} are sent")));
+        }
+        let web = |url: &String| url::Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        if self.url.as_ref().is_some_and(|url| !web(url)) {
+            return Err(NotifyError::BadMessage("its url is not an http or https URL".into()));
+        }
+        Ok(())
+    }
+
+    /// The title, or what stands for one.
+    pub(super) fn headline(&self) -> &str {
+        if self.title.trim().is_empty() { self.text.lines().next().unwrap_or_default() } else { &self.title }
+    }
+}

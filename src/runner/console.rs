@@ -1,0 +1,230 @@
+//! Console sessions: a VM that lives on a lane between lines. Each line is a run of its own in the history.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::handle::Handle;
+use super::logs::RunLog;
+use super::ports::Ports;
+use super::settle::{self, Stopped};
+use crate::base::{Fault, JobName, RunId, limits};
+use crate::lua::{Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
+use crate::model::run::Progress;
+use crate::model::{Actor, Grants, JobSpec, LogLevel, LogLine, Run, RunState, Trigger, TriggerKind};
+use crate::store::NewRun;
+
+/// Messages to a reader that does not read: beyond this the line's output is cut, the run's log is not.
+const REPLIES_MAX: usize = 1_024;
+
+/// What a console line sends back while it runs, and at its end.
+#[derive(Debug, Clone)]
+pub enum ConsoleLine {
+    /// The line is a run of this id.
+    Started(RunId),
+    Log(LogLine),
+    Done(EvalOutcome),
+}
+
+/// A live console. Dropping it drops the VM.
+#[derive(Debug)]
+pub struct ConsoleSession {
+    requests: mpsc::Sender<Request>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Eval { code: String, cancel: CancellationToken, replies: mpsc::Sender<ConsoleLine> },
+    Complete { prefix: String, reply: oneshot::Sender<Vec<String>> },
+}
+
+impl ConsoleSession {
+    /// Evaluates one line; the messages end with `Done`. Cancelling the token ends the line, not the session.
+    pub async fn eval(&mut self, code: String, cancel: CancellationToken) -> mpsc::Receiver<ConsoleLine> {
+        let (replies, answers) = mpsc::channel(REPLIES_MAX);
+        let lost = replies.clone();
+        if self.requests.send(Request::Eval { code, cancel, replies }).await.is_err() {
+            let _ = lost.try_send(ConsoleLine::Done(EvalOutcome::Failed(closed())));
+        }
+        answers
+    }
+
+    pub async fn complete(&mut self, prefix: String) -> Vec<String> {
+        let (reply, answer) = oneshot::channel();
+        let _ = self.requests.send(Request::Complete { prefix, reply }).await;
+        answer.await.unwrap_or_default()
+    }
+}
+
+fn closed() -> Fault {
+    Fault::new("console.closed", "this console has ended").hint("open a new one")
+}
+
+pub async fn open(handle: Handle, by: Actor, grants: Grants) -> Result<ConsoleSession, Fault> {
+    let (requests, mut inbox) = mpsc::channel(1);
+    let (opened, answer) = oneshot::channel();
+    let session = Session { ports: Arc::new(Ports(handle.clone())), handle, by, grants: Arc::new(grants) };
+    let given = session.handle.shared.lanes.clone().give(Box::new(move |engine: Engine| {
+        Box::pin(async move {
+            let scope = session.scope(RunId::generate(), CancellationToken::new(), Arc::new(Silent));
+            let mut console = match engine.console(scope) {
+                Ok(console) => console,
+                Err(fault) => return drop(opened.send(Err(fault))),
+            };
+            let _ = opened.send(Ok(()));
+            while let Some(request) = inbox.recv().await {
+                match request {
+                    Request::Complete { prefix, reply } => drop(reply.send(console.complete(&prefix))),
+                    Request::Eval { code, cancel, replies } => {
+                        let outcome = session.line(&mut console, code, cancel, &replies).await;
+                        let _ = replies.send(ConsoleLine::Done(outcome)).await;
+                    }
+                }
+            }
+        })
+    }));
+    if !given {
+        return Err(closed());
+    }
+    answer.await.map_err(|_| closed())??;
+    Ok(ConsoleSession { requests })
+}
+
+struct Session {
+    handle: Handle,
+    ports: Arc<Ports>,
+    by: Actor,
+    grants: Arc<Grants>,
+}
+
+impl Session {
+    async fn line(
+        &self,
+        console: &mut Console,
+        code: String,
+        cancel: CancellationToken,
+        replies: &mpsc::Sender<ConsoleLine>,
+    ) -> EvalOutcome {
+        let run = self.run_of(&code);
+        let shared = &self.handle.shared;
+        let events = vec![settle::started_event(&run, run.queued_at)];
+        if let Err(error) = shared.store.accept_run(NewRun { run: run.clone(), occurrence: None, events }).await {
+            return EvalOutcome::Failed(error.into());
+        }
+        self.handle.adopt(&run, cancel.clone());
+        let _ = replies.try_send(ConsoleLine::Started(run.id));
+        let log = RunLog::new(run.id, shared.clock.clone(), &self.handle.flusher, 0);
+        log.begin_attempt(1);
+        let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq: AtomicU64::new(0) };
+        let outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
+        let (lines, _) = log.drain().await;
+        let spec = JobSpec::named(run.job.clone());
+        let stopped = cancel.is_cancelled().then(|| {
+            let reason = format!("cancelled by {}", self.by);
+            Stopped::By { actor: self.by.clone(), reason }
+        });
+        let mut change = settle::conclude(&run, &spec, outcome_of(&outcome), stopped, shared.clock.now());
+        change.logs = lines;
+        let _ = settle::commit(shared.store.clone(), shared.clock.clone(), &shared.metrics, change).await;
+        self.handle.forget(run.id);
+        outcome
+    }
+
+    fn run_of(&self, code: &str) -> Run {
+        let now = self.handle.shared.clock.now();
+        Run {
+            id: RunId::generate(),
+            job: JobName::console(),
+            version: None,
+            state: RunState::Running,
+            params: json!({ "code": code }),
+            trigger: Trigger {
+                kind: TriggerKind::Repl,
+                actor: self.by.clone(),
+                scheduled_for: None,
+                payload: Value::Null,
+            },
+            priority: 0,
+            attempt: 1,
+            dry_run: false,
+            queued_at: now,
+            not_before: None,
+            started_at: Some(now),
+            finished_at: None,
+            result: None,
+            error: None,
+            reason: None,
+            parent: None,
+            idempotency_key: None,
+            progress: None,
+        }
+    }
+
+    fn scope(&self, run: RunId, cancel: CancellationToken, log: Arc<dyn LogSink>) -> RunScope {
+        RunScope {
+            run,
+            job: JobName::console(),
+            attempt: 1,
+            params: json!({}),
+            trigger: Trigger {
+                kind: TriggerKind::Repl,
+                actor: self.by.clone(),
+                scheduled_for: None,
+                payload: Value::Null,
+            },
+            grants: self.grants.clone(),
+            dry_run: false,
+            timeout: limits::CONSOLE_LINE_TIMEOUT,
+            cpu: limits::RUN_CPU_DEFAULT,
+            memory_bytes: limits::RUN_MEMORY_BYTES_DEFAULT,
+            cancel,
+            log,
+            jobs: self.ports.clone(),
+            kv: self.ports.clone(),
+        }
+    }
+}
+
+fn outcome_of(evaluated: &EvalOutcome) -> Outcome {
+    match evaluated {
+        EvalOutcome::Values(values) => Outcome::Returned(values.iter().map(|(_, json)| json.clone()).collect()),
+        EvalOutcome::Incomplete => Outcome::Raised(Fault::new("script.incomplete", "the line ends too early")),
+        EvalOutcome::Failed(fault) if fault.code == "run.cancelled" => Outcome::Cancelled,
+        EvalOutcome::Failed(fault) => Outcome::Raised(fault.clone()),
+    }
+}
+
+/// Lines go to the run's log and to the person who typed.
+#[derive(Debug)]
+struct Tee {
+    log: Arc<RunLog>,
+    replies: mpsc::Sender<ConsoleLine>,
+    run: RunId,
+    seq: AtomicU64,
+}
+
+impl LogSink for Tee {
+    fn line(&self, level: LogLevel, text: String, fields: Value) {
+        let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let at = self.log.now();
+        let line = LogLine { run: self.run, seq, at, attempt: 1, level, text: text.clone(), fields: fields.clone() };
+        let _ = self.replies.try_send(ConsoleLine::Log(line));
+        self.log.line(level, text, fields);
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.log.progress(progress);
+    }
+}
+
+/// Before the first line there is nobody to talk to.
+#[derive(Debug)]
+struct Silent;
+
+impl LogSink for Silent {
+    fn line(&self, _: LogLevel, _: String, _: Value) {}
+    fn progress(&self, _: Progress) {}
+}

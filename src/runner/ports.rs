@@ -1,0 +1,81 @@
+//! What scripts reach of the job system and the key-value store.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::handle::{Handle, Submission, SubmitRequest};
+use crate::base::{Fault, RunId};
+use crate::lua::{JobsPort, KvPort};
+use crate::model::{Run, Trigger};
+use crate::store::{KvEntry, KvOutcome, KvWrite};
+
+/// Implements the runtime's ports on a [`Handle`].
+#[derive(Debug)]
+pub struct Ports(pub Handle);
+
+impl JobsPort for Ports {
+    fn list(&self) -> BoxFuture<'_, Result<Value, Fault>> {
+        let snapshot = self.0.shared.registry.snapshot();
+        let jobs = snapshot.jobs.values().map(|job| {
+            json!({
+                "name": job.spec.name,
+                "description": job.spec.description,
+                "tags": job.spec.tags,
+                "enabled": job.is_enabled(),
+                "file": job.file,
+                "version": job.bundle.hash.short(),
+            })
+        });
+        std::future::ready(Ok(jobs.collect())).boxed()
+    }
+
+    fn trigger(&self, job: String, params: Value, by: Trigger, dry_run: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
+        async move {
+            let name = job.parse().map_err(|error| Fault::new("job.not_found", format!("{error}")))?;
+            let params = params.as_object().cloned().unwrap_or_default();
+            let request = SubmitRequest {
+                job: name,
+                params,
+                trigger: by,
+                idempotency_key: None,
+                dry_run,
+                parent: None,
+                occurrence: None,
+            };
+            match self.0.submit(request).await? {
+                Submission::Accepted { run, .. } | Submission::Coalesced { run } => Ok(run),
+                Submission::Skipped { reason } => Err(Fault::new("job.skipped", format!("job {job}: {reason}"))),
+                Submission::AlreadySettled => Err(Fault::new("job.skipped", format!("job {job} ran for this already"))),
+            }
+        }
+        .boxed()
+    }
+
+    fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>> {
+        async move {
+            let ended = self.0.wait(run).await?;
+            ended.ok_or_else(|| Fault::new("run.not_found", format!("there is no run {run}")))
+        }
+        .boxed()
+    }
+}
+
+impl KvPort for Ports {
+    fn get(&self, scope: String, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+        async move { Ok(self.0.shared.store.kv_get(&scope, &key).await?) }.boxed()
+    }
+
+    fn list(
+        &self,
+        scope: String,
+        prefix: String,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
+        async move { Ok(self.0.shared.store.kv_list(&scope, &prefix, limit).await?) }.boxed()
+    }
+
+    fn write(&self, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+        async move { Ok(self.0.shared.store.kv_write(write).await?) }.boxed()
+    }
+}

@@ -1,0 +1,199 @@
+//! How an attempt's outcome changes its run, and the commit that must not fail for good.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tracing::error;
+
+use super::metrics::Metrics;
+use crate::base::clock::later;
+use crate::base::{Clock, Fault, Timestamp};
+use crate::lua::Outcome;
+use crate::model::{Actor, JobSpec, NewEvent, Run, RunState};
+use crate::store::{Guarded, Store, StoreError, Transition};
+
+/// Pause between tries while the store cannot be written: doubled each time, up to the second.
+const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Why a run was made to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stopped {
+    By {
+        actor: Actor,
+        reason: String,
+    },
+    /// The daemon is going down and its grace was over.
+    Shutdown,
+}
+
+/// The change that `outcome` makes to `run`. Pure.
+pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Stopped>, at: Timestamp) -> Transition {
+    let mut change = Transition {
+        run: run.id,
+        from: RunState::Running,
+        to: RunState::Succeeded,
+        attempt: run.attempt,
+        at,
+        reason: None,
+        result: None,
+        error: None,
+        not_before: None,
+        logs: Vec::new(),
+        events: Vec::new(),
+    };
+    match outcome {
+        Outcome::Returned(result) => change.result = Some(result),
+        Outcome::Raised(fault) => fail(&mut change, spec, RunState::Failed, fault),
+        Outcome::TimedOut(fault) => fail(&mut change, spec, RunState::TimedOut, fault),
+        Outcome::Cancelled => match stopped {
+            Some(Stopped::By { reason, .. }) => {
+                change.to = RunState::Cancelled;
+                change.reason = Some(reason);
+            }
+            Some(Stopped::Shutdown) | None if run.attempt < spec.retry.attempts => {
+                change.to = RunState::Queued;
+                change.reason = Some("the daemon stopped during this attempt; the next one follows".into());
+            }
+            Some(Stopped::Shutdown) | None => {
+                change.to = RunState::Interrupted;
+                change.reason = Some("the daemon stopped before the run ended".into());
+            }
+        },
+    }
+    change.events.push(event_of(run, &change));
+    change
+}
+
+fn fail(change: &mut Transition, spec: &JobSpec, state: RunState, fault: Fault) {
+    if let Some(delay) = spec.retry.delay_after(change.attempt, &fault.code) {
+        let left = spec.retry.attempts - change.attempt;
+        change.to = RunState::Queued;
+        change.not_before = Some(later(change.at, delay));
+        change.reason = Some(format!("attempt {} failed ({}); {left} left", change.attempt, fault.code));
+    } else {
+        change.to = state;
+    }
+    change.error = Some(fault);
+}
+
+/// The event that tells of a change of state.
+pub fn event_of(run: &Run, change: &Transition) -> NewEvent {
+    let kind = if change.to == RunState::Queued { "run.retrying" } else { kind_of(change.to) };
+    let error = change.error.as_ref().map(|fault| json!({ "code": fault.code, "message": fault.message }));
+    NewEvent::new(change.at, kind).job(&run.job).run(run.id).data(json!({
+        "attempt": change.attempt,
+        "reason": change.reason,
+        "error": error,
+        "trigger": run.trigger.kind,
+        "actor": run.trigger.actor,
+    }))
+}
+
+/// The event that an attempt begins.
+pub fn started_event(run: &Run, at: Timestamp) -> NewEvent {
+    let data = json!({ "attempt": run.attempt, "trigger": run.trigger.kind, "actor": run.trigger.actor });
+    NewEvent::new(at, kind_of(RunState::Running)).job(&run.job).run(run.id).data(data)
+}
+
+/// The kind of the event that says a run came to be in this state.
+pub fn kind_of(state: RunState) -> &'static str {
+    match state {
+        RunState::Queued => "run.queued",
+        RunState::Running => "run.started",
+        RunState::Parked => "run.parked",
+        RunState::Succeeded => "run.succeeded",
+        RunState::Failed => "run.failed",
+        RunState::TimedOut => "run.timed_out",
+        RunState::Cancelled => "run.cancelled",
+        RunState::Interrupted => "run.interrupted",
+    }
+}
+
+/// Commits `change`, however long the disk is full or the database away: the outcome of work that was done is not
+/// given up. Ends early only when the store closes.
+pub async fn commit(store: Store, clock: Clock, metrics: &Metrics, change: Transition) -> Result<Guarded, StoreError> {
+    let mut pause = RETRY_PAUSE.0;
+    loop {
+        match store.transition(change.clone()).await {
+            Ok(guarded) => return Ok(guarded),
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
+            Err(error) => {
+                metrics.update(|numbers| numbers.store_retries += 1);
+                error!(run = %change.run, to = %change.to, %error, "an outcome could not be stored yet; trying again");
+                clock.sleep(pause).await;
+                pause = (pause * 2).min(RETRY_PAUSE.1);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::base::RunId;
+    use crate::model::job::RetryPolicy;
+    use crate::model::{Trigger, TriggerKind};
+
+    fn run(attempt: u32) -> Run {
+        Run {
+            id: RunId::generate(),
+            job: "backup".parse().expect("a good name"),
+            version: None,
+            state: RunState::Running,
+            params: Value::Null,
+            trigger: Trigger::new(TriggerKind::Cli, "uid:0(root)"),
+            priority: 0,
+            attempt,
+            dry_run: false,
+            queued_at: Timestamp::UNIX_EPOCH,
+            not_before: None,
+            started_at: None,
+            finished_at: None,
+            result: None,
+            error: None,
+            reason: None,
+            parent: None,
+            idempotency_key: None,
+            progress: None,
+        }
+    }
+
+    fn spec(attempts: u32) -> JobSpec {
+        let mut spec = JobSpec::named("backup".parse().expect("a good name"));
+        spec.retry = RetryPolicy { attempts, ..RetryPolicy::default() };
+        spec
+    }
+
+    fn outcome_of(attempt: u32, attempts: u32, outcome: Outcome, stopped: Option<Stopped>) -> Transition {
+        conclude(&run(attempt), &spec(attempts), outcome, stopped, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn failures_are_retried_until_the_last_attempt() {
+        let fault = || Outcome::Raised(Fault::new("http.timeout", "no answer"));
+        let first = outcome_of(1, 2, fault(), None);
+        assert_eq!((first.to, first.not_before.map(Timestamp::as_second)), (RunState::Queued, Some(1)));
+        let last = outcome_of(2, 2, fault(), None);
+        assert_eq!((last.to, last.not_before), (RunState::Failed, None));
+        assert!(last.error.is_some_and(|fault| fault.code == "http.timeout"));
+    }
+
+    #[test]
+    fn every_outcome_has_a_legal_state() {
+        let by = || Some(Stopped::By { actor: Actor::new("uid:0(root)"), reason: "cancelled by uid:0(root)".into() });
+        let cases = [
+            (Outcome::Returned(Value::Null), None, RunState::Succeeded),
+            (Outcome::TimedOut(Fault::new("run.timeout", "too long")), None, RunState::TimedOut),
+            (Outcome::Cancelled, by(), RunState::Cancelled),
+            (Outcome::Cancelled, Some(Stopped::Shutdown), RunState::Interrupted),
+        ];
+        for (outcome, stopped, expected) in cases {
+            let change = outcome_of(1, 1, outcome, stopped);
+            assert_eq!(change.to, expected);
+            assert!(change.from.may_become(change.to));
+            assert_eq!(change.events.len(), 1);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A submission on its way in: decided, committed, acknowledged.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::admission::{Decision, decide};
+use super::dispatcher::{Dispatcher, Done};
+use super::handle::{Submission, SubmitError, SubmitRequest};
+use super::live::Phase;
+use super::logs::RunLog;
+use super::settle::{self, Stopped};
+use crate::base::{RunId, Timestamp};
+use crate::jobs::Job;
+use crate::model::{Actor, NewEvent, Run, RunState};
+use crate::store::{Accepted, NewRun, StoreError};
+
+type Reply = oneshot::Sender<Result<Submission, SubmitError>>;
+
+impl Dispatcher {
+    pub(super) fn submit(&mut self, request: SubmitRequest, job: Arc<Job>, reply: Reply) {
+        if self.is_stopping() {
+            let _ = reply.send(Err(SubmitError::Closed));
+            return;
+        }
+        let params = serde_json::Value::Object(request.params.clone());
+        let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&params));
+        let view = self.live.view(&job.spec.name, key.as_deref());
+        let now = self.shared.clock.now();
+        let start = match decide(&job.spec, request.trigger.kind, &view) {
+            Decision::Start => true,
+            Decision::Queue => false,
+            Decision::Replace => {
+                self.replace(&job, &request);
+                false
+            }
+            Decision::Coalesce { run } => {
+                self.shared.metrics.update(|numbers| numbers.coalesced += 1);
+                let _ = reply.send(Ok(Submission::Coalesced { run }));
+                return;
+            }
+            Decision::Skip { reason } => return self.skip(&request, reason, reply),
+            Decision::QueueFull { limit } => {
+                let _ = reply.send(Err(SubmitError::QueueFull { limit }));
+                return;
+            }
+        };
+        let run = new_run(&request, &job, params, start, now);
+        self.commit_new(run, request, job, reply);
+    }
+
+    fn commit_new(&mut self, run: Run, request: SubmitRequest, job: Arc<Job>, reply: Reply) {
+        let id = run.id;
+        let mut events = vec![accepted_event(&run)];
+        if run.state == RunState::Running {
+            events.push(settle::started_event(&run, run.queued_at));
+        }
+        let occurrence = request.occurrence.map(|mut occurrence| {
+            occurrence.run = Some(id);
+            occurrence
+        });
+        let log = RunLog::new(id, self.shared.clock.clone(), &self.flusher, 0);
+        let starts = run.state == RunState::Running;
+        self.live.insert(run.clone(), job, log, CancellationToken::new());
+        if starts {
+            self.live.hold(id);
+        }
+        self.publish_entry(id);
+        let store = self.shared.store.clone();
+        self.pending.push(Box::pin(async move {
+            let result = store.accept_run(NewRun { run, occurrence, events }).await;
+            Done::Accepted { run: id, reply, result }
+        }));
+    }
+
+    pub(super) fn accepted(&mut self, run: RunId, reply: Reply, result: Result<Accepted, StoreError>) {
+        let answer = match result {
+            Ok(Accepted::New) => {
+                self.shared.metrics.update(|numbers| numbers.accepted += 1);
+                self.go_on(run);
+                Ok(Submission::Accepted { run, existing: false })
+            }
+            Ok(Accepted::Existing(earlier)) => {
+                self.remove(run);
+                Ok(Submission::Accepted { run: earlier, existing: true })
+            }
+            Ok(Accepted::OccurrenceSettled) => {
+                self.remove(run);
+                Ok(Submission::AlreadySettled)
+            }
+            Err(error) => {
+                self.remove(run);
+                Err(SubmitError::Store(error))
+            }
+        };
+        let _ = reply.send(answer);
+    }
+
+    /// The run is on disk: it waits, begins, or is cancelled already.
+    fn go_on(&mut self, run: RunId) {
+        let Some(entry) = self.live.get_mut(run) else { return };
+        if entry.run.state == RunState::Running {
+            // A cancelled one goes to its lane too: it ends there at once, by the same way as all others.
+            self.give_to_lane(run);
+            return;
+        }
+        let stopped = entry.stopped.clone();
+        entry.phase = Phase::Waiting;
+        self.live.enqueue(run);
+        if let Some(stopped) = stopped {
+            self.cancel(run, stopped);
+        }
+    }
+
+    fn replace(&mut self, job: &Job, request: &SubmitRequest) {
+        for victim in self.live.of_job(&job.spec.name) {
+            let reason =
+                format!("replaced by a newer run ({} by {})", request.trigger.kind.as_str(), request.trigger.actor);
+            self.cancel(victim, Stopped::By { actor: Actor::new("overlap"), reason });
+        }
+    }
+
+    fn skip(&mut self, request: &SubmitRequest, reason: String, reply: Reply) {
+        self.shared.metrics.update(|numbers| numbers.skipped += 1);
+        let _ = reply.send(Ok(Submission::Skipped { reason: format!("{} was not started: {reason}", request.job) }));
+    }
+}
+
+fn new_run(request: &SubmitRequest, job: &Job, params: serde_json::Value, start: bool, now: Timestamp) -> Run {
+    Run {
+        id: RunId::generate(),
+        job: job.spec.name.clone(),
+        version: Some(job.bundle.hash),
+        state: if start { RunState::Running } else { RunState::Queued },
+        params,
+        trigger: request.trigger.clone(),
+        priority: job.spec.priority,
+        attempt: u32::from(start),
+        dry_run: request.dry_run,
+        queued_at: now,
+        not_before: None,
+        started_at: start.then_some(now),
+        finished_at: None,
+        result: None,
+        error: None,
+        reason: None,
+        parent: request.parent,
+        idempotency_key: request.idempotency_key.clone(),
+        progress: None,
+    }
+}
+
+fn accepted_event(run: &Run) -> NewEvent {
+    NewEvent::new(run.queued_at, settle::kind_of(RunState::Queued)).job(&run.job).run(run.id).data(json!({
+        "trigger": run.trigger.kind,
+        "actor": run.trigger.actor,
+        "scheduled_for": run.trigger.scheduled_for,
+    }))
+}

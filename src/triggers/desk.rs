@@ -1,0 +1,33 @@
+//! Where triggers hand in what they want: the runner for runs, the store for due times that lead to none.
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::model::{NewEvent, Occurrence};
+use crate::runner::{Handle, Submission, SubmitError, SubmitRequest};
+use crate::store::{Store, StoreError};
+
+/// What a trigger needs of the rest of the daemon.
+pub trait Desk: Send + Sync + 'static {
+    fn submit(&self, request: SubmitRequest) -> BoxFuture<'_, Result<Submission, SubmitError>>;
+
+    /// Records an occurrence that led to no run of its own. False when it was settled before.
+    fn settle(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>>;
+}
+
+/// The running daemon.
+#[derive(Debug, Clone)]
+pub struct LiveDesk {
+    pub runner: Handle,
+    pub store: Store,
+}
+
+impl Desk for LiveDesk {
+    fn submit(&self, request: SubmitRequest) -> BoxFuture<'_, Result<Submission, SubmitError>> {
+        self.runner.submit(request).boxed()
+    }
+
+    fn settle(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.store.settle_occurrence(occurrence, events).boxed()
+    }
+}

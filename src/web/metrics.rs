@@ -1,0 +1,200 @@
+//! Prometheus metrics, in the OpenMetrics text format. Read from the parts at each scrape: nothing is counted twice.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use super::error::{ApiError, ApiResult};
+use super::parts::Parts;
+use super::process::{self, Process};
+use crate::base::Timestamp;
+use crate::jobs::Severity;
+use crate::model::RunState;
+use crate::runner::{DURATION_BUCKETS_S, Numbers};
+
+/// What the web part counts itself. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    requests: Histogram,
+    failures: Counter<u64, AtomicU64>,
+    lateness: Histogram,
+    /// What other parts registered, and the above.
+    registry: Arc<Registry>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new(Registry::with_prefix("aegis"))
+    }
+}
+
+impl Metrics {
+    /// Adds its own to what other parts have registered.
+    pub fn new(mut registry: Registry) -> Self {
+        let requests = Histogram::new(exponential_buckets(0.001, 4.0, 8));
+        let failures = Counter::default();
+        let lateness = Histogram::new([0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0]);
+        let seconds = Unit::Seconds;
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time to the head of an answer",
+            seconds.clone(),
+            requests.clone(),
+        );
+        registry.register("http_server_errors", "Answers with a status of 500 and above", failures.clone());
+        registry.register_with_unit(
+            "schedule_lateness",
+            "From a due time to the moment its run was accepted",
+            seconds,
+            lateness.clone(),
+        );
+        Self { requests, failures, lateness, registry: Arc::new(registry) }
+    }
+
+    pub(super) fn request(&self, took: Duration, is_failure: bool) {
+        self.requests.observe(took.as_secs_f64());
+        if is_failure {
+            self.failures.inc();
+        }
+    }
+
+    /// How late a scheduled run was accepted.
+    pub(super) fn late(&self, by: Duration) {
+        self.lateness.observe(by.as_secs_f64());
+    }
+
+    pub(super) fn scrape(&self, parts: &Parts) -> ApiResult<String> {
+        let snapshot = Snapshot::read(parts);
+        let mut registry = Registry::with_prefix("aegis");
+        registry.register_collector(Box::new(snapshot));
+        let mut own = String::new();
+        let mut shared = String::new();
+        let both = encode(&mut own, &registry).and_then(|()| encode(&mut shared, &self.registry));
+        both.map_err(|_| {
+            ApiError::new(
+                axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+                "metrics.encode",
+                "the metrics cannot be written",
+            )
+        })?;
+        // One text has one end mark.
+        Ok(own.strip_suffix("# EOF\n").unwrap_or(&own).to_owned() + &shared)
+    }
+}
+
+/// The numbers of one moment.
+#[derive(Debug)]
+struct Snapshot {
+    runs: Numbers,
+    live: Vec<(RunState, u64)>,
+    vms: usize,
+    jobs: usize,
+    disabled: usize,
+    errors: usize,
+    warnings: usize,
+    event_seq: i64,
+    process: Process,
+    now: Timestamp,
+}
+
+impl Snapshot {
+    fn read(parts: &Parts) -> Self {
+        let jobs = parts.jobs.snapshot();
+        let live = parts.runner.live();
+        let count = |state| live.iter().filter(|run| run.state == state).count() as u64;
+        let severe = |severity| jobs.diagnostics.iter().filter(|found| found.severity == severity).count();
+        let event_seq = parts.store.commits().borrow().event_seq;
+        Self {
+            runs: parts.runner.metrics(),
+            live: [RunState::Queued, RunState::Running].map(|state| (state, count(state))).to_vec(),
+            vms: parts.runner.vms(),
+            jobs: jobs.jobs.len(),
+            disabled: jobs.jobs.values().filter(|job| !job.is_enabled()).count(),
+            errors: severe(Severity::Error),
+            warnings: severe(Severity::Warning),
+            event_seq,
+            process: process::read(),
+            now: parts.clock.now(),
+        }
+    }
+}
+
+type Encoded = Result<(), std::fmt::Error>;
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
+        let runs = &self.runs;
+        let e = &mut encoder;
+        labelled(
+            e,
+            "runs_finished",
+            "Runs that ended, by state",
+            "state",
+            runs.finished.iter().map(|(k, v)| (*k, *v)),
+            true,
+        )?;
+        counter(e, "runs_accepted", "Runs that were accepted", runs.accepted)?;
+        counter(e, "runs_skipped", "Submissions refused by the overlap policy", runs.skipped)?;
+        counter(e, "runs_coalesced", "Submissions for which a waiting run stands", runs.coalesced)?;
+        counter(e, "runs_retried", "Attempts after the first", runs.retried)?;
+        durations(e, runs)?;
+        let live = self.live.iter().map(|(state, count)| (state.as_str(), *count));
+        labelled(e, "runs_live", "Runs that have not ended, by state", "state", live, false)?;
+        gauge(e, "queue_depth", "Runs that wait for a lane, a limit or their next attempt", runs.waiting as f64)?;
+        gauge(e, "lua_vms", "Live Lua VMs, consoles included", self.vms as f64)?;
+        counter(e, "log_lines_dropped", "Log lines beyond a run's limits", runs.log_lines_dropped)?;
+        counter(e, "store_retries", "Outcomes whose commit had to be tried again", runs.store_retries)?;
+        counter(e, "store_events", "Events that were ever committed", self.event_seq.max(0).cast_unsigned())?;
+        gauge(e, "jobs", "Live jobs", self.jobs as f64)?;
+        gauge(e, "jobs_disabled", "Live jobs whose schedules are held", self.disabled as f64)?;
+        let found = [("error", self.errors as u64), ("warning", self.warnings as u64)];
+        labelled(e, "script_diagnostics", "Files with something wrong now", "severity", found.into_iter(), false)?;
+        self.process.encode(e, self.now)
+    }
+}
+
+pub(super) fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> Encoded {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> Encoded {
+    let counter = ConstCounter::new(value);
+    counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+}
+
+fn labelled<'a>(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: impl Iterator<Item = (&'a str, u64)>,
+    counts: bool,
+) -> Encoded {
+    let kind = if counts { MetricType::Counter } else { MetricType::Gauge };
+    let mut family: MetricEncoder<'_> = encoder.encode_descriptor(name, help, None, kind)?;
+    for (value, count) in values {
+        let labels = [(label, value)];
+        let metric = family.encode_family(&labels)?;
+        if counts { ConstCounter::new(count).encode(metric)? } else { ConstGauge::new(count as f64).encode(metric)? }
+    }
+    Ok(())
+}
+
+fn durations(encoder: &mut DescriptorEncoder<'_>, runs: &Numbers) -> Encoded {
+    let bounds = DURATION_BUCKETS_S.into_iter().chain([f64::MAX]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(runs.durations).collect();
+    let count = runs.durations.iter().sum();
+    let help = "Time of the last attempt of runs that ended";
+    let mut metric = encoder.encode_descriptor("run_duration", help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    metric.encode_histogram::<NoLabelSet>(runs.duration_sum_s, count, &buckets, None)
+}

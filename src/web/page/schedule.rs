@@ -1,0 +1,165 @@
+//! Due times: what became of the past ones, and the forecast.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::cx::Cx;
+use super::layout::{Page, Place};
+use super::ui;
+use crate::base::Timestamp;
+use crate::base::clock::since;
+use crate::model::OccurrenceState;
+use crate::web::error::ApiResult;
+use crate::web::extract::Query;
+use crate::web::parts::Web;
+use crate::web::read::schedule::{OccurrenceView, ScheduleQuery, ScheduleWindow, UpcomingView, window};
+
+const SHOWN: usize = 200;
+const SPANS: [(&str, &str); 3] = [("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days")];
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    job: String,
+    /// How far back and ahead.
+    #[serde(default)]
+    span: String,
+    /// Only occurrences of this state.
+    #[serde(default)]
+    state: String,
+}
+
+pub async fn page(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>) -> ApiResult<Markup> {
+    let span = SPANS.iter().find(|(value, _)| *value == asked.span).map_or("24h", |(value, _)| value);
+    let query = ScheduleQuery {
+        job: Some(asked.job.trim().to_owned()),
+        from: Some(span.to_owned()),
+        to: Some(format!("+{span}")),
+        limit: None,
+    };
+    let found = window(&web, &cx.who, &query).await?;
+    let body = html! {
+        (filters(&web, &asked, span))
+        (outline(&cx, &found))
+        div.columns {
+            (upcoming(&cx, &found.upcoming))
+            (past(&found.past, &asked))
+        }
+    };
+    Ok(Page::new(Place::Schedule, "Schedule", body).live("").render(&cx))
+}
+
+fn filters(web: &Web, asked: &Asked, span: &str) -> Markup {
+    let snapshot = web.parts.jobs.snapshot();
+    let scheduled = snapshot.jobs.values().filter(|job| !job.spec.schedules.is_empty());
+    html! {
+        form.filters method="get" role="search" {
+            label.sr for="job" { "Job" }
+            select id="job" name="job" {
+                option value="" { "Every job" }
+                @for job in scheduled { option value=(job.spec.name) selected[asked.job == job.spec.name.as_str()] { (job.spec.name) } }
+            }
+            label.sr for="span" { "How far back and ahead" }
+            select id="span" name="span" {
+                @for (value, words) in SPANS { option value=(value) selected[span == value] { "± " (words) } }
+            }
+            label.sr for="state" { "What became of it" }
+            select id="state" name="state" {
+                option value="" { "Whatever became of it" }
+                @for each in OccurrenceState::ALL { option value=(each.as_str()) selected[asked.state == each.as_str()] { (each.as_str().replace('_', " ")) } }
+            }
+            button type="submit" { "Show" }
+        }
+    }
+}
+
+/// The window as a line of time for each job: past due times by what became of them, the forecast as hollow marks.
+fn outline(cx: &Cx, found: &ScheduleWindow) -> Markup {
+    const WIDTH: f64 = 1_000.0;
+    const JOBS_SHOWN: usize = 24;
+    const MARKS_PER_JOB_MAX: usize = 300;
+    let whole = since(found.to, found.from).as_secs_f64().max(1.0);
+    let place = |at: Timestamp| format!("{:.1}", since(at, found.from).as_secs_f64() / whole * WIDTH);
+    let mut rows: BTreeMap<&str, (Vec<&OccurrenceView>, Vec<&UpcomingView>)> = BTreeMap::new();
+    found.past.iter().for_each(|past| rows.entry(past.job.as_str()).or_default().0.push(past));
+    found.upcoming.iter().for_each(|next| rows.entry(next.job.as_str()).or_default().1.push(next));
+    if rows.is_empty() {
+        return ui::nothing();
+    }
+    let body = html! {
+        ul.lanes {
+            @for (job, (past, next)) in rows.iter().take(JOBS_SHOWN) {
+                li {
+                    a href=(format!("/jobs/{job}")) { (job) }
+                    svg.lane viewBox="0 0 1000 16" preserveAspectRatio="none" role="img"
+                        aria-label=(format!("{job}: {} past due times, {} to come", past.len(), next.len())) {
+                        rect.slot x="0" y="7" width="1000" height="2" {}
+                        @for mark in past.iter().take(MARKS_PER_JOB_MAX) { rect class=(tone(mark.state)) x=(place(mark.scheduled_for)) y="2" width="3" height="12" {} }
+                        @for mark in next.iter().take(MARKS_PER_JOB_MAX) { rect class="next" x=(place(mark.fire_at)) y="4" width="3" height="8" {} }
+                        rect.now x=(place(cx.now)) y="0" width="2" height="16" {}
+                    }
+                }
+            }
+        }
+        @if rows.len() > JOBS_SHOWN { p.quiet-line { (rows.len() - JOBS_SHOWN) " more jobs are in the lists below." } }
+        div.axis.lanes-axis { time datetime=(found.from) title=(ui::absolute(found.from)) { (ui::relative(found.from, cx.now)) } span { "now" } time datetime=(found.to) title=(ui::absolute(found.to)) { (ui::relative(found.to, cx.now)) } }
+    };
+    ui::section("outline", "Before and after now", ui::nothing(), body)
+}
+
+fn tone(state: OccurrenceState) -> &'static str {
+    match state {
+        OccurrenceState::Fired | OccurrenceState::DstShifted => "ok",
+        OccurrenceState::Missed | OccurrenceState::Refused => "bad",
+        OccurrenceState::SkippedOverlap => "warn",
+        OccurrenceState::Coalesced | OccurrenceState::Held => "idle",
+    }
+}
+
+fn upcoming(cx: &Cx, upcoming: &[UpcomingView]) -> Markup {
+    let body = html! {
+        @if upcoming.is_empty() {
+            p.quiet-line { "Nothing is due in this window. A job gets due times from " code { "schedule = { every = \"5m\" }" } " or " code { "{ cron = \"0 6 * * *\" }" } "." }
+        } @else {
+            ul.rows {
+                @for due in upcoming.iter().take(SHOWN) {
+                    li {
+                        time.num.when datetime=(due.fire_at) title=(ui::absolute(due.fire_at)) { (due.fire_at.strftime("%a %H:%M:%S")) }
+                        a.grow href=(format!("/jobs/{}", due.job)) { (due.job) }
+                        @if due.dst_shifted { span.tag { "clock change" } }
+                        @if let Some(held) = &due.held { span.muted title=(held) { "held" } } @else { span.muted { (ui::time(due.fire_at, cx.now)) } }
+                    }
+                }
+            }
+            @if upcoming.len() > SHOWN { p.quiet-line { "and " (upcoming.len() - SHOWN) " more" } }
+        }
+    };
+    ui::section("upcoming", "To come", html! { span.muted.num { (upcoming.len()) " · UTC" } }, body)
+}
+
+fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
+    let shown: Vec<&OccurrenceView> =
+        past.iter().filter(|past| asked.state.is_empty() || past.state.as_str() == asked.state).collect();
+    let body = html! {
+        @if shown.is_empty() { p.quiet-line { "No due time of this kind in this window." } } @else {
+            ul.rows {
+                @for past in shown.iter().take(SHOWN) {
+                    li {
+                        time.num.when datetime=(past.scheduled_for) title=(ui::absolute(past.scheduled_for)) { (past.scheduled_for.strftime("%a %H:%M:%S")) }
+                        a.grow href=(format!("/jobs/{}", past.job)) { (past.job) }
+                        (ui::occurrence(past.state))
+                        @if let Some(run) = &past.run { a.mono href=(format!("/runs/{run}")) { (ui::short_id(&run.to_string())) } }
+                        @if let Some(reason) = &past.reason { span.sub { (reason) } }
+                    }
+                }
+            }
+            @if shown.len() > SHOWN { p.quiet-line { "and " (shown.len() - SHOWN) " more" } }
+        }
+    };
+    let count = |state: OccurrenceState| past.iter().filter(|past| past.state == state).count();
+    let aside = html! { @for state in OccurrenceState::ALL { @if count(state) > 0 && state != OccurrenceState::Fired { span.legend { (count(state)) " " (state.as_str().replace('_', " ")) } } } span.muted.num { (past.len()) " · UTC" } };
+    ui::section("past", "What became of past ones", aside, body)
+}

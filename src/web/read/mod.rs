@@ -1,0 +1,9 @@
+//! What callers are shown: plain views with documented shapes, read by the API and the pages alike.
+
+pub mod containers;
+pub mod jobs;
+pub mod logs;
+pub mod names;
+pub mod runs;
+pub mod schedule;
+pub mod text;

@@ -1,0 +1,25 @@
+//! The real `aegis` binary, started in a folder of its own and used the way people and programs use it.
+//!
+//! One file a behaviour. Tests that need Docker are in modules called `docker_real…`, those that need a browser in
+//! `browser…`, those that measure time in `timing…`: `tests/run --quick` and `.config/nextest.toml` go by these names.
+
+// Helpers fail a test by panicking, as tests do; the product's own bans stay in force in `src/`.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stdout)]
+#![allow(clippy::disallowed_methods, reason = "tests wait for a real process and have no Supervisor")]
+
+mod support;
+
+mod auth;
+mod bad_input;
+mod browser;
+mod commands;
+mod crash;
+mod disk_full;
+mod docker_real;
+mod log_flood;
+mod luau;
+mod notify;
+mod reload;
+mod shutdown;
+mod timing;
+mod ways_in;

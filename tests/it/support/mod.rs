@@ -1,0 +1,16 @@
+//! What the tests share: a daemon of their own, the ways in, containers, a receiver of notifications, a browser.
+
+pub mod api;
+pub mod app;
+pub mod browser;
+pub mod cli;
+pub mod docker;
+pub mod hook;
+pub mod scripts;
+pub mod wait;
+
+pub use app::TestApp;
+pub use wait::{eventually, settles};
+
+/// The JSON value that tests look into.
+pub use serde_json::{Value, json};

@@ -89,7 +89,7 @@ impl Store {
 }
 
 /// The statement for one page: the newest ids of each branch, merged, then their rows.
-fn page(filter: &RunFilter, cursor: Option<(RunId, Option<Timestamp>)>) -> Query {
+pub fn page(filter: &RunFilter, cursor: Option<(RunId, Option<Timestamp>)>) -> Query {
     let mut statement = Conditions::default();
     if let Some(job) = &filter.job {
         statement.add("job = $", job.as_str());

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::console::{Console, Consoles};
 use crate::base::Fault;
 use crate::jobs::{self, Registry, Severity, Snapshot};
+use crate::lua;
 use crate::model::{Grants, Identity};
 use crate::runner::{ConsoleLine, ConsoleSession, Handle};
 
@@ -27,13 +28,20 @@ impl Consoles for LiveConsoles {
         })
     }
 
-    fn command(&self, name: String, _args: Vec<String>) -> BoxFuture<'_, Result<String, Fault>> {
+    fn command(&self, name: String, args: Vec<String>) -> BoxFuture<'_, Result<String, Fault>> {
         Box::pin(async move {
             match name.as_str() {
                 "reload" => match self.loader.reload().await {
                     Ok(snapshot) => Ok(reloaded(&snapshot)),
                     Err(stopped) => Err(Fault::new("jobs.unavailable", stopped.to_string())),
                 },
+                "doc" => {
+                    let name = args.first().map_or("aegis", String::as_str);
+                    lua::doc(name).ok_or_else(|| {
+                        Fault::new("console.doc", format!("nothing is known of {name:?}"))
+                            .hint("write a full name such as aegis.kv.get; .doc alone lists the modules")
+                    })
+                }
                 "grants" => Ok(grants(&Grants::all())),
                 _ => Err(Fault::new("console.command", format!("there is no command .{name}")).hint("see .help")),
             }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     cancel, check, completions, daemon, enable, init, job, jobs, logs, man, ps, repl, retry, run, runs, schedule, show,
-    token, trigger,
+    token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -76,6 +76,8 @@ pub enum Command {
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Write type stubs for editors
+    Types(types::Args),
     /// Check the installation and say the fix for what is wrong
     Doctor,
     /// Write a completion script for a shell
@@ -127,6 +129,7 @@ mod tests {
             "aegis token create ci --role operator --job deploy --expires 90d",
             "aegis token list",
             "aegis token revoke ci --yes",
+            "aegis types --out dir",
             "aegis doctor",
             "aegis completions bash",
             "aegis man",

@@ -22,7 +22,7 @@ mod trace;
 mod vm;
 
 pub use bundle::Bundle;
-pub use console::{Console, EvalOutcome};
+pub use console::{Console, EvalOutcome, is_incomplete};
 pub use docs::{doc, reference, types};
 pub use engine::{Engine, EngineOptions, Inspected};
 pub use scope::{JobsPort, KvPort, LogSink, Outcome, RunScope};

@@ -123,6 +123,11 @@ impl Web {
         super::serve::router(self)
     }
 
+    /// Ends every open stream and lets no new one stay open.
+    pub(super) fn close_streams(&self) {
+        self.closing.cancel();
+    }
+
     /// The same for a TCP listener: it checks who calls, from where, and how often it fails.
     pub fn public_router(&self) -> axum::Router {
         super::guard::protect(self, self.router())

@@ -20,6 +20,7 @@ pub(super) mod schedule;
 pub(super) mod show;
 pub(super) mod token;
 pub(super) mod trigger;
+pub(super) mod types;
 mod watch;
 
 use super::args::Command;
@@ -46,6 +47,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Ps(args) => ps::run(args, &ctx).await,
         Command::Repl(args) => repl::run(args, &ctx).await,
         Command::Token(command) => token::run(command, &ctx).await,
+        Command::Types(args) => types::run(args, &ctx),
         Command::Doctor => doctor::run(&ctx).await,
         Command::Completions(args) => completions::run(args, &ctx),
         Command::Man(args) => man::run(args, &ctx),

@@ -56,10 +56,12 @@ pub mod ctx;
 mod declaration;
 mod duration;
 mod hash;
+mod http;
 mod jobs;
 mod json;
 mod kv;
 mod log;
+mod notify;
 pub mod reply;
 mod root;
 pub mod spec;
@@ -77,6 +79,8 @@ pub const MODULES: &[&Module] = &[
     &log::MODULE,
     &kv::MODULE,
     &jobs::MODULE,
+    &http::MODULE,
+    &notify::MODULE,
     &json::MODULE,
     &time::MODULE,
     &duration::MODULE,

@@ -7,5 +7,6 @@ mod hostile;
 mod inspecting;
 mod interrupts;
 mod names;
+mod http;
 mod run;
 pub mod support;

@@ -1,6 +1,5 @@
 //! The dashboard in a real Chromium: by link into the daemon, by button to a finished run, seen live.
 
-use crate::auth::login_link;
 use crate::support::browser::Browser;
 use crate::support::docker::Containers;
 use crate::support::scripts::ECHO;
@@ -8,7 +7,7 @@ use crate::support::{TestApp, json};
 
 /// Enters by the link that the daemon printed.
 async fn log_in(browser: &Browser, app: &TestApp) {
-    browser.goto(&login_link(app).await).await;
+    browser.goto(&app.login_link().await).await;
     let asks = browser.script("return document.querySelector('form[action=\"/login\"] button') !== null").await;
     if asks == true {
         browser.click("form[action=\"/login\"] button").await;

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::events::Tail;
 use crate::jobs::{self, Loader, Registry};
 use crate::lua::{Engine, EngineOptions};
-use crate::primitives::{Primitives, docker, http, notify};
+use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher};
 use crate::store::{self, Store};
 use crate::triggers::schedule::{Schedule, Settled};
@@ -203,13 +203,17 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> {
-    let docker = docker::Docker::new(docker::Options { host: config.docker.host.clone(), clock: clock.clone() });
-    let options = http::Options { deny: config.outgoing.deny.clone(), ca_file: config.outgoing.ca_file.clone() };
-    let http = http::Http::new(&options, clock.clone())?;
-    let routes = notify::Options { routes: config.notify.routes.clone() };
-    let notify = notify::Notify::new(routes, http.clone(), Arc::new(notify::ProcessSecrets), clock.clone())?;
-    Ok(Primitives { docker, http, notify })
+/// What scripts can reach, as the configuration has it. Also for running a file without a daemon.
+pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> {
+    let options = primitives::Options {
+        clock: clock.clone(),
+        docker_host: config.docker.host.clone(),
+        deny: config.outgoing.deny.clone(),
+        ca_file: config.outgoing.ca_file.clone(),
+        routes: config.notify.routes.clone(),
+        ..primitives::Options::default()
+    };
+    Ok(Primitives::new(options)?)
 }
 
 /// Until a signal asks for the end, or a part ends by itself.

@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::console::{Console, Consoles};
 use crate::base::Fault;
-use crate::jobs::{self, Registry};
+use crate::jobs::{self, Registry, Severity, Snapshot};
+use crate::lua;
 use crate::model::{Grants, Identity};
 use crate::runner::{ConsoleLine, ConsoleSession, Handle};
 
@@ -27,9 +28,20 @@ impl Consoles for LiveConsoles {
         })
     }
 
-    fn command(&self, name: String, _args: Vec<String>) -> BoxFuture<'_, Result<String, Fault>> {
+    fn command(&self, name: String, args: Vec<String>) -> BoxFuture<'_, Result<String, Fault>> {
         Box::pin(async move {
             match name.as_str() {
+                "reload" => match self.loader.reload().await {
+                    Ok(snapshot) => Ok(reloaded(&snapshot)),
+                    Err(stopped) => Err(Fault::new("jobs.unavailable", stopped.to_string())),
+                },
+                "doc" => {
+                    let name = args.first().map_or("aegis", String::as_str);
+                    lua::doc(name).ok_or_else(|| {
+                        Fault::new("console.doc", format!("nothing is known of {name:?}"))
+                            .hint("write a full name such as aegis.kv.get; .doc alone lists the modules")
+                    })
+                }
                 "grants" => Ok(grants(&Grants::all())),
                 _ => Err(Fault::new("console.command", format!("there is no command .{name}")).hint("see .help")),
             }
@@ -41,6 +53,22 @@ impl Consoles for LiveConsoles {
     }
 }
 
+/// How many jobs are live, and what is wrong with files.
+fn reloaded(snapshot: &Snapshot) -> String {
+    let mut text = format!("{} jobs are live.", snapshot.jobs.len());
+    for diagnostic in &snapshot.diagnostics {
+        let fault = &diagnostic.fault;
+        let place = fault.at.as_ref().map_or_else(|| diagnostic.file.clone(), |at| format!("{}:{}", at.file, at.line));
+        let severity = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        text.push_str(&format!("\n{place}: {severity}: {fault}"));
+    }
+    text
+}
+
+/// One line for each permission.
 fn grants(grants: &Grants) -> String {
     let listed = serde_json::to_value(grants).unwrap_or_default();
     let lines = listed.as_object().into_iter().flatten().map(|(name, granted)| format!("{name:<8} {granted}"));

@@ -30,6 +30,9 @@ pub const RUN_MEMORY_BYTES_MIN: usize = 32 << 20;
 pub const RUN_MEMORY_BYTES_MAX: usize = 2 << 30;
 /// A script that computes for this long without waiting is made to take turns.
 pub const RUN_SLICE: Duration = Duration::from_millis(5);
+/// Computing without a chance to take turns (in a comparison of a sort, a callback of gsub, a metamethod) ends the run
+/// after this long, because its lane stands still meanwhile.
+pub const RUN_UNSLICED_MAX: Duration = Duration::from_secs(5);
 pub const RUN_PARAMS_BYTES_MAX: usize = 256 * 1024;
 pub const RUN_RESULT_BYTES_MAX: usize = 1 << 20;
 pub const RUN_ATTEMPTS_MAX: u32 = 100;
@@ -47,6 +50,8 @@ pub const LIST_ITEMS_MAX: usize = 100_000;
 pub const PATTERN_STEPS_MAX: usize = 128 << 20;
 /// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
 pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+/// One file of Lua tests.
+pub const TEST_FILE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Lines and bytes of one console input.
 pub const CONSOLE_INPUT_BYTES_MAX: usize = 64 * 1024;
@@ -99,8 +104,6 @@ pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
 pub const HTTP_POLICIES_MAX: usize = 64;
 pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
 pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
-/// A larger response is parsed only when the script asks for it.
-pub const HTTP_JSON_FIELD_BYTES_MAX: usize = 1 << 20;
 pub const NOTIFY_ROUTES_MAX: usize = 256;
 pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;
 pub const NOTIFY_ATTEMPTS: u32 = 4;
@@ -152,7 +155,8 @@ pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Changes within this time are told to a page as one.
 pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
 pub const API_CONTAINERS_REFRESH: Duration = Duration::from_secs(5);
-pub const API_FORECAST_ROWS_MAX: usize = 2_000;
+/// An inventory of containers is shown again for so long without asking Docker.
+pub const CONTAINERS_FRESH: Duration = Duration::from_secs(2);
 /// Refused credentials of one address within the window, after which it has to wait.
 pub const AUTH_FAILURES_MAX: u32 = 10;
 pub const AUTH_FAILURES_WINDOW: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use crate::base::{Fault, Timestamp};
 use crate::model::run::Progress;
-use crate::model::{LogLevel, OccurrenceState, RunState};
+use crate::model::{LogLevel, OccurrenceState, RunState, Trigger};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct JobList {
@@ -78,9 +78,7 @@ pub(super) struct Run {
     pub job: String,
     pub state: RunState,
     pub version: Option<String>,
-    pub trigger: String,
-    pub actor: String,
-    pub scheduled_for: Option<Timestamp>,
+    pub trigger: Trigger,
     pub attempt: u32,
     #[serde(default)]
     pub dry_run: bool,

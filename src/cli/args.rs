@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    cancel, completions, daemon, enable, init, job, jobs, logs, man, ps, repl, retry, runs, schedule, show, token,
-    trigger,
+    cancel, check, completions, daemon, enable, init, job, jobs, logs, man, ps, repl, retry, run, runs, schedule, show,
+    token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -43,6 +43,10 @@ pub enum Command {
     Daemon(daemon::Args),
     /// Write a configuration, an example job, editor settings and type stubs
     Init(init::Args),
+    /// Compile and validate job files
+    Check(check::Args),
+    /// Run one job file without a daemon
+    Run(run::Args),
     /// List jobs: schedule, next run, last result
     Jobs(jobs::Args),
     /// Show one job: parameters, grants, versions
@@ -72,6 +76,8 @@ pub enum Command {
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Write type stubs for editors
+    Types(types::Args),
     /// Check the installation and say the fix for what is wrong
     Doctor,
     /// Write a completion script for a shell
@@ -83,7 +89,7 @@ pub enum Command {
 impl Command {
     /// Whether it serves, or runs scripts, rather than asking the daemon.
     pub fn needs_threads(&self) -> bool {
-        matches!(self, Self::Daemon(_) | Self::Repl(_))
+        matches!(self, Self::Daemon(_) | Self::Run(_) | Self::Check(_) | Self::Repl(_))
     }
 }
 
@@ -104,6 +110,9 @@ mod tests {
             "aegis daemon --config /etc/aegis.yaml",
             "aegis init",
             "aegis init dir --force",
+            "aegis check",
+            "aegis check a.lua b.lua --json",
+            "aegis run x.lua --param a=1 --param b=two --grant docker=read --dry-run",
             "aegis jobs --json",
             "aegis job hello",
             "aegis trigger hello --param name=x --wait --follow --idempotency-key k --dry-run",
@@ -120,6 +129,7 @@ mod tests {
             "aegis token create ci --role operator --job deploy --expires 90d",
             "aegis token list",
             "aegis token revoke ci --yes",
+            "aegis types --out dir",
             "aegis doctor",
             "aegis completions bash",
             "aegis man",

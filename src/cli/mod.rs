@@ -5,6 +5,7 @@ mod args;
 mod client;
 mod commands;
 mod context;
+mod engine;
 mod failure;
 mod logging;
 mod output;

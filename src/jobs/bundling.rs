@@ -33,7 +33,7 @@ fn gather(root: &Path, file: &str, looked_for: &mut BTreeSet<String>) -> Result<
         if !seen.insert(required.clone()) {
             continue;
         }
-        for path in candidates(&required) {
+        for path in Engine::required_files(&required) {
             looked_for.insert(path.clone());
             let known = files.iter().any(|(name, _)| *name == path);
             match read(root, &path) {
@@ -55,23 +55,6 @@ fn gather(root: &Path, file: &str, looked_for: &mut BTreeSet<String>) -> Result<
     // The order in which requires are found must not make a difference to the version.
     files[1..].sort();
     Ok(files)
-}
-
-/// Where the file of `@lib/name` or `lib.name` may be. None for the shipped library and for what is no such path:
-/// the runtime says what is wrong with it.
-fn candidates(required: &str) -> Vec<String> {
-    let inside = match required.strip_prefix("@lib/") {
-        Some(inside) => inside.to_owned(),
-        None => match required.strip_prefix("lib.") {
-            Some(dotted) => dotted.replace('.', "/"),
-            None => return Vec::new(),
-        },
-    };
-    let legal = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains(['\\', '\0']);
-    if !inside.split('/').all(legal) {
-        return Vec::new();
-    }
-    [".lua", ".luau", "/init.lua", "/init.luau"].map(|ending| format!("lib/{inside}{ending}")).to_vec()
 }
 
 fn read(root: &Path, path: &str) -> io::Result<String> {
@@ -101,14 +84,50 @@ fn unreadable(path: &str, error: &io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("lib")).expect("a folder");
+        for (path, source) in files {
+            fs::write(folder.path().join(path), source).expect("written");
+        }
+        folder
+    }
+
     #[test]
-    fn a_required_name_leads_only_into_lib() {
-        assert_eq!(candidates("@lib/a/b")[..2], ["lib/a/b.lua", "lib/a/b.luau"]);
-        assert_eq!(candidates("lib.a.b")[0], "lib/a/b.lua");
-        for other in ["@std/health", "@lib/../../etc/passwd", "@lib/", "lib..x", "@lib/.git/x", "name"] {
-            assert_eq!(candidates(other), Vec::<String>::new(), "{other}");
+    fn required_files_come_along_and_are_looked_for_where_there_are_none() {
+        let files = [
+            ("a.lua", "local b = require('@lib/b')\nlocal s = require('@std/health')"),
+            ("lib/b.lua", "return { c = require('lib.c'), x = require('@lib/x') }"),
+            ("lib/c.luau", "return require('@lib/b')"),
+        ];
+        let folder = folder(&files);
+        let found = bundle(folder.path(), "a.lua");
+        let pinned = found.result.expect("a bundle");
+        assert_eq!(
+            pinned.files.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(),
+            ["a.lua", "lib/b.lua", "lib/c.luau"]
+        );
+        for path in ["a.lua", "lib/b.lua", "lib/c.lua", "lib/c.luau", "lib/x.lua", "lib/x/init.luau"] {
+            assert!(found.looked_for.contains(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let huge = "-".repeat(limits::SCRIPT_SOURCE_BYTES_MAX + 1);
+        let folder = folder(&[("huge.lua", &huge)]);
+        fs::write(folder.path().join("binary.lua"), b"return \xff").expect("written");
+        let outside = tempfile::NamedTempFile::new().expect("a file");
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("out.lua")).expect("a link");
+        for (file, says) in
+            [("huge.lua", "larger than 256.0 KiB"), ("binary.lua", "not UTF-8"), ("out.lua", "leads out")]
+        {
+            let fault = bundle(folder.path(), file).result.expect_err(file);
+            assert!(fault.message.contains(file) && fault.message.contains(says), "{fault}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a bundle to a checked job.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use super::bundling::{self, Bundling};
 use super::declare::{declare, warnings};
 use super::registry::{Diagnostic, Job, Severity};
 use crate::base::{Fault, Timestamp};
-use crate::lua::{Bundle, Engine};
+use crate::lua::{Bundle, Engine, Inspected};
 use crate::model::JobSpec;
 
 /// A version of a job that may go live.
@@ -17,8 +18,19 @@ pub struct Version {
     pub bundle: Arc<Bundle>,
 }
 
+/// Learns what a file says of its job. The runtime does; tests stand in for it.
+pub trait Inspect: Debug + Send + Sync {
+    fn inspect(&self, bundle: &Bundle) -> Result<Inspected, Fault>;
+}
+
+impl Inspect for Engine {
+    fn inspect(&self, bundle: &Bundle) -> Result<Inspected, Fault> {
+        Self::inspect(self, bundle)
+    }
+}
+
 /// Runs the file's body and checks the table it gives. Blocking, bounded by the runtime's limits for loading.
-pub fn inspect(engine: &Engine, bundle: Bundle) -> Result<Version, Vec<Fault>> {
+pub fn inspect(engine: &dyn Inspect, bundle: Bundle) -> Result<Version, Vec<Fault>> {
     let inspected = engine.inspect(&bundle).map_err(|fault| vec![fault])?;
     let (file, source) = bundle.files.first().map_or(("", ""), |(file, source)| (file.as_str(), source.as_str()));
     let spec = declare(&inspected, file, source)?;

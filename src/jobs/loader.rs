@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::bundling::{self, Bundling};
-use super::compile::{self, Version};
+use super::compile::{self, Inspect, Version};
 use super::files::{FileState, Files, Notes};
 use super::publish::{Changes, Publisher};
 use super::registry::{Registry, Snapshot};
 use super::scan::{Scan, scan};
 use super::watch::{Touched, Watch};
-use crate::base::{Clock, Fault, limits};
+use crate::base::{Clock, Fault, JobName, limits};
 use crate::lua::{Bundle, Engine};
 use crate::store::Store;
 
@@ -73,7 +73,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Loader {
     root: PathBuf,
-    engine: Engine,
+    engine: Arc<dyn Inspect>,
     clock: Clock,
     publisher: Publisher,
     files: Files,
@@ -87,17 +87,28 @@ pub struct Loader {
 
 impl Loader {
     pub fn new(options: Options) -> (Self, Handle) {
-        let root = std::path::absolute(&options.dir).unwrap_or(options.dir);
+        let engine: Arc<dyn Inspect> = Arc::new(options.engine.clone());
+        Self::with_engine(options.dir, engine, options.clock, options.registry, options.store)
+    }
+
+    fn with_engine(
+        dir: PathBuf,
+        engine: Arc<dyn Inspect>,
+        clock: Clock,
+        registry: Registry,
+        store: Store,
+    ) -> (Self, Handle) {
+        let root = std::path::absolute(&dir).unwrap_or(dir);
         let touched = Arc::new(Touched::default());
         let (sender, requests) = mpsc::channel(limits::RELOAD_REQUESTS_MAX);
         let (passes, seen) = watch::channel(0);
-        let handle = Handle { requests: sender, passes: seen, registry: options.registry.clone() };
+        let handle = Handle { requests: sender, passes: seen, registry: registry.clone() };
         let loader = Self {
             watch: Some(Watch::new(root.clone(), touched.clone())),
             root,
-            engine: options.engine,
-            clock: options.clock,
-            publisher: Publisher { registry: options.registry, store: options.store },
+            engine,
+            clock,
+            publisher: Publisher { registry, store },
             files: Files::default(),
             touched,
             is_watching: false,
@@ -227,7 +238,10 @@ impl Loader {
         (state.looked_for, state.unsettled) = (looked_for, unsettled);
         match loaded.result {
             Ok(version) => (state.good, state.faults) = (Some(version), Vec::new()),
-            Err(faults) => state.faults = faults,
+            Err(faults) => {
+                state.faults = faults;
+                state.good = state.good.take().or(loaded.before_restart);
+            }
         }
     }
 }
@@ -235,7 +249,7 @@ impl Loader {
 #[derive(Debug, Clone)]
 struct Source {
     root: PathBuf,
-    engine: Engine,
+    engine: Arc<dyn Inspect>,
 }
 
 #[derive(Debug)]
@@ -243,11 +257,14 @@ struct Loaded {
     file: String,
     looked_for: BTreeSet<String>,
     result: Result<Version, Vec<Fault>>,
+    /// What goes on in the place of a first result that is none.
+    before_restart: Option<Version>,
 }
 
 /// Reads one file and what it requires; runs it only if this very content is not known yet.
 async fn load_one(source: Source, store: Store, file: String, good: Option<Version>) -> Loaded {
     let root: PathBuf = source.root;
+    let first_look = good.is_none();
     let Bundling { looked_for, result } = blocking({
         let file = file.clone();
         move || bundling::bundle(Path::new(&root), &file)
@@ -255,15 +272,27 @@ async fn load_one(source: Source, store: Store, file: String, good: Option<Versi
     .await
     .unwrap_or_else(|fault| Bundling { looked_for: BTreeSet::from([file.clone()]), result: Err(fault) });
     let result = match result {
-        Ok(bundle) => version_of(source.engine, store, bundle, good).await,
+        Ok(bundle) => version_of(source.engine, &store, bundle, good).await,
         Err(fault) => Err(vec![fault]),
     };
-    Loaded { file, looked_for, result }
+    let before_restart = if result.is_err() && first_look { stored_version(&store, &file).await } else { None };
+    Loaded { file, looked_for, result, before_restart }
+}
+
+/// The version that the file's job had when a daemon last ran, for a file that was broken since. Only for jobs that are
+/// called like their file: the others have said their name in the file that cannot be understood.
+async fn stored_version(store: &Store, file: &str) -> Option<Version> {
+    let stem = Path::new(file).file_stem()?.to_str()?;
+    let name: JobName = stem.parse().ok()?;
+    let row = store.jobs().await.ok()?.into_iter().find(|row| row.name == name)?;
+    let stored = store.version(row.version).await.ok()??;
+    let is_same_file = stored.files.first().is_some_and(|(path, _)| path == file);
+    is_same_file.then(|| Version { spec: Arc::new(stored.spec), bundle: Arc::new(Bundle::new(stored.files)) })
 }
 
 async fn version_of(
-    engine: Engine,
-    store: Store,
+    engine: Arc<dyn Inspect>,
+    store: &Store,
     bundle: Bundle,
     good: Option<Version>,
 ) -> Result<Version, Vec<Fault>> {
@@ -274,10 +303,14 @@ async fn version_of(
     if let Ok(Some(known)) = store.version(bundle.hash).await {
         return Ok(Version { spec: Arc::new(known.spec), bundle: Arc::new(bundle) });
     }
-    blocking(move || compile::inspect(&engine, bundle)).await.unwrap_or_else(|fault| Err(vec![fault]))
+    blocking(move || compile::inspect(&*engine, bundle)).await.unwrap_or_else(|fault| Err(vec![fault]))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
     let failed = |failure| Fault::new("job.load_failed", format!("loading ended abnormally: {failure}"));
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
+
+#[cfg(test)]
+#[path = "loader_tests.rs"]
+mod tests;

@@ -96,6 +96,12 @@ pub fn stopped(stop: Stop, trace: Vec<String>, scope: &RunScope, bundle: Option<
             Fault::new("run.cpu", message)
                 .hint("look for an endless loop; cpu = \"…\" in the job's table raises the limit")
         }
+        Stop::Stuck => {
+            let limit = show_duration(limits::RUN_UNSLICED_MAX);
+            let message = format!("it computed for {limit} in a place where it cannot take turns with other runs");
+            Fault::new("run.stuck", message)
+                .hint("move the work out of the sort's comparison, gsub's callback or metamethod")
+        }
         Stop::Cancelled => Fault::new("run.cancelled", "it was cancelled"),
     };
     fault.at = trace.first().and_then(|frame| trace::position(frame)).map(|(at, _)| at);

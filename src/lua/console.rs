@@ -164,6 +164,11 @@ fn shown(values: &Value) -> Vec<(String, serde_json::Value)> {
     (1..=count).map(value).map(|value| (readable(&value), json(&value).unwrap_or_default())).collect()
 }
 
+/// Whether `code` is the beginning of something longer: for editors, which then offer another line.
+pub fn is_incomplete(code: &str) -> bool {
+    matches!(read(code), Read::Incomplete)
+}
+
 enum Read {
     Code(Code),
     Incomplete,

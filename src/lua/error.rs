@@ -120,7 +120,8 @@ fn is_code(text: &str) -> bool {
     !text.is_empty() && text.len() <= CODE_BYTES_MAX && text.bytes().all(legal)
 }
 
-fn out_of_memory() -> Fault {
+/// The script wanted more than its limit.
+pub fn out_of_memory() -> Fault {
     Fault::new("run.memory", "the script needs more memory than it may use")
         .hint("work in smaller pieces, or raise memory = \"…\" in the job's table")
 }

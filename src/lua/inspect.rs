@@ -51,7 +51,7 @@ fn declared(core: &Arc<Core>, bundle: &Bundle) -> Result<serde_json::Value, Faul
 fn too_long(stop: Stop, trace: Vec<String>) -> Fault {
     let limit = show_duration(limits::LOAD_CPU_MAX);
     let message = match stop {
-        Stop::Cpu | Stop::Timeout => format!("loading the file took longer than {limit}"),
+        Stop::Cpu | Stop::Timeout | Stop::Stuck => format!("loading the file took longer than {limit}"),
         Stop::Cancelled => "loading the file was cancelled".to_owned(),
     };
     let mut fault = Fault::new("load.timeout", message)

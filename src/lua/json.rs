@@ -60,8 +60,12 @@ pub fn to_json(value: &LuaValue, mut budget: Budget) -> Result<Value, NotJson> {
     convert(value, &mut budget).map_err(NotJson::finish)
 }
 
+/// What a value costs of the budget besides its text: about what it takes in memory.
+const SCALAR_BYTES: usize = 4;
+const TABLE_BYTES: usize = 64;
+
 fn convert(value: &LuaValue, budget: &mut Budget) -> Result<Value, NotJson> {
-    spend(budget, 8)?;
+    spend(budget, SCALAR_BYTES)?;
     match value {
         LuaValue::Nil => Ok(Value::Null),
         LuaValue::LightUserData(pointer) if pointer.0.is_null() => Ok(Value::Null),
@@ -78,6 +82,7 @@ fn convert(value: &LuaValue, budget: &mut Budget) -> Result<Value, NotJson> {
             }
         }
         LuaValue::Table(table) => {
+            spend(budget, TABLE_BYTES)?;
             budget.depth += 1;
             if budget.depth > limits::VALUE_DEPTH_MAX {
                 let message = format!("is nested deeper than {} (does it contain itself?)", limits::VALUE_DEPTH_MAX);
@@ -105,6 +110,10 @@ fn spend(budget: &mut Budget, bytes: usize) -> Result<(), NotJson> {
 
 fn convert_table(table: &Table, budget: &mut Budget) -> Result<Value, NotJson> {
     let length = table.raw_len();
+    // Before anything is looked at: a list that cannot fit costs nothing.
+    if length.saturating_mul(SCALAR_BYTES) > budget.bytes_left {
+        return Err(NotJson::new("is too large"));
+    }
     if length > 0 && is_sequence(table, length) {
         let mut list = Vec::new();
         for index in 1..=length {

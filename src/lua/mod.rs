@@ -5,6 +5,7 @@ pub mod bind;
 mod bundle;
 mod compile;
 mod console;
+mod docs;
 mod engine;
 mod error;
 mod inspect;
@@ -14,12 +15,15 @@ mod scope;
 mod show;
 mod standard;
 mod syntax;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod trace;
 mod vm;
 
 pub use bundle::Bundle;
-pub use console::{Console, EvalOutcome};
+pub use console::{Console, EvalOutcome, is_incomplete};
+pub use docs::{doc, reference, types};
 pub use engine::{Engine, EngineOptions, Inspected};
 pub use scope::{JobsPort, KvPort, LogSink, Outcome, RunScope};
+pub use testing::TestResult;

@@ -16,7 +16,7 @@ pub struct Span(pub Duration);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Size(pub u64);
 
-/// One text or a list of them.
+/// One text or a list of them. Numbers and booleans become text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Texts(pub Vec<String>);
 
@@ -171,6 +171,22 @@ impl<'de> Visitor<'de> for TextsVisitor {
         Ok(vec![text.to_owned()])
     }
 
+    fn visit_bool<E>(self, flag: bool) -> Result<Vec<String>, E> {
+        Ok(vec![Scalar::Flag(flag).into_text()])
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Vec<String>, E> {
+        Ok(vec![Scalar::Number(number).into_text()])
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Vec<String>, E> {
+        Ok(vec![number.to_string()])
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Vec<String>, E> {
+        Ok(vec![number.to_string()])
+    }
+
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<String>, A::Error> {
         let mut texts = Vec::new();
         while let Some(item) = list.next_element::<Scalar>()? {
@@ -243,6 +259,7 @@ mod tests {
     fn lists_and_maps_take_both_spellings() {
         assert_eq!(read::<Texts>(json!("a b")), Ok(Texts(vec!["a b".into()])));
         assert_eq!(read::<Texts>(json!(["a", 5])), Ok(Texts(vec!["a".into(), "5".into()])));
+        assert_eq!(read::<Texts>(json!(2.0)), Ok(Texts(vec!["2".into()])));
         assert_eq!(read::<Texts>(json!({})), Ok(Texts(vec![])));
         assert_eq!(read::<Argv>(json!("sh -c 'a b'")), Ok(Argv(vec!["sh".into(), "-c".into(), "a b".into()])));
         assert!(read::<Argv>(json!("sh 'x")).is_err_and(|error| error.contains("never closed")));

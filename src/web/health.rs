@@ -137,7 +137,7 @@ pub fn own_probes(parts: &Parts) -> Vec<Probe> {
         }),
         Probe::new("docker", move || {
             let docker = docker.clone();
-            async move { super::read::containers::ping(&docker).await.map_err(|failure| failure.to_string()) }
+            async move { super::read::containers::ping(&docker).await }
         }),
     ]
 }

@@ -18,6 +18,8 @@ mod process;
 mod read;
 mod serve;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use error::ApiError;
 pub use guard::Peer;

@@ -12,6 +12,7 @@ use super::assets::Assets;
 use super::guard::{HostRules, Throttle};
 use super::health::{self, Board, Probe};
 use super::metrics::Metrics;
+use super::read::containers::Inventory;
 use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::events::Tail;
 use crate::jobs::Registry;
@@ -75,6 +76,7 @@ pub struct Inner {
     pub(super) hosts: HostRules,
     pub(super) throttle: Throttle,
     pub(super) health: Board,
+    pub(super) inventory: Inventory,
     /// One permit for each open stream.
     pub(super) streams: Arc<Semaphore>,
     /// Cancelled when the listener closes: streams end, so that connections can.
@@ -104,6 +106,7 @@ impl Web {
             hosts: HostRules::new(options.listen, &options.allowed_hosts),
             throttle: Throttle::new(parts.clock.clone()),
             health: Board::new(parts.clock.clone(), probes),
+            inventory: Inventory::default(),
             streams: Arc::new(Semaphore::new(limits::API_STREAMS_MAX)),
             closing: CancellationToken::new(),
             options,
@@ -118,6 +121,11 @@ impl Web {
     /// Answers for callers whose identity a door has put into the request's extensions.
     pub fn router(&self) -> axum::Router {
         super::serve::router(self)
+    }
+
+    /// Ends every open stream and lets no new one stay open.
+    pub(super) fn close_streams(&self) {
+        self.closing.cancel();
     }
 
     /// The same for a TCP listener: it checks who calls, from where, and how often it fails.

@@ -68,7 +68,7 @@ async fn accept(listener: TcpListener, web: &Web, stop: CancellationToken) -> Re
         });
     }
     drop(listener);
-    web.closing.cancel();
+    web.close_streams();
     while connections.join_next().await.is_some() {}
     Ok(())
 }

@@ -10,7 +10,7 @@ return aegis.job {
     end
     aegis.docker.create {
       name = name,
-      image = "aegis-test:latest",
+      image = "aegis-test/busybox:1",
       command = { "sh", "-c", "echo hello from the container; trap 'exit 7' TERM; while true; do sleep 0.1; done" },
       memory = "64MiB",
       networks = {},

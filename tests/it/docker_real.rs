@@ -10,11 +10,12 @@ const HEALTH: &str = include_str!("../../scripts/lib/health.lua");
 const HEALTHY: [&str; 4] = ["--health-cmd=true", "--health-interval=1s", "--health-retries=1", "--init"];
 
 /// One healthy container, one that restarts again and again, one that was killed for its memory.
-fn three() -> Containers {
+pub async fn three() -> Containers {
     let containers = Containers::new();
     containers.start("healthy", &HEALTHY, &["sleep", "600"]);
     containers.start("restarting", &["--restart=always"], &["sh", "-c", "exit 3"]);
     containers.start("exited", &[], &["sh", "-c", "exit 137"]);
+    settled(&containers).await;
     containers
 }
 
@@ -50,8 +51,7 @@ fn expect_report(run: &Value, containers: &Containers) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sweep_tells_the_healthy_from_the_sick_by_every_way_in() {
-    let containers = three();
-    settled(&containers).await;
+    let containers = three().await;
     let every_second = SWEEP.replace("every = \"5m\"", "every = \"2s\"");
     assert_ne!(every_second, SWEEP, "the sweep is not every five minutes any more");
     let app = TestApp::builder()

@@ -17,6 +17,7 @@ mod crash;
 mod disk_full;
 mod docker_real;
 mod log_flood;
+mod luau;
 mod notify;
 mod reload;
 mod shutdown;

@@ -1,11 +1,13 @@
 //! `aegis init [DIR]`: a folder to start from.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::config;
+use crate::lua;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -19,7 +21,7 @@ pub struct Args {
 
 const LUAURC: &str = r#"{
   "languageMode": "nonstrict",
-  "aliases": { "lib": "scripts/lib", "std": "types/std" }
+  "aliases": { "lib": "scripts/lib" }
 }
 "#;
 /// For the Luau language server in Visual Studio Code; other editors take the same settings.
@@ -31,16 +33,20 @@ const VSCODE: &str = r#"{
 "#;
 const GITIGNORE: &str = "/data/\n/run/\n";
 
-const FILES: [(&str, &str); 5] = [
-    (config::DEFAULT_PATH, config::DEFAULT_FILE),
-    ("scripts/hello.lua", include_str!("../../../scripts/hello.lua")),
-    (".luaurc", LUAURC),
-    (".vscode/settings.json", VSCODE),
-    (".gitignore", GITIGNORE),
-];
+/// By path, with their text.
+fn files() -> [(&'static str, Cow<'static, str>); 6] {
+    [
+        (config::DEFAULT_PATH, config::DEFAULT_FILE.into()),
+        ("scripts/hello.lua", include_str!("../../../scripts/hello.lua").into()),
+        (".luaurc", LUAURC.into()),
+        (".vscode/settings.json", VSCODE.into()),
+        ("types/aegis.d.luau", lua::types().into()),
+        (".gitignore", GITIGNORE.into()),
+    ]
+}
 
 pub(super) fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
-    let written = write(&args.dir, args.force, &FILES)?;
+    let written = write(&args.dir, args.force, &files())?;
     if ctx.out.json {
         let files: Vec<_> =
             written.iter().map(|(name, new)| serde_json::json!({ "file": name, "written": new })).collect();
@@ -60,7 +66,7 @@ pub(super) fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
 }
 
 /// Each file with whether it was written. What is there stays, unless `force`.
-fn write<'a>(dir: &Path, force: bool, files: &[(&'a str, &str)]) -> Result<Vec<(&'a str, bool)>, Failure> {
+fn write(dir: &Path, force: bool, files: &[(&'static str, Cow<str>)]) -> Result<Vec<(&'static str, bool)>, Failure> {
     files.iter().map(|(name, text)| Ok((*name, write_one(&dir.join(name), text, force)?))).collect()
 }
 
@@ -93,14 +99,14 @@ mod tests {
         let mine = inside.join("scripts/hello.lua");
         std::fs::create_dir_all(inside.join("scripts")).expect("a folder");
         std::fs::write(&mine, "mine").expect("a file");
-        let written = write(&inside, false, &FILES).expect("the rest is written");
+        let written = write(&inside, false, &files()).expect("the rest is written");
         let kept: Vec<_> = written.iter().filter(|(_, new)| !new).map(|(name, _)| *name).collect();
         assert_eq!(kept, ["scripts/hello.lua"]);
         assert_eq!(std::fs::read_to_string(&mine).expect("it is there"), "mine");
         let loaded = config::Config::load(Some(&inside.join(config::DEFAULT_PATH))).expect("the file loads");
         assert_eq!(loaded.scripts, config::Config::default().scripts);
 
-        write(&inside, true, &FILES).expect("all is written");
+        write(&inside, true, &files()).expect("all is written");
         assert_ne!(std::fs::read_to_string(&mine).expect("it is there"), "mine");
     }
 

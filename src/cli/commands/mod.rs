@@ -1,6 +1,7 @@
 //! One file a command. Each has its `Args` and a `run` that does it.
 
 pub(super) mod cancel;
+pub(super) mod check;
 pub(super) mod completions;
 pub(super) mod daemon;
 mod doctor;
@@ -13,11 +14,13 @@ pub(super) mod man;
 pub(super) mod ps;
 pub(super) mod repl;
 pub(super) mod retry;
+pub(super) mod run;
 pub(super) mod runs;
 pub(super) mod schedule;
 pub(super) mod show;
 pub(super) mod token;
 pub(super) mod trigger;
+pub(super) mod types;
 mod watch;
 
 use super::args::Command;
@@ -28,6 +31,8 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
     match command {
         Command::Daemon(args) => daemon::run(args, &ctx).await,
         Command::Init(args) => init::run(args, &ctx),
+        Command::Check(args) => check::run(args, &ctx).await,
+        Command::Run(args) => run::run(args, &ctx).await,
         Command::Jobs(args) => jobs::run(args, &ctx).await,
         Command::Job(args) => job::run(args, &ctx).await,
         Command::Trigger(args) => trigger::run(args, &ctx).await,
@@ -42,6 +47,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Ps(args) => ps::run(args, &ctx).await,
         Command::Repl(args) => repl::run(args, &ctx).await,
         Command::Token(command) => token::run(command, &ctx).await,
+        Command::Types(args) => types::run(args, &ctx),
         Command::Doctor => doctor::run(&ctx).await,
         Command::Completions(args) => completions::run(args, &ctx),
         Command::Man(args) => man::run(args, &ctx),

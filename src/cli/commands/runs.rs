@@ -70,7 +70,7 @@ pub(in crate::cli) fn print(page: &RunPage, ctx: &Context) -> Result<(), Failure
             show::state_cell(run.state),
             Cell::new(show::relative(run.queued_at, now)),
             Cell::new(show::span(run.started_at, run.finished_at, now)),
-            Cell::new(format!("{} {}", run.trigger, run.actor)),
+            Cell::new(format!("{} {}", run.trigger.kind.as_str(), run.trigger.actor)),
             show::dim_cell(show::plain(told.lines().next().unwrap_or_default())),
         ]
     });

@@ -30,8 +30,8 @@ pub(super) fn print(run: &Run, ctx: &Context) -> Result<(), Failure> {
     ctx.out.line(format_args!("{} {} {}{dry}", run.id.bold(), run.job, show::state(run.state)))?;
     let fact = |name: &str, value: String| ctx.out.line(format_args!("  {:<10} {value}", name.dimmed()));
     fact("queued", format!("{} ({})", show::time(run.queued_at), show::relative(run.queued_at, now)))?;
-    fact("by", format!("{} {}", run.trigger, run.actor))?;
-    if let Some(due) = run.scheduled_for {
+    fact("by", format!("{} {}", run.trigger.kind.as_str(), run.trigger.actor))?;
+    if let Some(due) = run.trigger.scheduled_for {
         fact("due", show::time(due))?;
     }
     if let Some(started) = run.started_at {

@@ -15,7 +15,7 @@ use super::commands::{self, After};
 use super::complete::Remote;
 use super::highlight::Luau;
 use super::session::{Evaluated, Session};
-use super::validate::Brackets;
+use super::validate::Compiler;
 use super::{history, once};
 use crate::cli::client::Client;
 use crate::cli::context::Context;
@@ -35,29 +35,24 @@ pub(in crate::cli) async fn interact(session: Session, client: &Client, ctx: &Co
     ));
     let session = Arc::new(Mutex::new(session));
     let mut editor = editor(session.clone());
-    let mut begun = String::new();
     loop {
-        let prompt = if begun.is_empty() { Line("aegis> ") } else { Line("   ... ") };
         // The editor waits for keys, and completes by asking the daemon: not on a thread of the runtime.
         let (returned, read) = tokio::task::spawn_blocking(move || {
-            let read = editor.read_line(&prompt);
+            let read = editor.read_line(&Aegis);
             (editor, read)
         })
         .await
         .map_err(|error| Failure::new(format!("the editor broke: {error}")))?;
         editor = returned;
         match read {
-            Ok(Signal::Success(line)) => {
-                begun.push_str(&line);
-                match submit(&mut begun, &session, client, ctx).await {
-                    Ok(After::Stay) => {}
-                    Ok(After::Leave) => return Ok(()),
-                    Err(failure) if is_end(&failure) => return Err(failure),
-                    Err(failure) => drop(failure.report()),
-                }
-            }
+            Ok(Signal::Success(line)) => match submit(&line, &session, client, ctx).await {
+                Ok(After::Stay) => {}
+                Ok(After::Leave) => return Ok(()),
+                Err(failure) if is_end(&failure) => return Err(failure),
+                Err(failure) => drop(failure.report()),
+            },
             Ok(Signal::CtrlD) => return Ok(()),
-            Ok(_) => begun.clear(),
+            Ok(_) => {}
             Err(error) => return Err(Failure::new(format!("the terminal cannot be read: {error}"))),
         }
     }
@@ -68,23 +63,16 @@ fn is_end(failure: &Failure) -> bool {
     [Exit::Unreachable, Exit::Interrupted].iter().any(|end| failure.code() == *end as u8)
 }
 
-/// Sends what was typed; keeps it in `begun` when more is needed.
-async fn submit(
-    begun: &mut String,
-    session: &Arc<Mutex<Session>>,
-    client: &Client,
-    ctx: &Context,
-) -> Result<After, Failure> {
-    let text = std::mem::take(begun);
-    if text.trim().is_empty() {
+async fn submit(line: &str, session: &Arc<Mutex<Session>>, client: &Client, ctx: &Context) -> Result<After, Failure> {
+    if line.trim().is_empty() {
         return Ok(After::Stay);
     }
-    if text.starts_with('.') {
-        return commands::run(text.trim(), session, client, ctx).await;
+    if line.starts_with('.') {
+        return commands::run(line.trim(), session, client, ctx).await;
     }
-    match session.lock().await.eval(&text).await? {
+    match session.lock().await.eval(line).await? {
         Evaluated::Values(values) => once::print(&values, ctx)?,
-        Evaluated::Incomplete => *begun = text + "\n",
+        Evaluated::Incomplete => return Err(once::incomplete()),
         Evaluated::Failed(fault) => ctx.out.note(show::fault(&fault)),
     }
     Ok(After::Stay)
@@ -98,7 +86,7 @@ fn editor(session: Arc<Mutex<Session>>) -> Reedline {
     let has_colour = terminal::stdout_has_colour();
     let mut editor = Reedline::create()
         .with_ansi_colors(has_colour)
-        .with_validator(Box::new(Brackets))
+        .with_validator(Box::new(Compiler))
         .with_completer(Box::new(Remote { session, runtime: Handle::current() }))
         .with_quick_completions(true)
         .with_partial_completions(true)
@@ -115,11 +103,11 @@ fn editor(session: Arc<Mutex<Session>>) -> Reedline {
 
 /// A prompt of plain text.
 #[derive(Debug, Clone, Copy)]
-struct Line(&'static str);
+struct Aegis;
 
-impl Prompt for Line {
+impl Prompt for Aegis {
     fn render_prompt_left(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.0)
+        Cow::Borrowed("aegis> ")
     }
     fn render_prompt_right(&self) -> Cow<'_, str> {
         Cow::Borrowed("")

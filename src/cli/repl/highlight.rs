@@ -21,7 +21,7 @@ impl Highlighter for Luau {
                 Kind::Number => Color::Yellow.normal(),
                 Kind::String => Color::Green.normal(),
                 Kind::Comment => Color::DarkGray.normal(),
-                Kind::Name | Kind::Open | Kind::Close | Kind::Other => Color::Default.normal(),
+                Kind::Name | Kind::Other => Color::Default.normal(),
             };
             styled.push((style, token.text.to_owned()));
         }

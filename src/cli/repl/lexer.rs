@@ -1,4 +1,5 @@
-//! Luau text as tokens, as far as colours and open brackets need them. Never fails: what it does not know is `Other`.
+//! Luau text as tokens, as far as colours need them, with nothing left out. Never fails: what it does not know is
+//! `Other`.
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -9,8 +10,6 @@ pub(super) enum Kind {
     Number,
     String,
     Comment,
-    Open,
-    Close,
     Other,
 }
 
@@ -18,8 +17,6 @@ pub(super) enum Kind {
 pub(super) struct Token<'a> {
     pub kind: Kind,
     pub text: &'a str,
-    /// A string or comment whose end is missing and may come on a later line.
-    pub open_ended: bool,
 }
 
 const KEYWORDS: [&str; 22] = [
@@ -48,14 +45,14 @@ const GLOBALS: [&str; 16] = [
 /// The tokens of `text`, one after another; their texts together are `text`.
 pub(super) fn tokens(mut text: &str) -> impl Iterator<Item = Token<'_>> {
     std::iter::from_fn(move || {
-        let (kind, length, open_ended) = first(text)?;
+        let (kind, length) = first(text)?;
         let (token, rest) = text.split_at(length);
         text = rest;
-        Some(Token { kind, text: token, open_ended })
+        Some(Token { kind, text: token })
     })
 }
 
-fn first(text: &str) -> Option<(Kind, usize, bool)> {
+fn first(text: &str) -> Option<(Kind, usize)> {
     let start = text.chars().next()?;
     let run = |is: fn(char) -> bool| text.find(|c| !is(c)).unwrap_or(text.len());
     Some(match start {
@@ -66,48 +63,43 @@ fn first(text: &str) -> Option<(Kind, usize, bool)> {
                 word if GLOBALS.contains(&word) => Kind::Global,
                 _ => Kind::Name,
             };
-            (kind, length, false)
+            (kind, length)
         }
-        '0'..='9' => (Kind::Number, run(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.')), false),
-        '"' | '\'' | '`' => quoted(text, start),
+        '0'..='9' => (Kind::Number, run(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))),
+        '"' | '\'' | '`' => (Kind::String, quoted(text, start)),
         '-' if text.starts_with("--") => match long_bracket(&text[2..]) {
-            Some((length, open)) => (Kind::Comment, 2 + length, open),
-            None => (Kind::Comment, text.find('\n').unwrap_or(text.len()), false),
+            Some(length) => (Kind::Comment, 2 + length),
+            None => (Kind::Comment, text.find('\n').unwrap_or(text.len())),
         },
         '[' => match long_bracket(text) {
-            Some((length, open)) => (Kind::String, length, open),
-            None => (Kind::Open, 1, false),
+            Some(length) => (Kind::String, length),
+            None => (Kind::Other, 1),
         },
-        '(' | '{' => (Kind::Open, 1, false),
-        ')' | '}' | ']' => (Kind::Close, 1, false),
-        other => (Kind::Other, other.len_utf8(), false),
+        other => (Kind::Other, other.len_utf8()),
     })
 }
 
 /// A quoted string ends at its quote or at the end of its line; only a backtick string goes on.
-fn quoted(text: &str, quote: char) -> (Kind, usize, bool) {
+fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {
             _ if escaped => escaped = false,
             '\\' => escaped = true,
-            '\n' if quote != '`' => return (Kind::String, at, false),
-            c if c == quote => return (Kind::String, at + 1, false),
+            '\n' if quote != '`' => return at,
+            c if c == quote => return at + 1,
             _ => {}
         }
     }
-    (Kind::String, text.len(), quote == '`')
+    text.len()
 }
 
-/// The length of `[[…]]` or `[=[…]=]` at the start of `text`, and whether its end is missing.
-fn long_bracket(text: &str) -> Option<(usize, bool)> {
+/// The length of `[[…]]` or `[=[…]=]` at the start of `text`, or what there is of it.
+fn long_bracket(text: &str) -> Option<usize> {
     let level = text.strip_prefix('[')?.find(|c| c != '=')?;
     text[1 + level..].strip_prefix('[')?;
     let end = format!("]{}]", "=".repeat(level));
-    match text.find(&end) {
-        Some(at) => Some((at + end.len(), false)),
-        None => Some((text.len(), true)),
-    }
+    Some(text.find(&end).map_or(text.len(), |at| at + end.len()))
 }
 
 #[cfg(test)]
@@ -120,7 +112,7 @@ mod tests {
 
     #[test]
     fn tokens_are_told_apart() {
-        use Kind::{Close, Comment, Global, Keyword, Name, Number, Open, Other, String};
+        use Kind::{Comment, Global, Keyword, Name, Number, Other, String};
         let words = kinds("local x = aegis.kv[\"a\\\"b\"] -- why");
         let expected = [
             (Keyword, "local"),
@@ -129,9 +121,9 @@ mod tests {
             (Global, "aegis"),
             (Other, "."),
             (Name, "kv"),
-            (Open, "["),
+            (Other, "["),
             (String, "\"a\\\"b\""),
-            (Close, "]"),
+            (Other, "]"),
             (Comment, "-- why"),
         ];
         assert_eq!(words, expected);
@@ -143,6 +135,5 @@ mod tests {
         for text in ["", "[", "[=", "--[[", "`ä\n", "\"\\", "ü→\u{1}", "--[==[ x ]]", "'a\nb"] {
             assert_eq!(tokens(text).map(|token| token.text).collect::<String>(), text);
         }
-        assert!(tokens("--[[ x").any(|token| token.open_ended) && !tokens("\"x").any(|token| token.open_ended));
     }
 }

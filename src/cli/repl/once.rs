@@ -11,13 +11,16 @@ use crate::cli::show;
 pub(in crate::cli) async fn evaluate(mut session: Session, code: &str, ctx: &Context) -> Result<(), Failure> {
     match session.eval(code).await? {
         Evaluated::Values(values) => print(&values, ctx),
-        Evaluated::Incomplete => Err(Failure::new("the input ends in the middle of something")
-            .hint("look for a missing `end`, bracket or quote")),
+        Evaluated::Incomplete => Err(incomplete()),
         Evaluated::Failed(fault) => {
             ctx.out.note(show::fault(&fault));
             Err(Failure::silent(Exit::Failure))
         }
     }
+}
+
+pub(super) fn incomplete() -> Failure {
+    Failure::new("the input ends in the middle of something").hint("look for a missing `end`, bracket or quote")
 }
 
 /// Each value on lines of its own; with `--json` one JSON value a line.

@@ -2,29 +2,21 @@
 
 use reedline::{ValidationResult, Validator};
 
-use super::lexer::{Kind, tokens};
+use crate::lua;
 
-/// Open brackets, long strings and comments are known here; for the rest the daemon says that more is needed.
+/// Asks the compiler, which is in the client too.
 #[derive(Debug)]
-pub(super) struct Brackets;
+pub(super) struct Compiler;
 
-impl Validator for Brackets {
+impl Validator for Compiler {
     fn validate(&self, line: &str) -> ValidationResult {
         if is_open(line) { ValidationResult::Incomplete } else { ValidationResult::Complete }
     }
 }
 
+/// An empty last line sends the text as it is, so that nobody is held by a beginning without an end.
 fn is_open(text: &str) -> bool {
-    let mut depth = 0_i64;
-    for token in tokens(text) {
-        match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close => depth -= 1,
-            _ if token.open_ended => return true,
-            _ => {}
-        }
-    }
-    depth > 0
+    !text.starts_with('.') && !text.ends_with("\n\n") && lua::is_incomplete(text)
 }
 
 #[cfg(test)]
@@ -32,11 +24,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn open_brackets_ask_for_more() {
-        for open in ["f(", "{ 1,\n", "x = [[a", "--[[", "`a"] {
+    fn beginnings_ask_for_more() {
+        for open in ["f(", "{ 1,\n", "if x then", "for i = 1, 3 do\nprint(i)", "x = [[a", "--[[", "1 +"] {
             assert!(is_open(open), "{open}");
         }
-        for whole in ["f()", "x = \")\"", "1)", "if x then", "-- (", "\"unclosed"] {
+        for whole in
+            ["f()", "x = \")\"", "1)", "if x then end", "x = if a then 1 else 2", "", ".doc f(", "if x then\n\n"]
+        {
             assert!(!is_open(whole), "{whole}");
         }
     }

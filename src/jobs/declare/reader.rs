@@ -55,14 +55,12 @@ impl<'a> Reader<'a> {
         self.faults.push(fault.at(self.position(&path)));
     }
 
-    /// The line of the innermost step that can be found, reading on from the line of the outermost.
+    /// The line of the innermost step that is known. Of the steps beyond it, reading on finds the line.
     fn position(&self, path: &[Step]) -> ScriptPosition {
-        let first = path.first().and_then(|step| match step {
-            Step::Field(field) => self.lines.get(field).copied(),
-            Step::Index(_) => None,
-        });
-        let mut line = first.map_or_else(|| self.job_line(), |line| line as usize);
-        for step in path.iter().skip(1) {
+        let known = |length: &usize| self.lines.get(&show(&path[..*length])).map(|line| (*length, *line as usize));
+        let (length, mut line) =
+            (1..=path.len()).rev().find_map(|length| known(&length)).unwrap_or((1, self.job_line()));
+        for step in path.iter().skip(length) {
             if let Step::Field(field) = step {
                 let after = self.source.lines().enumerate().skip(line.saturating_sub(1));
                 line = after.filter(|(_, text)| assigns(text, field)).map(|(at, _)| at + 1).next().unwrap_or(line);

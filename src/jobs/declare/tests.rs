@@ -155,3 +155,13 @@ fn what_is_no_job_is_said_at_its_call() {
     assert_eq!(fault(json!(5)).at.map(|at| at.line), Some(2));
     assert!(fault(json!({})).message.contains("no run function"));
 }
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    let codes =
+        |table| warnings(&declared(table).expect("valid")).into_iter().map(|fault| fault.code).collect::<Vec<_>>();
+    let required = json!({"stack": {"type": "string", "required": true}});
+    assert_eq!(codes(json!({"schedule": {"every": "5m"}, "params": required.clone()})), ["job.schedule_params"]);
+    assert_eq!(codes(json!({"schedule": {"cron": "* * * * *", "jitter": "2m"}})), ["job.jitter_long"]);
+    assert!(codes(json!({"params": required, "schedule": []})).is_empty());
+}

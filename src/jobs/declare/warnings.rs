@@ -22,5 +22,12 @@ pub fn warnings(spec: &JobSpec) -> Vec<Fault> {
             Fault::new("job.jitter_long", message).hint("due times can overtake each other; shorten the jitter")
         })
     });
-    triggers.chain(jitters).collect()
+    triggers.chain(jitters).chain(unanswered(spec)).collect()
+}
+
+/// A schedule gives no parameters.
+fn unanswered(spec: &JobSpec) -> Option<Fault> {
+    let (name, _) = spec.params.iter().find(|(_, param)| param.required && param.default.is_none())?;
+    let message = format!("params.{name} is required, but a schedule gives no parameters: its runs will be refused");
+    (!spec.schedules.is_empty()).then(|| Fault::new("job.schedule_params", message).hint("give it a default"))
 }

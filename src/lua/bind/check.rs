@@ -254,7 +254,7 @@ pub fn expected(kind: &Type) -> String {
         Type::Map(_) => "a table".to_owned(),
         Type::Record(_) => "a table of options".to_owned(),
         Type::OneOf(kinds) => kinds.iter().map(expected).collect::<Vec<_>>().join(" or "),
-        Type::Function => "a function".to_owned(),
+        Type::Function | Type::Callback(_) => "a function".to_owned(),
         Type::Optional(of) => expected(of),
     }
 }

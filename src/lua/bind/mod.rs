@@ -53,6 +53,7 @@ pub mod call;
 pub mod check;
 pub mod context;
 pub mod ctx;
+mod declaration;
 mod duration;
 mod hash;
 mod http;

@@ -1,5 +1,6 @@
 //! `aegis` itself.
 
+use super::declaration::JOB;
 use super::{Args, Call, CallContext, Constant, Datum, Field, Function, Module, Phase, Type};
 use crate::base::Fault;
 
@@ -10,8 +11,8 @@ pub const MODULE: Module = Module {
         Function {
             name: "job",
             doc: "Declares the job of this file. A file calls it once and returns what it returns.",
-            params: &[Field::required("declaration", Type::Any, "The job table")],
-            returns: Type::Any,
+            params: &[Field::required("declaration", Type::Record(&JOB), "The job table")],
+            returns: Type::Record(&JOB),
             phase: Phase::Load,
             call: Call::Prelude,
             ..Function::DEFAULT

@@ -160,6 +160,8 @@ pub enum Type {
     OneOf(&'static [Type]),
     /// A script's function; prelude functions only.
     Function,
+    /// A script's function of this Luau type; for documentation only.
+    Callback(&'static str),
     /// A result that may be nil.
     Optional(&'static Type),
 }

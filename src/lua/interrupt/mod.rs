@@ -8,10 +8,16 @@
 //!
 //! [`limits::RUN_SLICE`]: crate::base::limits::RUN_SLICE
 
+mod rewake;
 mod switch;
 mod ticker;
 mod watch;
 
-pub use switch::{Connection, mark_driven};
+pub use rewake::Rewake;
+#[cfg(test)]
+pub use switch::Armed;
+pub use switch::{Connection, Switch, mark_driven, slice_mark};
 pub use ticker::Ticker;
+#[cfg(test)]
+pub use watch::thread_time;
 pub use watch::{Limits, Stop, Watch};

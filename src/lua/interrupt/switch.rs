@@ -11,26 +11,29 @@
 //!    pointer-sized, pointer-aligned word.
 //! 3. *The interrupt functions touch only the state they are given*, on the thread that executes it. `lua_isyieldable`,
 //!    `lua_getthreaddata` and `lua_yield` neither allocate nor free. `lua_yield` is called only if the state can yield,
-//!    and only as the last thing, as Luau requires of an interrupt. `lua_error` leaves by Luau's own exception, which
-//!    may pass through an `extern "C-unwind"` frame, and no Rust value with a destructor is in that frame. The stack
-//!    slot for its value is reserved by `lua_rawcheckstack`, because an interrupt may run with a full stack.
+//!    and only as the last thing, as Luau requires of an interrupt. The value that a slice yields is taken off the
+//!    stack by whoever resumed the thread, so that the stack is as before when it is resumed, without arguments.
+//!    `lua_error` leaves by Luau's own exception, which may pass through an `extern "C-unwind"` frame, and no Rust value
+//!    with a destructor is in that frame. Stack slots are reserved by `lua_rawcheckstack`, because an interrupt may run
+//!    with a full stack.
 //! 4. *Thread data is ours.* mlua does not use `lua_setthreaddata`; Luau starts each thread with null. The mark is the
 //!    address of a constant and never dereferenced.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_void};
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use mlua::{Lua, Thread, ffi};
+use mlua::{LightUserData, Lua, Thread, ffi};
 
 /// What the VM does at its next safepoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Armed {
     /// Nothing: it runs at full speed.
     Idle,
-    /// Yields to whoever polls it, if it is in a thread that is polled and can yield; else later.
+    /// Yields, if it can; else later. A thread that Rust polls yields nothing, a script's own coroutine
+    /// [`slice_mark`], which the prelude passes on to the thread that is polled.
     Slice,
     /// Yields likewise, or raises; again and again until it is back in Rust.
     Stop,
@@ -38,7 +41,10 @@ pub enum Armed {
 
 /// Arms one VM. Harmless once the VM is gone.
 #[derive(Debug)]
-pub struct Switch(Mutex<Option<Slot>>);
+pub struct Switch {
+    slot: Mutex<Option<Slot>>,
+    slices: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Slot(NonNull<*mut c_void>);
@@ -53,11 +59,19 @@ impl Switch {
             Armed::Slice => on_slice as Interrupt as *mut c_void,
             Armed::Stop => on_stop as Interrupt as *mut c_void,
         };
-        let slot = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if armed == Armed::Slice {
+            self.slices.fetch_add(1, Ordering::SeqCst);
+        }
+        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(slot) = &*slot {
             // SAFETY: points 1 and 2; `AtomicPtr` has the layout of a pointer.
             unsafe { AtomicPtr::from_ptr(slot.0.as_ptr()) }.store(function, Ordering::Relaxed);
         }
+    }
+
+    /// How often a slice was armed.
+    pub fn slices(&self) -> u64 {
+        self.slices.load(Ordering::SeqCst)
     }
 }
 
@@ -78,7 +92,7 @@ impl Connection {
             let callbacks = ffi::lua_callbacks(lua.state());
             NonNull::new((&raw mut (*callbacks).interrupt).cast::<*mut c_void>())
         };
-        Self { lua, switch: Arc::new(Switch(Mutex::new(slot.map(Slot)))) }
+        Self { lua, switch: Arc::new(Switch { slot: Mutex::new(slot.map(Slot)), slices: AtomicU64::new(0) }) }
     }
 
     pub fn switch(&self) -> Arc<Switch> {
@@ -98,8 +112,14 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.switch.set(Armed::Idle);
-        *self.switch.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.switch.slot.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
+}
+
+/// What a script's own coroutine yields when its slice is over.
+pub fn slice_mark() -> LightUserData {
+    const MARK: &u8 = &b's';
+    LightUserData(std::ptr::from_ref(MARK).cast_mut().cast())
 }
 
 /// Marks a thread that a Rust future polls, so that a yield of its reaches the lane. Others would yield to a script.
@@ -113,9 +133,9 @@ fn driven_mark() -> *mut c_void {
     std::ptr::from_ref(MARK).cast_mut().cast()
 }
 
-/// SAFETY: called by Luau with a state that is executing on this thread.
-unsafe fn can_yield_to_lane(state: *mut ffi::lua_State) -> bool {
-    unsafe { !ffi::lua_getthreaddata(state).is_null() && ffi::lua_isyieldable(state) != 0 }
+/// SAFETY: for a state that is executing on this thread.
+unsafe fn is_driven(state: *mut ffi::lua_State) -> bool {
+    unsafe { !ffi::lua_getthreaddata(state).is_null() }
 }
 
 unsafe extern "C-unwind" fn on_slice(state: *mut ffi::lua_State, gc: c_int) {
@@ -123,8 +143,15 @@ unsafe extern "C-unwind" fn on_slice(state: *mut ffi::lua_State, gc: c_int) {
     if gc < 0 {
         // SAFETY: point 3.
         unsafe {
-            if can_yield_to_lane(state) {
+            if ffi::lua_isyieldable(state) == 0 {
+                return;
+            }
+            if is_driven(state) {
                 ffi::lua_yield(state, 0);
+            } else {
+                ffi::lua_rawcheckstack(state, 1);
+                ffi::lua_pushlightuserdata(state, slice_mark().0);
+                ffi::lua_yield(state, 1);
             }
         }
     }
@@ -134,7 +161,7 @@ unsafe extern "C-unwind" fn on_stop(state: *mut ffi::lua_State, gc: c_int) {
     if gc < 0 {
         // SAFETY: point 3.
         unsafe {
-            if can_yield_to_lane(state) {
+            if is_driven(state) && ffi::lua_isyieldable(state) != 0 {
                 ffi::lua_yield(state, 0);
             } else {
                 ffi::lua_rawcheckstack(state, 1);

@@ -19,6 +19,8 @@ pub enum Stop {
     /// It computed for longer than it may.
     Cpu,
     Cancelled,
+    /// It computed for long in a place where it cannot take turns, and nobody else on its lane could go on.
+    Stuck,
 }
 
 /// Shared by the lane, which says when the VM executes, and the ticker, which looks at it meanwhile.
@@ -80,6 +82,7 @@ impl Watch {
             1 => Some(Stop::Timeout),
             2 => Some(Stop::Cpu),
             3 => Some(Stop::Cancelled),
+            4 => Some(Stop::Stuck),
             _ => None,
         }
     }
@@ -90,6 +93,7 @@ impl Watch {
             Stop::Timeout => 1,
             Stop::Cpu => 2,
             Stop::Cancelled => 3,
+            Stop::Stuck => 4,
         };
         let _ = self.stopped.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
         self.switch.set(Armed::Stop);
@@ -112,6 +116,8 @@ impl Watch {
             self.stop(Stop::Cancelled);
         } else if elapsed >= unsliced_max {
             self.stop(Stop::Cpu);
+        } else if elapsed >= micros(limits::RUN_UNSLICED_MAX) {
+            self.stop(Stop::Stuck);
         } else if elapsed >= micros(limits::RUN_SLICE) {
             self.switch.set(Armed::Slice);
         }
@@ -132,7 +138,7 @@ pub(super) fn micros(duration: Duration) -> u64 {
 }
 
 /// CPU time of this thread.
-fn thread_time() -> Duration {
+pub fn thread_time() -> Duration {
     let spec = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(spec.tv_sec.unsigned_abs(), u32::try_from(spec.tv_nsec).unwrap_or(0))
 }

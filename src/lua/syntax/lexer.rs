@@ -30,10 +30,6 @@ impl Token<'_> {
     pub fn is(&self, text: &str) -> bool {
         self.text == text && matches!(self.kind, TokenKind::Symbol | TokenKind::Keyword)
     }
-
-    pub fn end(&self) -> usize {
-        self.at + self.text.len()
-    }
 }
 
 const KEYWORDS: [&str; 21] = [

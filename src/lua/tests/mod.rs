@@ -1,7 +1,12 @@
 //! The runtime as a whole, on lanes like those of the daemon.
 
 mod api;
+mod console;
 mod errors;
+mod hostile;
+mod inspecting;
+mod interrupts;
+mod names;
 mod http;
 mod run;
 pub mod support;

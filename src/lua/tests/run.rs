@@ -76,7 +76,7 @@ fn a_cancelled_run_is_cancelled_asleep_or_busy() {
 #[test]
 fn busy_runs_take_turns() {
     let bed = Bed::default();
-    let busy = bundle(&job("local t = os.clock() while os.clock() - t < 0.15 do end return 1"));
+    let busy = bundle(&job("local t = os.clock() while os.clock() - t < 1 do end return 1"));
     let quick = bundle(&job("return os.clock()"));
     let lateness = on_lane(async {
         let (engine, scope) = (bed.engine.clone(), bed.scope());
@@ -88,7 +88,8 @@ fn busy_runs_take_turns() {
         local.await.expect("the busy run ends");
         lateness
     });
-    assert!(lateness < Duration::from_millis(120), "{lateness:?}");
+    // It computes for a second: without turns the quick one would wait for all of it.
+    assert!(lateness < Duration::from_millis(600), "{lateness:?}");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub struct Bed {
 impl Default for Bed {
     fn default() -> Self {
         let io = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
-        let primitives = crate::lua::tests::support::primitives();
+        let primitives = crate::primitives::Primitives::unconnected();
         let engine = Engine::new(EngineOptions { io: io.handle().clone(), clock: Clock::system(), primitives });
         Self {
             io,
@@ -49,22 +49,6 @@ impl Default for Bed {
             params: json!({}),
             dry_run: false,
         }
-    }
-}
-
-/// Docker with nothing behind it; HTTP and notifications as they are, the latter with the route `none` alone.
-pub fn primitives() -> crate::primitives::Primitives {
-    use crate::primitives::{Primitives, docker, http, notify};
-    let clock = Clock::system();
-    let host = "unix:///nonexistent/docker.sock".to_owned();
-    let http = http::Http::new(&http::Options::default(), clock.clone()).expect("a client");
-    let routes = BTreeMap::from([("none".to_owned(), Vec::new())]);
-    let secrets = Arc::new(notify::ProcessSecrets);
-    let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock.clone());
-    Primitives {
-        docker: docker::Docker::new(docker::Options { host, clock }),
-        http,
-        notify: notify.expect("a service"),
     }
 }
 

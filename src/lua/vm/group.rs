@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::host::Host;
 use crate::lua::bind::call::Answer;
+use crate::lua::interrupt::Rewake;
 
 /// `group(task, {{body, argument…}, …}, limit)`: results in order, or the first failure, whose siblings are dropped.
 pub fn grouper(lua: &Lua) -> mlua::Result<Function> {
@@ -33,7 +34,14 @@ async fn run(lua: Lua, task: Function, tasks: Table, limit: usize) -> mlua::Resu
         {
             let args = body.sequence_values::<Value>().collect::<mlua::Result<MultiValue>>()?;
             let future = task.call_async::<(bool, Value)>(args);
-            running.push(Member { index, future: Box::pin(future), host: host.clone(), cancel: cancel.clone() });
+            let rewake = host.switch().map(Rewake::new);
+            running.push(Member {
+                index,
+                future: Box::pin(future),
+                host: host.clone(),
+                cancel: cancel.clone(),
+                rewake,
+            });
         }
         match running.next().await {
             None => return Ok((true, Value::Table(results))),
@@ -53,15 +61,20 @@ struct Member<F> {
     future: Pin<Box<F>>,
     host: Rc<Host>,
     cancel: CancellationToken,
+    rewake: Option<Rewake>,
 }
 
 impl<F: Future> Future for Member<F> {
     type Output = (usize, F::Output);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let outer = self.host.swap_cancellation(self.cancel.clone());
-        let polled = self.future.as_mut().poll(cx);
-        self.host.swap_cancellation(outer);
-        polled.map(|output| (self.index, output))
+        let member = &mut *self;
+        let outer = member.host.swap_cancellation(member.cancel.clone());
+        let polled = match &mut member.rewake {
+            Some(rewake) => rewake.poll(cx, |cx| member.future.as_mut().poll(cx)),
+            None => member.future.as_mut().poll(cx),
+        };
+        member.host.swap_cancellation(outer);
+        polled.map(|output| (member.index, output))
     }
 }

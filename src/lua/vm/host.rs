@@ -13,6 +13,7 @@ use crate::base::{Fault, Timestamp, limits};
 use crate::lua::bind::{CallContext, Function};
 use crate::lua::bundle::Bundle;
 use crate::lua::engine::Core;
+use crate::lua::interrupt::{Stop, Switch};
 use crate::lua::json::LIST_MARK;
 use crate::lua::scope::{LogSink, RunScope};
 use crate::lua::show::clip;
@@ -28,6 +29,7 @@ pub struct Host {
     /// What `aegis.job` was given.
     declared: RefCell<Option<Table>>,
     last_trace: RefCell<Vec<String>>,
+    switch: OnceCell<Arc<Switch>>,
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
 }
@@ -58,6 +60,7 @@ impl Host {
             current: RefCell::new(current),
             declared: RefCell::new(None),
             last_trace: RefCell::new(Vec::new()),
+            switch: OnceCell::new(),
             error_meta: OnceCell::new(),
             list_meta: OnceCell::new(),
         }
@@ -66,6 +69,15 @@ impl Host {
     pub fn of(lua: &Lua) -> mlua::Result<Rc<Self>> {
         let host = lua.app_data_ref::<Rc<Self>>().map(|host| host.clone());
         host.ok_or_else(|| mlua::Error::runtime("this VM was not made by the engine"))
+    }
+
+    pub fn set_switch(&self, switch: Arc<Switch>) {
+        let _ = self.switch.set(switch);
+    }
+
+    /// For what polls threads of this VM besides the run's own. None before the VM is finished.
+    pub fn switch(&self) -> Option<Arc<Switch>> {
+        self.switch.get().cloned()
     }
 
     pub fn set_bundle(&self, bundle: Arc<Bundle>) {
@@ -118,16 +130,27 @@ impl Host {
         std::mem::replace(&mut self.current.borrow_mut().cancel, cancel)
     }
 
-    /// A fault when the run is cancelled or out of time, so that no call begins then.
-    pub fn in_time(&self, name: &str) -> Result<(), Fault> {
+    /// Why the run should have ended by now, if it should.
+    pub fn overdue(&self) -> Option<Stop> {
         let current = self.current.borrow();
         if current.cancel.is_cancelled() {
-            return Err(Fault::new("run.cancelled", format!("{name} was not called: the run is cancelled")));
+            Some(Stop::Cancelled)
+        } else if self.core.clock.now() >= current.deadline {
+            Some(Stop::Timeout)
+        } else {
+            None
         }
-        if current.scope.is_some() && self.core.clock.now() >= current.deadline {
-            return Err(Fault::new("run.timeout", format!("{name} was not called: the run's time is over")));
+    }
+
+    /// A fault when the run is cancelled or out of time, so that no call begins then.
+    pub fn in_time(&self, name: &str) -> Result<(), Fault> {
+        match self.overdue() {
+            None => Ok(()),
+            Some(Stop::Timeout) => {
+                Err(Fault::new("run.timeout", format!("{name} was not called: the run's time is over")))
+            }
+            Some(_) => Err(Fault::new("run.cancelled", format!("{name} was not called: the run is cancelled"))),
         }
-        Ok(())
     }
 
     pub fn context(&self, name: Arc<str>, function: &'static Function) -> CallContext {

@@ -1,7 +1,7 @@
 //! `require`: names become files of the pinned bundle or of the shipped library, and nothing else.
 
 use mlua::chunk::ChunkMode;
-use mlua::{Function, Lua, Value};
+use mlua::{Function, Lua, Table, Value};
 
 use super::host::Host;
 use crate::base::Fault;
@@ -60,8 +60,8 @@ fn module_name(file: &str) -> String {
     format!("@{}", stem.trim_end_matches("/init"))
 }
 
-/// The chunk of a key that [`resolve`] gave.
-pub fn load(lua: &Lua, host: &Host, key: &str) -> mlua::Result<Result<Function, Fault>> {
+/// The chunk of a key that [`resolve`] gave, with `environment` for its globals if there is one.
+pub fn load(lua: &Lua, host: &Host, key: &str, environment: Option<&Table>) -> mlua::Result<Result<Function, Fault>> {
     let code = match key.strip_prefix("@std/") {
         Some(name) => host.standard().code(name),
         None => match host.bundle() {
@@ -70,7 +70,14 @@ pub fn load(lua: &Lua, host: &Host, key: &str) -> mlua::Result<Result<Function, 
         },
     };
     match code {
-        Ok(code) => Ok(Ok(chunk(lua, key, &code)?)),
+        Ok(code) => {
+            let chunk = lua.load(&*code).set_mode(ChunkMode::Binary).set_name(format!("={key}"));
+            let chunk = match environment {
+                Some(environment) => chunk.set_environment(environment.clone()),
+                None => chunk,
+            };
+            Ok(Ok(chunk.into_function()?))
+        }
         Err(fault) => Ok(Err(fault)),
     }
 }

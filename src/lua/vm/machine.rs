@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use mlua::chunk::ChunkMode;
@@ -16,12 +16,15 @@ use super::native::native;
 use crate::base::Fault;
 use crate::lua::bind::call;
 use crate::lua::engine::Core;
-use crate::lua::error::{fault_of, of_mlua};
-use crate::lua::interrupt::{Connection, Limits, Stop, Watch, mark_driven};
+use crate::lua::error::{fault_of, of_mlua, out_of_memory};
+use crate::lua::interrupt::{Connection, Limits, Rewake, Stop, Watch, mark_driven, slice_mark};
 use crate::lua::trace::{self, PRELUDE_CHUNK};
 
 /// Functions of Luau and mlua that reach out of the sandbox, or tell of other scripts' doings.
 const REMOVED: [&str; 7] = ["loadstring", "getfenv", "setfenv", "newproxy", "gcinfo", "collectgarbage", "require"];
+
+/// What Luau raises when an error's handler fails, for want of memory say.
+const HANDLER_FAILED: &str = "error in error handling";
 
 /// A VM with `aegis` in it. Not `Send`.
 #[derive(Debug)]
@@ -77,14 +80,21 @@ impl Vm {
         let invoke = lua.create_function(|lua, (id, args)| call::invoke(lua, id, args))?;
         let native = lua.create_function(native)?;
         let chunk = lua.load(prelude).set_mode(ChunkMode::Binary).set_name(PRELUDE_CHUNK).into_function()?;
-        let entry: Table = chunk.call((invoke, native, Lua::poll_pending()))?;
+        let entry: Table = chunk.call((invoke, native, Lua::poll_pending(), slice_mark()))?;
         lua.sandbox(true)?;
         lua.set_memory_limit(memory_bytes)?;
-        Ok(Self { connection: Connection::new(lua), core: core.clone(), host, entry })
+        let connection = Connection::new(lua);
+        host.set_switch(connection.switch());
+        Ok(Self { connection, core: core.clone(), host, entry })
     }
 
     pub fn lua(&self) -> &Lua {
         self.connection.lua()
+    }
+
+    #[cfg(test)]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub fn host(&self) -> &Rc<Host> {
@@ -101,14 +111,19 @@ impl Vm {
         let (thread, watch) = self.prepare(function, budget)?;
         let future = thread.clone().into_async::<(bool, Value)>(args).map_err(|problem| of_mlua(&problem))?;
         let mut future = pin!(future);
+        let mut rewake = Rewake::new(self.connection.switch());
         let polled = std::future::poll_fn(|cx| {
-            let poll = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-            match watch.during(poll) {
+            let mut poll = |cx: &mut Context<'_>| {
+                let caught = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
+                watch.during(caught)
+            };
+            let polled = rewake.poll(cx, |cx| match poll(cx) {
                 None => Poll::Ready(None),
                 Some(Ok(Poll::Pending)) => Poll::Pending,
                 Some(Ok(Poll::Ready(result))) => Poll::Ready(Some(result)),
                 Some(Err(_)) => Poll::Ready(Some(Err(mlua::Error::external(panicked())))),
-            }
+            });
+            polled
         });
         let result = tokio::select! {
             biased;
@@ -155,13 +170,30 @@ impl Vm {
     fn ended(&self, result: Option<mlua::Result<(bool, Value)>>, thread: &Thread, watch: &Watch) -> Ended {
         match result {
             Some(Ok((true, value))) => Ended::Returned(value),
-            Some(Ok((false, problem))) => Ended::Raised(fault_of(&problem, &self.host)),
+            Some(Ok((false, problem))) => {
+                let mut fault = fault_of(&problem, &self.host);
+                if fault.message == HANDLER_FAILED && self.is_full() {
+                    fault = out_of_memory();
+                }
+                // A call that was refused for this reason may have raised before the ticker looked.
+                match self.host.overdue() {
+                    Some(stop) => Ended::Stopped(stop, fault.trace),
+                    None => Ended::Raised(fault),
+                }
+            }
             Some(Err(problem)) => Ended::Raised(of_mlua(&problem)),
             None => {
                 self.connection.disarm();
                 Ended::Stopped(watch.stopped().unwrap_or(Stop::Cancelled), self.where_is(thread))
             }
         }
+    }
+
+    /// Whether the last thing it wanted was more memory than it may have.
+    fn is_full(&self) -> bool {
+        let limit = self.lua().set_memory_limit(0).unwrap_or(0);
+        let _ = self.lua().set_memory_limit(limit);
+        limit > 0 && self.lua().used_memory() >= limit / 10 * 9
     }
 
     /// The call chain of a thread that was stopped.

@@ -62,7 +62,10 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
             Ok(key) => Ok(Value::String(lua.create_string(key)?)),
             Err(fault) => Err(fault),
         },
-        Some(Operation::Load) => library::load(lua, &host, &text(&next()))?.map(Value::Function),
+        Some(Operation::Load) => {
+            let (key, environment) = (text(&next()), next());
+            library::load(lua, &host, &key, environment.as_table())?.map(Value::Function)
+        }
         Some(Operation::Print) => {
             host.print(&text(&next()));
             Ok(Value::Nil)

@@ -18,6 +18,8 @@ mod images;
 mod info;
 mod inspect;
 mod lifecycle;
+#[cfg(test)]
+mod live;
 mod logs;
 mod names;
 mod networks;
@@ -37,6 +39,7 @@ pub use engine::{Docker, Health, HealthState, Options};
 pub use error::{Cause, DockerError};
 pub use events::{EngineEvent, EventItem, EventOptions};
 pub use exec::{ExecOptions, ExecOutcome};
+pub use frames::Stream;
 pub use images::{Image, ImageListOptions, RemoveImageOptions};
 pub use info::{Info, Version};
 pub use inspect::Inspection;

@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn each_dialect_has_its_own_row_source() {
         let statement = query("DELETE FROM logs WHERE run IN (SELECT value->>0 FROM {rows})");
-        assert!(statement.text_for(Dialect::Sqlite).contains("json_each($1)"));
+        assert!(statement.text_for(Dialect::Sqlite).contains("jsonb_each($1)"));
         assert!(statement.text_for(Dialect::Postgres).contains("jsonb_array_elements($1::jsonb)"));
     }
 }

@@ -3,4 +3,13 @@
 pub mod postgres;
 pub mod support;
 
+mod access;
+mod history;
+mod jobs;
+mod kv;
+mod logs;
+mod opening;
+mod outages;
+mod retention;
 mod runs;
+mod writer;

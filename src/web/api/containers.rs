@@ -22,7 +22,7 @@ pub struct ContainerList {
               (status = 503, description = "Docker cannot be reached", body = ErrorEnvelope)))]
 pub async fn list(State(web): State<Web>, Viewer(who): Viewer) -> ApiResult<Body<ContainerList>> {
     unconfined(&who)?;
-    Ok(Body(ContainerList { containers: read::list(&web).await? }))
+    Ok(Body(ContainerList { containers: read::list(&web).await?.to_vec() }))
 }
 
 /// Reads the end of a container's log.

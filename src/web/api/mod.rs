@@ -111,7 +111,9 @@ mod tests {
     #[test]
     fn the_description_changes_only_on_purpose() {
         let (_, document) = router();
-        insta::assert_json_snapshot!("openapi", &*document, { ".info.version" => "[version]" });
+        let mut text = serde_json::to_value(&*document).expect("the description is JSON");
+        text["info"]["version"] = "of the package".into();
+        insta::assert_json_snapshot!("openapi", text);
     }
 
     #[test]

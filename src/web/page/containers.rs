@@ -87,6 +87,10 @@ fn state(container: &ContainerView) -> Markup {
         (_, "restarting") => ui::badge("bad", Icon::Retry, "restarting"),
         (_, "dead") => ui::badge("bad", Icon::Cross, "dead"),
         (_, "paused") => ui::badge("warn", Icon::Stop, "paused"),
+        (_, "exited") if container.oom_killed => ui::badge("bad", Icon::Cross, "out of memory"),
+        (_, "exited") if container.exit_code.is_some_and(|code| code != 0) => {
+            ui::badge("bad", Icon::Cross, &format!("exited {}", container.exit_code.unwrap_or_default()))
+        }
         (_, other) => ui::badge("idle", Icon::Stop, other),
     }
 }
@@ -186,16 +190,19 @@ pub async fn show(
     Path(name): Path<String>,
     Query(query): Query<ContainerLogQuery>,
 ) -> ApiResult<Markup> {
-    let found =
-        read::list(&web).await?.into_iter().find(|container| container.name == name || container.id.starts_with(&name));
-    let container =
-        found.ok_or_else(|| ApiError::not_found("docker.not_found", format!("there is no container {name:?}")))?;
+    let container = read::find(&web, &name).await?;
     let log = read::logs(&web, &container.name, query.lines()).await;
     let facts = html! {
         dl.facts {
             div { dt { "Image" } dd { code { (container.image) } } }
             div { dt { "Status" } dd { (container.status) } }
+            @if let Some(purpose) = &container.purpose { div { dt { "Purpose" } dd { (purpose) } } }
+            @if let Some(stack) = &container.stack { div { dt { "Stack" } dd { (stack) } } }
             div { dt { "Created" } dd { (ui::maybe_time(container.created_at, cx.now)) } }
+            div { dt { "Started" } dd { (ui::maybe_time(container.started_at, cx.now)) } }
+            @if let Some(code) = container.exit_code { div { dt { "Exit code" } dd { code { (code) } @if container.oom_killed { " out of memory" } } } }
+            div { dt { "Restarts" } dd { (container.restart_count) } }
+            @if !container.networks.is_empty() { div { dt { "Networks" } dd { (container.networks.join(", ")) } } }
             div { dt { "CPU" } dd { (cpu(container.usage.as_ref())) } }
             div { dt { "Memory" } dd { (memory(container.usage.as_ref())) } }
             div { dt { "Ports" } dd { @if container.ports.is_empty() { (ui::none()) } @for port in &container.ports { code.port { (port) } } } }

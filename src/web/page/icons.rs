@@ -25,7 +25,6 @@ pub enum Icon {
     Retry,
     Search,
     Theme,
-    Menu,
     Key,
     Info,
 }
@@ -58,7 +57,6 @@ impl Icon {
             Self::Retry => "M13 8a5 5 0 1 1-1.5-3.5M13 2.3v3h-3",
             Self::Search => "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3l3.4 3.4",
             Self::Theme => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 2v12M8 4.5h3.6M8 7h5M8 9.5h5M8 12h3",
-            Self::Menu => "M2.5 4h11M2.5 8h11M2.5 12h11",
             Self::Key => "M10.5 2.5a3 3 0 1 1-2.6 4.5L3 12v1.8h2.3V12h1.7v-1.7l1.5-1.5M11 5.3v.3",
             Self::Info => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 7.3v3.7M8 4.9v.3",
         }

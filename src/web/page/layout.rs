@@ -1,6 +1,6 @@
 //! The frame around every page.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 use super::cx::{Cx, Theme};
 use super::icons::{Icon, icon};
@@ -224,9 +224,4 @@ fn topbar(cx: &Cx) -> Markup {
 /// The field that proves that a page of this session made the form.
 pub fn hidden(cx: &Cx) -> Markup {
     html! { @if !cx.csrf().is_empty() { input type="hidden" name="csrf" value=(cx.csrf()); } }
-}
-
-/// Text that is HTML already.
-pub fn raw(text: &str) -> Markup {
-    PreEscaped(text.to_owned())
 }

@@ -7,7 +7,7 @@ use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::layout::{Page, Place};
 use super::{jobs::diagnostic, ui};
-use crate::base::Timestamp;
+use crate::base::{Timestamp, limits};
 use crate::model::{RunState, TriggerKind};
 use crate::runner::LiveRun;
 use crate::store::Bucket;
@@ -27,10 +27,11 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
         jobs::list(&web, &cx.who),
         web.parts.store.run_buckets(None, since, BUCKET_S),
         web.health.refresh(),
-        containers::list(&web),
+        tokio::time::timeout(limits::HEALTH_PROBE_TIMEOUT, containers::list(&web)),
     );
     let jobs = jobs?;
-    let containers = containers.unwrap_or_default();
+    // Without Docker, or with a slow one, the rest of the page is worth as much.
+    let containers = containers.ok().and_then(Result::ok).unwrap_or_default();
     let diagnostics = jobs::diagnostics(&web);
     let live = web.parts.runner.live();
     let body = html! {
@@ -52,7 +53,10 @@ fn is_failing(job: &JobSummary) -> bool {
 }
 
 fn is_unwell(container: &ContainerView) -> bool {
-    container.health.as_deref() == Some("unhealthy") || matches!(container.state.as_str(), "restarting" | "dead")
+    let ended_badly = container.state == "exited" && container.exit_code.is_some_and(|code| !matches!(code, 0 | 143));
+    container.health.as_deref() == Some("unhealthy")
+        || matches!(container.state.as_str(), "restarting" | "dead")
+        || ended_badly
 }
 
 fn attention(

@@ -8,8 +8,8 @@ use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::layout::{Page, Place, hidden};
 use super::{log, ui};
-use crate::base::limits;
-use crate::model::{Role, RunState};
+use crate::base::{Timestamp, limits};
+use crate::model::{Event, Role, RunState};
 use crate::store::ScriptVersion;
 use crate::web::error::ApiResult;
 use crate::web::extract::Path;
@@ -28,6 +28,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
     };
     let lines = web.parts.store.logs_tail(found.id, limits::PAGE_LOG_LINES_MAX).await?;
     let lines: Vec<LogLineView> = lines.into_iter().map(LogLineView::from).collect();
+    let history = web.parts.store.run_events(found.id, limits::STORE_PAGE_ROWS_DEFAULT).await?;
     let is_live = !found.state.is_final();
     let run = RunView::new(found, cx.now);
     let body = html! {
@@ -40,7 +41,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
                 (facts(&cx, &run))
                 @if let Some(result) = &run.result { (ui::section("result", "Result", ui::nothing(), json(result))) }
                 (params(&run.params))
-                (timeline(&cx, &run))
+                (timeline(&cx, &run, &history))
             }
         }
     };
@@ -145,26 +146,63 @@ pub fn json(value: &Value) -> Markup {
     html! { pre.json tabindex="0" role="region" aria-label="JSON" { code { (text) } } }
 }
 
-/// What happened to the run, in order.
-fn timeline(cx: &Cx, run: &RunView) -> Markup {
-    let attempt =
-        |word: &str| if run.attempt > 1 { format!("{word}, attempt {}", run.attempt) } else { word.to_owned() };
-    let mut steps = vec![(run.queued_at, "wait", "accepted".to_owned(), None)];
-    steps.extend(run.started_at.map(|at| (at, "live", attempt("began"), None)));
-    steps.extend(
-        run.finished_at
-            .map(|at| (at, ui::tone(run.state), ui::state_word(run.state).to_owned(), run.reason.as_deref())),
-    );
-    if let Some(at) = run.not_before.filter(|_| run.state == RunState::Queued) {
-        steps.push((at, "wait", format!("attempt {} is due", run.attempt + 1), run.reason.as_deref()));
+/// One moment of a run.
+struct Step {
+    at: Timestamp,
+    tone: &'static str,
+    what: String,
+    why: Option<String>,
+}
+
+/// What happened, by the event log; by the run itself when its events are too old to be kept.
+fn steps(run: &RunView, history: &[Event]) -> Vec<Step> {
+    let numbered = |what: &str, attempt: u64| if attempt > 1 { format!("{what}, attempt {attempt}") } else { what.to_owned() };
+    let mut steps: Vec<Step> = history
+        .iter()
+        .map(|event| {
+            let data = &event.body.data;
+            let (tone, what) = told(&event.body.kind);
+            let why = data["reason"].as_str().or(data["error"]["message"].as_str()).map(str::to_owned);
+            Step { at: event.body.at, tone, what: numbered(&what, data["attempt"].as_u64().unwrap_or(0)), why }
+        })
+        .collect();
+    if steps.is_empty() {
+        let attempt = u64::from(run.attempt);
+        let known = [
+            (Some(run.queued_at), "wait", "accepted".to_owned(), None),
+            (run.started_at, "live", numbered("began", attempt), None),
+            (run.finished_at, ui::tone(run.state), ui::state_word(run.state).to_owned(), run.reason.clone()),
+        ];
+        steps.extend(known.into_iter().filter_map(|(at, tone, what, why)| Some(Step { at: at?, tone, what, why })));
     }
+    if let Some(at) = run.not_before.filter(|_| run.state == RunState::Queued) {
+        steps.push(Step { at, tone: "wait", what: format!("attempt {} is due", run.attempt + 1), why: None });
+    }
+    steps
+}
+
+/// Tone and words of an event's kind.
+fn told(kind: &str) -> (&'static str, String) {
+    let word = kind.strip_prefix("run.").unwrap_or(kind);
+    match word {
+        "queued" => ("wait", "accepted".to_owned()),
+        "started" => ("live", "began".to_owned()),
+        "retrying" => ("warn", "failed, to be tried again".to_owned()),
+        other => {
+            let tone = RunState::parse(other).map_or("wait", ui::tone);
+            (tone, RunState::parse(other).map_or_else(|| other.replace('_', " "), |state| ui::state_word(state).to_owned()))
+        }
+    }
+}
+
+fn timeline(cx: &Cx, run: &RunView, history: &[Event]) -> Markup {
     let body = html! {
         ol.timeline {
-            @for (at, tone, what, why) in steps {
-                li data-tone=(tone) {
-                    span { (what) }
-                    span.muted { (ui::time(at, cx.now)) }
-                    @if let Some(why) = why { span.sub { (why) } }
+            @for step in steps(run, history) {
+                li data-tone=(step.tone) {
+                    span { (step.what) }
+                    span.muted { (ui::time(step.at, cx.now)) }
+                    @if let Some(why) = step.why { span.sub { (why) } }
                 }
             }
         }

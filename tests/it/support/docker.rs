@@ -4,7 +4,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The image that `tests/run` makes: busybox and nothing else.
-pub const IMAGE: &str = "aegis-test:latest";
+pub const IMAGE: &str = "aegis-test/busybox:1";
 
 /// Containers of one test, with a label and a prefix that no other test has.
 #[derive(Debug)]

@@ -1,0 +1,85 @@
+//! Permissions as they are written on the command line.
+
+use crate::base::suggest;
+use crate::model::Grants;
+use crate::model::grants::{Access, DockerGrant};
+
+const NAMES: [&str; 13] =
+    ["docker", "fs", "host", "http", "jobs", "kv", "notify", "process", "proxy", "secrets", "sql", "stack", "volumes"];
+
+/// Adds `name=value`: an access for `docker`, `host` and `proxy`; `source:access` for `sql` and `fs`; names separated
+/// by commas for all others.
+pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), String> {
+    let words = || value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
+    let list = match name {
+        "docker" => {
+            grants.docker = Some(DockerGrant::Everything(access(name, value)?));
+            return Ok(());
+        }
+        "host" => return access(name, value).map(|access| grants.host = Some(access)),
+        "proxy" => return access(name, value).map(|access| grants.proxy = Some(access)),
+        "sql" | "fs" => {
+            let (source, word) = value.split_once(':').ok_or_else(|| format!("write --grant {name}=NAME:read"))?;
+            let access = access(name, word)?;
+            let map = if name == "sql" { &mut grants.sql } else { &mut grants.fs };
+            map.insert(source.to_owned(), access);
+            return Ok(());
+        }
+        "stack" => &mut grants.stack,
+        "http" => &mut grants.http,
+        "notify" => &mut grants.notify,
+        "secrets" => &mut grants.secrets,
+        "volumes" => &mut grants.volumes,
+        "process" => &mut grants.process,
+        "kv" => &mut grants.kv,
+        "jobs" => &mut grants.jobs,
+        other => {
+            let near = suggest::did_you_mean(other, NAMES);
+            return Err(format!("there is no permission {other:?}{near}; there are {}", NAMES.join(", ")));
+        }
+    };
+    list.extend(words());
+    Ok(())
+}
+
+fn access(name: &str, value: &str) -> Result<Access, String> {
+    let all = [Access::Read, Access::Write, Access::Admin];
+    all.into_iter()
+        .find(|access| access.as_str() == value)
+        .ok_or_else(|| format!("{value:?} is no access: write --grant {name}=read, write or admin"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_permission_can_be_given() {
+        let mut grants = Grants::default();
+        let given = [
+            ("docker", "read"),
+            ("host", "read"),
+            ("proxy", "write"),
+            ("sql", "main:read"),
+            ("fs", "backups:write"),
+            ("stack", "web"),
+            ("http", "a.example, b.example:443"),
+            ("notify", "alerts"),
+            ("secrets", "X"),
+            ("volumes", "v"),
+            ("process", "git"),
+            ("kv", "shared:x"),
+            ("jobs", "backup"),
+        ];
+        assert_eq!(given.len(), NAMES.len());
+        for (name, value) in given {
+            let before = grants.clone();
+            assert_eq!(add(&mut grants, name, value), Ok(()), "{name}");
+            assert_ne!(grants, before, "{name}");
+        }
+        assert_eq!(grants.http, ["a.example", "b.example:443"]);
+        for (name, value) in [("dokcer", "read"), ("docker", "all"), ("sql", "main"), ("sql", "main:all")] {
+            assert!(add(&mut grants, name, value).is_err(), "{name}={value}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The Lua engine without a daemon: for checking and running files.
+
+use tokio::runtime::Handle;
+
+use super::failure::Failure;
+use crate::app;
+use crate::base::Clock;
+use crate::config::Config;
+use crate::lua::{Engine, EngineOptions};
+
+pub(super) fn make(config: &Config, clock: &Clock) -> Result<Engine, Failure> {
+    let primitives = app::primitives(config, clock).map_err(|error| Failure::new(format!("{error:#}")))?;
+    Ok(Engine::new(EngineOptions { io: Handle::current(), clock: clock.clone(), primitives }))
+}

@@ -1,0 +1,35 @@
+//! Wake-ups that slices would swallow.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::switch::Switch;
+
+/// Polls a thread that may be interrupted.
+///
+/// A thread waits by polling its future and then yielding. When its slice ends between the two, it is polled again at
+/// once, goes on to the yield and waits; a wake-up that came in between has been used up by that poll, although nobody
+/// looked at the future. So a thread that waits right after a slice is polled once more.
+#[derive(Debug)]
+pub struct Rewake {
+    switch: Arc<Switch>,
+    /// Slices that had been armed when the poll before this one began.
+    before: u64,
+}
+
+impl Rewake {
+    pub fn new(switch: Arc<Switch>) -> Self {
+        let before = switch.slices();
+        Self { switch, before }
+    }
+
+    pub fn poll<T>(&mut self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let begin = self.switch.slices();
+        let polled = poll(cx);
+        if polled.is_pending() && self.switch.slices() != self.before {
+            cx.waker().wake_by_ref();
+        }
+        self.before = begin;
+        polled
+    }
+}

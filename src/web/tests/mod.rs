@@ -1,0 +1,7 @@
+//! The routers from outside: requests in, answers out, on a real store, runner and Lua runtime.
+
+mod api;
+mod auth;
+mod pages;
+mod streams;
+mod support;

@@ -21,7 +21,7 @@ struct Reach {
 
 fn start(serve: impl Fn(usize, &Asked) -> Answer + Send + Sync + 'static) -> Reach {
     let mut bed = Bed::default();
-    let server = bed.io.block_on(async { tokio::spawn(Server::start(serve)).await.expect("a server") });
+    let server = bed.io.block_on(Server::start(serve));
     bed.grants = Grants {
         http: vec!["127.0.0.1".into()],
         notify: vec!["alerts".into(), "broken".into(), "both".into()],

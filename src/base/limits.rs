@@ -136,6 +136,8 @@ pub const DOCKER_STATS_SAMPLES_MAX: usize = 4_096;
 pub const DOCKER_STATS_INTERVAL: Duration = Duration::from_millis(250);
 pub const DOCKER_STATS_SAMPLE_AGE_MAX: Duration = Duration::from_secs(120);
 pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+/// Events that one call collects.
+pub const DOCKER_EVENTS_MAX: usize = 1_000;
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;

@@ -156,7 +156,8 @@ struct Step {
 
 /// What happened, by the event log; by the run itself when its events are too old to be kept.
 fn steps(run: &RunView, history: &[Event]) -> Vec<Step> {
-    let numbered = |what: &str, attempt: u64| if attempt > 1 { format!("{what}, attempt {attempt}") } else { what.to_owned() };
+    let numbered =
+        |what: &str, attempt: u64| if attempt > 1 { format!("{what}, attempt {attempt}") } else { what.to_owned() };
     let mut steps: Vec<Step> = history
         .iter()
         .map(|event| {
@@ -190,7 +191,11 @@ fn told(kind: &str) -> (&'static str, String) {
         "retrying" => ("warn", "failed, to be tried again".to_owned()),
         other => {
             let tone = RunState::parse(other).map_or("wait", ui::tone);
-            (tone, RunState::parse(other).map_or_else(|| other.replace('_', " "), |state| ui::state_word(state).to_owned()))
+            (
+                tone,
+                RunState::parse(other)
+                    .map_or_else(|| other.replace('_', " "), |state| ui::state_word(state).to_owned()),
+            )
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What will be due: for the command line, the API and the dashboard.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -39,10 +39,12 @@ pub fn forecast(
         for schedule in &job.spec.schedules {
             if let Ok(plan) = schedule.plan(name) {
                 plans.push(plan);
-                owners.push((name, schedule.describe(), !job.is_enabled()));
+                owners.push((name, schedule, !job.is_enabled()));
             }
         }
     }
+    // Few of very many schedules may get into the answer: only theirs are put into words, once each.
+    let mut words: BTreeMap<usize, String> = BTreeMap::new();
     let before = from.checked_sub(SignedDuration::from_micros(1)).unwrap_or(Timestamp::MIN);
     // Of two schedules of one job that are due together, one counts.
     let mut same_moment: (Timestamp, BTreeSet<&JobName>) = (Timestamp::MIN, BTreeSet::new());
@@ -62,7 +64,7 @@ pub fn forecast(
                 scheduled_for: found.due.scheduled_for,
                 fire_at: found.due.fire_at,
                 dst_shifted: found.due.dst_shifted,
-                schedule: schedule.clone(),
+                schedule: words.entry(found.plan).or_insert_with(|| schedule.describe()).clone(),
                 held: *held,
             }
         })

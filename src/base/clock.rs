@@ -137,6 +137,7 @@ impl FakeClock {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
 mod tests {
     use super::*;
 

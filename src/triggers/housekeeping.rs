@@ -76,6 +76,7 @@ pub async fn run(chores: Vec<Chore>, stop: CancellationToken) -> Result<(), Hous
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
 mod tests {
     use tokio::sync::mpsc;
 

@@ -1,5 +1,7 @@
 //! The loop on a clock that is turned by hand, with a recorder in the place of runner and store.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -91,6 +91,6 @@ fn month(start: Timestamp) {
     let rows = Merge::new(&plans, start).take_while(|found| found.due.scheduled_for < end).count();
     println!("31 days of {JOBS} jobs: {rows} due times in order, {:?}", began.elapsed());
     let began = Instant::now();
-    let first = forecast(&snapshot, start, end, None, 100).len();
+    let first = forecast(&snapshot, None, start, Some(end), 100).len();
     println!("the first {first} of them, planning and words included: {:?}", began.elapsed());
 }

@@ -34,7 +34,9 @@ fn csrf_in(page: &str) -> String {
 #[tokio::test]
 async fn strangers_are_told_nothing() {
     let app = App::new().await;
-    for path in ["/api/v1/jobs", "/api/v1/jobs/greet", "/api/v1/runs", "/api/v1/events", "/metrics", "/live", "/palette"] {
+    for path in
+        ["/api/v1/jobs", "/api/v1/jobs/greet", "/api/v1/runs", "/api/v1/events", "/metrics", "/live", "/palette"]
+    {
         let answer = app.call(Method::GET, path, &[], "").await;
         assert_eq!(answer.headers.get("www-authenticate").map(|_| ()), Some(()), "{path}");
         answer.expect_error(StatusCode::UNAUTHORIZED, "auth.required", &[]);
@@ -61,7 +63,11 @@ async fn roles_bound_what_a_token_does() {
     refused.expect_error(StatusCode::FORBIDDEN, "permission.denied", &["viewer", "operator"]);
     with(&operator, Method::POST, "/api/v1/jobs/greet/runs").await.expect(StatusCode::ACCEPTED);
     with(&operator, Method::GET, "/api/v1/tokens").await.expect_error(StatusCode::FORBIDDEN, "permission.denied", &[]);
-    with(&operator, Method::DELETE, "/api/v1/tokens/viewer-0").await.expect_error(StatusCode::FORBIDDEN, "permission.denied", &[]);
+    with(&operator, Method::DELETE, "/api/v1/tokens/viewer-0").await.expect_error(
+        StatusCode::FORBIDDEN,
+        "permission.denied",
+        &[],
+    );
 }
 
 #[tokio::test]
@@ -108,10 +114,17 @@ async fn a_session_acts_only_through_its_own_pages() {
     };
     let (ours, body) = (("origin", "http://127.0.0.1:8080"), format!("csrf={csrf}&name=bob"));
     for foreign in ["http://evil.example", "null", "http://localhost:9090"] {
-        assert_eq!(post("/jobs/greet/run", &[("origin", foreign)], &body).await.status, StatusCode::FORBIDDEN, "{foreign}");
+        assert_eq!(
+            post("/jobs/greet/run", &[("origin", foreign)], &body).await.status,
+            StatusCode::FORBIDDEN,
+            "{foreign}"
+        );
     }
     assert_eq!(post("/jobs/greet/run", &[], &body).await.status, StatusCode::FORBIDDEN, "no word of the browser");
-    assert_eq!(post("/jobs/greet/run", &[ours, ("sec-fetch-site", "same-site")], &body).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        post("/jobs/greet/run", &[ours, ("sec-fetch-site", "same-site")], &body).await.status,
+        StatusCode::FORBIDDEN
+    );
     assert_eq!(post("/jobs/greet/run", &[ours], "csrf=wrong&name=bob").await.status, StatusCode::FORBIDDEN);
     assert_eq!(app.get("/api/v1/runs").await.json()["runs"], json!([]), "a forged form ran a job");
 
@@ -135,6 +148,10 @@ async fn a_session_ends_with_the_token_that_opened_it() {
     let gone = app.as_role(Role::Admin, Method::DELETE, "/api/v1/tokens/operator-0", Value::Null).await;
     gone.expect(StatusCode::NO_CONTENT);
     jobs().await.expect(StatusCode::SEE_OTHER);
+    let row = app.store.tokens().await.expect("the store answers").remove(0);
+    assert!(row.last_used_at.is_some() && row.revoked_at.is_some(), "{row:?}");
+    let late = crate::store::TokenRow { revoked_at: None, ..row };
+    app.store.put_token(late).await.expect("the store answers");
     let bearer = app.call(Method::GET, "/api/v1/jobs", &[("authorization", &format!("Bearer {token}"))], "").await;
     bearer.expect_error(StatusCode::UNAUTHORIZED, "auth.token", &[]);
 }
@@ -158,12 +175,21 @@ async fn guessing_is_slowed_down_and_a_good_session_is_not() {
 async fn tokens_are_shown_once_and_stored_as_hashes() {
     let app = App::new().await;
     let make = |body: Value| app.as_role(Role::Admin, Method::POST, "/api/v1/tokens", body);
-    let made = make(json!({ "name": "ci", "role": "operator", "lifetime": "90d" })).await.expect(StatusCode::CREATED).json();
+    let made =
+        make(json!({ "name": "ci", "role": "operator", "lifetime": "90d" })).await.expect(StatusCode::CREATED).json();
     let token = made["token"].as_str().expect("a secret");
     assert!(token.starts_with("aegis_") && token.len() > 40, "{token}");
     make(json!({ "name": "ci", "role": "viewer" })).await.expect_error(StatusCode::CONFLICT, "token.exists", &["ci"]);
-    make(json!({ "name": "a b", "role": "viewer" })).await.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &[]);
-    make(json!({ "name": "x", "role": "king" })).await.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["role"]);
+    make(json!({ "name": "a b", "role": "viewer" })).await.expect_error(
+        StatusCode::BAD_REQUEST,
+        "request.invalid",
+        &[],
+    );
+    make(json!({ "name": "x", "role": "king" })).await.expect_error(
+        StatusCode::BAD_REQUEST,
+        "request.invalid",
+        &["role"],
+    );
     let listed = app.as_role(Role::Admin, Method::GET, "/api/v1/tokens", Value::Null).await;
     assert!(!listed.text.contains(token) && listed.text.contains("\"ci\""));
     let stored = app.store.tokens().await.expect("the store answers");

@@ -24,7 +24,12 @@ fn spoil(app: &App) {
             file: "greet.lua".into(),
             severity: Severity::Error,
             fault: Fault::new("job.field", "unknown field \"shedule\"").hint("did you mean \"schedule\"?").at(
-                ScriptPosition { file: "greet.lua".into(), line: 3, column: None, text: Some("shedule = { <every> }".into()) },
+                ScriptPosition {
+                    file: "greet.lua".into(),
+                    line: 3,
+                    column: None,
+                    text: Some("shedule = { <every> }".into()),
+                },
             ),
             since: Timestamp::now(),
             last_good_kept: true,
@@ -40,9 +45,24 @@ async fn every_page_is_sound() {
     let bad = app.run_to_end("fail", json!({})).await;
     let (good, bad) = (good["id"].as_str().expect("an id"), bad["id"].as_str().expect("an id"));
     let paths = [
-        "/", "/jobs", "/jobs?q=greet&show=rejected", "/jobs/greet", "/jobs/fail", "/jobs/wait", "/runs", "/runs?state=failed",
-        "/schedule", "/schedule?span=7d", "/containers", "/docs", "/settings", &format!("/runs/{good}"), &format!("/runs/{bad}"),
-        &format!("/runs/{good}/log"), "/login", "/containers/web/stop",
+        "/",
+        "/jobs",
+        "/jobs?q=greet&show=rejected",
+        "/jobs/greet",
+        "/jobs/fail",
+        "/jobs/wait",
+        "/runs",
+        "/runs?state=failed",
+        "/schedule",
+        "/schedule?span=7d",
+        "/containers",
+        "/docs",
+        "/settings",
+        &format!("/runs/{good}"),
+        &format!("/runs/{bad}"),
+        &format!("/runs/{good}/log"),
+        "/login",
+        "/containers/web/stop",
     ];
     for path in paths {
         let html = page(&app, path).await;
@@ -66,7 +86,13 @@ async fn what_needs_somebody_is_on_the_first_page() {
     app.run_to_end("fail", json!({})).await;
     spoil(&app);
     let html = page(&app, "/").await;
-    for part in ["no luck", "unknown field &quot;shedule&quot;", "did you mean", "last good version", "shedule = { &lt;every&gt; }"] {
+    for part in [
+        "no luck",
+        "unknown field &quot;shedule&quot;",
+        "did you mean",
+        "last good version",
+        "shedule = { &lt;every&gt; }",
+    ] {
         assert!(html.contains(part), "{part:?} is not in {html}");
     }
 }
@@ -86,7 +112,8 @@ async fn a_failed_run_shows_the_line_and_its_neighbours() {
 async fn the_form_runs_the_job_and_shows_what_is_wrong_at_its_field() {
     let app = App::new().await;
     let html = page(&app, "/jobs/greet").await;
-    for part in ["Greet now", "pattern=\"[a-z]+\"", "min=\"1\"", "value=\"you\"", "Greets &lt;somebody&gt;", "every 5m"] {
+    for part in ["Greet now", "pattern=\"[a-z]+\"", "min=\"1\"", "value=\"you\"", "Greets &lt;somebody&gt;", "every 5m"]
+    {
         assert!(html.contains(part), "{part:?} is not in {html}");
     }
     let refused = form(&app, "/jobs/greet/run", "aegis:form=1&count=many&name=bob").await;

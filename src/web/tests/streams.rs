@@ -75,7 +75,8 @@ async fn events_are_replayed_filtered_and_resumed() {
     app.run_to_end("fail", json!({})).await;
     let text = read_until(open(&app, "/api/v1/events?after=0&job=greet&kind=run.", &[]).await, "run.succeeded").await;
     assert!(text.contains(run["id"].as_str().expect("an id")) && !text.contains("\"fail\""), "{text}");
-    let last = text.lines().rfind(|line| line.starts_with("id: ")).expect("an id").trim_start_matches("id: ").to_owned();
+    let last =
+        text.lines().rfind(|line| line.starts_with("id: ")).expect("an id").trim_start_matches("id: ").to_owned();
     let rest = read_until(open(&app, "/api/v1/events", &[("last-event-id", &last)]).await, "run.failed").await;
     assert!(!rest.contains("run.succeeded"), "{rest}");
 }

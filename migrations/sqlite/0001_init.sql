@@ -55,8 +55,10 @@ CREATE TABLE runs (
     node            TEXT NOT NULL
 ) STRICT;
 CREATE INDEX runs_by_job ON runs (job, queued_at, id);
-CREATE INDEX runs_by_state ON runs (state, queued_at, id);
-CREATE INDEX runs_by_job_and_state ON runs (job, state, queued_at, id);
+-- Few runs are live at a time, so a change of state touches one small index and then, at the end, each large one once.
+CREATE INDEX runs_live ON runs (state, queued_at, id) WHERE finished_at IS NULL;
+CREATE INDEX runs_ended ON runs (state, queued_at, id) WHERE finished_at IS NOT NULL;
+CREATE INDEX runs_ended_by_job ON runs (job, state, queued_at, id) WHERE finished_at IS NOT NULL;
 CREATE UNIQUE INDEX runs_by_idempotency_key ON runs (job, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- No foreign key to runs: the writer adds lines only to runs that it has just found, and retention removes lines in

@@ -1,7 +1,7 @@
 //! Rank 3: following what was committed. A tail replays from the log, then goes on live; nothing is lost between.
 //!
-//! The store's rows are the only source. Commits merely wake a tail, which then reads on from where it is; a reader that
-//! is slow reads later, in pages, and holds nothing up.
+//! The store's rows are the only source. Commits merely wake a tail, which then reads on from where it is; a reader
+//! that is slow reads later, in pages, and holds nothing up.
 
 mod event_tail;
 mod log_tail;

@@ -7,8 +7,8 @@ use crate::model::RunState;
 type Result<T> = std::result::Result<T, StoreError>;
 
 pub(super) fn new_run(new: &NewRun) -> Result<()> {
-    if !matches!(new.run.state, RunState::Queued | RunState::Running) {
-        let reason = format!("run {} cannot be accepted as {}", new.run.id, new.run.state);
+    if !matches!(new.run.state, RunState::Queued | RunState::Running) || new.run.finished_at.is_some() {
+        let reason = format!("run {} cannot be accepted as {} or as finished", new.run.id, new.run.state);
         return Err(StoreError::Refused { reason });
     }
     let key = new.run.idempotency_key.as_ref().map_or(0, String::len);

@@ -33,6 +33,8 @@ struct Shared {
     followers: Followers,
     counters: Arc<Counters>,
     clock: Clock,
+    /// An in-memory database goes away with the last one who knows of it.
+    _target: Target,
 }
 
 impl Store {
@@ -58,6 +60,7 @@ impl Store {
             followers: followers.clone(),
             counters: counters.clone(),
             clock: clock.clone(),
+            _target: target.clone(),
         };
         let link = super::link::Link::new(target, conn);
         let writer = Writer { link, queue: requests, marks, followers, counters, clock, node: options.node };
@@ -108,8 +111,8 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?.and_then(T::try_from)
     }
 
-    /// Settles idempotency key and occurrence, and writes the run as it is given: `Queued`, or `Running` with attempt and
-    /// start. Repeating it with the same run is harmless.
+    /// Settles idempotency key and occurrence, and writes the run as it is given: `Queued`, or `Running` with attempt
+    /// and start. Repeating it with the same run is harmless.
     pub async fn accept_run(&self, new: NewRun) -> Result<Accepted> {
         check::new_run(&new)?;
         self.write(Command::Accept(Box::new(new))).await

@@ -71,9 +71,8 @@ impl Link {
         }
     }
 
-    /// Tries to connect until `patience` is over.
-    pub async fn restore_within(&mut self, patience: Duration) -> Result<(), StoreError> {
-        let deadline = Instant::now() + patience;
+    /// Tries to connect until `deadline`.
+    pub async fn restore_until(&mut self, deadline: Instant) -> Result<(), StoreError> {
         loop {
             match self.restore().await {
                 Ok(_) => return Ok(()),
@@ -88,6 +87,12 @@ impl Link {
         warn!(url = %self.target.url, %error, "the writer's connection to the database is lost");
         self.failure = error.to_string();
         self.conn = None;
+    }
+
+    /// The folder of an in-memory database.
+    #[cfg(test)]
+    pub fn scratch(&self) -> Option<&std::path::Path> {
+        self.target.scratch()
     }
 
     pub async fn begin(&mut self) -> Result<(), StoreError> {

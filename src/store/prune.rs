@@ -51,7 +51,8 @@ impl Store {
 
     /// Lines of runs that ended before `cutoff`, and lines whose run is gone.
     async fn prune_logs(&self, cutoff: Timestamp) -> Result<u64> {
-        // Walks from run to run along the primary key. Runs are named in the order of time, so the walk ends early.
+        // Walks from run to run along the primary key. Runs are named about in the order of time, so the
+        // walk ends at the first page of recent ones.
         let walk = "
             WITH RECURSIVE logged (run) AS (
                 SELECT min(run) FROM logs WHERE run > $1
@@ -62,20 +63,18 @@ impl Store {
         let (mut total, mut cursor) = (0, String::new());
         loop {
             let page = self.readers().fetch(query(walk).bind(cursor.as_str()).bind(STORE_PRUNE_ROWS_MAX)).await?;
-            let mut old = Vec::new();
+            let (mut old, mut recent) = (Vec::new(), 0);
             for row in &page {
-                cursor = row.text("run")?;
-                let recent = row.maybe_time("queued_at")?.is_some_and(|at| at >= cutoff);
-                if recent {
-                    return Ok(total + self.remove_lines(&old).await?);
-                }
-                let orphan = row.maybe_time("queued_at")?.is_none();
+                let queued_at = row.maybe_time("queued_at")?;
+                let orphan = queued_at.is_none();
                 if orphan || row.maybe_time("finished_at")?.is_some_and(|at| at < cutoff) {
                     old.push(row.parsed("run")?);
                 }
+                recent += usize::from(queued_at.is_some_and(|at| at >= cutoff));
+                cursor = row.text("run")?;
             }
             total += self.remove_lines(&old).await?;
-            if page.len() < STORE_PRUNE_ROWS_MAX {
+            if page.len() < STORE_PRUNE_ROWS_MAX || recent == page.len() {
                 return Ok(total);
             }
         }

@@ -69,6 +69,14 @@ impl Target {
         Ok(Self { url: shown, kind })
     }
 
+    #[cfg(test)]
+    pub fn scratch(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Sqlite { scratch, .. } => scratch.as_ref().map(|folder| folder.0.as_path()),
+            Kind::Postgres(_) => None,
+        }
+    }
+
     /// Makes the folder and the file of a SQLite database, readable by their owner only.
     pub fn prepare(&self) -> Result<(), StoreError> {
         let Kind::Sqlite { file, .. } = &self.kind else { return Ok(()) };

@@ -12,7 +12,7 @@ use crate::model::{JobSpec, LogLine, NewEvent, Occurrence, Run, RunState};
 /// Where the database is and how it is kept.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `sqlite://path/to/file.db`, `sqlite::memory:` (a private file that goes away with the store), or `postgres://…`.
+    /// `sqlite://path/to/file.db`, `postgres://…`, or `sqlite::memory:`, a private file that goes away with the store.
     pub url: String,
     /// Names this daemon in the rows that it owns.
     pub node: String,

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -89,9 +89,9 @@ impl Writer {
     /// Repeats what can be repeated safely; what is answered with an error otherwise was not written, unless the error
     /// says that this is not known.
     async fn write(&mut self, commands: &[&Command]) -> Vec<Result<Answer>> {
-        let mut singly = false;
-        let mut failure = StoreError::Locked;
-        for _ in 0..STORE_WRITE_TRIES_MAX {
+        let (mut singly, mut locked) = (false, 0);
+        let deadline = Instant::now() + STORE_CONNECT_WAIT;
+        loop {
             match self.link.restore().await {
                 Ok(true) => self.counters.reconnected(),
                 Ok(false) => {}
@@ -101,26 +101,24 @@ impl Writer {
             let undone = match self.transact(commands, singly).await {
                 Ok(applied) => return self.committed(applied, began),
                 Err(Failed::Undone(error)) => error,
-                Err(Failed::InDoubt(applied, error)) => {
-                    self.link.lose(&error);
-                    match self.resolve().await {
-                        Fate::Committed => return self.committed(applied, began),
-                        Fate::RolledBack => error,
-                        Fate::Unknown => {
-                            let reason = format!("{error}; whether this change was written is not known");
-                            return self.refuse_all(commands, &StoreError::Unavailable { reason });
-                        }
+                Err(Failed::InDoubt(applied, error)) => match self.resolve(&error).await {
+                    Fate::Committed => return self.committed(applied, began),
+                    Fate::RolledBack => error,
+                    Fate::Unknown => {
+                        let reason = format!("{error}; whether this change was written is not known");
+                        return self.refuse_all(commands, &StoreError::Unavailable { reason });
                     }
-                }
+                },
             };
             match &undone {
-                StoreError::Locked => warn!("the database is locked; the batch is tried again"),
-                StoreError::Unavailable { .. } => {
-                    self.link.lose(&undone);
-                    if let Err(error) = self.link.restore_within(STORE_CONNECT_WAIT).await {
+                StoreError::Locked if locked < STORE_WRITE_TRIES_MAX => {
+                    locked += 1;
+                    warn!("the database is locked; the batch is tried again");
+                }
+                StoreError::Unavailable { .. } if Instant::now() < deadline => {
+                    if let Err(error) = self.come_back(&undone, deadline).await {
                         return self.refuse_all(commands, &error);
                     }
-                    self.counters.reconnected();
                 }
                 StoreError::Refused { .. } | StoreError::Corrupt { .. } if !singly => {
                     warn!(error = %undone, commands = commands.len(), "a batch failed; its commands go one by one");
@@ -128,9 +126,15 @@ impl Writer {
                 }
                 _ => return self.refuse_all(commands, &undone),
             }
-            failure = undone;
         }
-        self.refuse_all(commands, &failure)
+    }
+
+    /// A new connection in place of the one that failed with `error`.
+    async fn come_back(&mut self, error: &StoreError, deadline: Instant) -> Result<()> {
+        self.link.lose(error);
+        self.link.restore_until(deadline).await?;
+        self.counters.reconnected();
+        Ok(())
     }
 
     /// One transaction from beginning to end.
@@ -182,12 +186,9 @@ impl Writer {
     }
 
     /// What became of the transaction in doubt, as far as it can be found out in time.
-    async fn resolve(&mut self) -> Fate {
-        match self.link.restore_within(STORE_CONNECT_WAIT).await {
-            Ok(()) => {
-                self.counters.reconnected();
-                self.link.fate().await
-            }
+    async fn resolve(&mut self, error: &StoreError) -> Fate {
+        match self.come_back(error, Instant::now() + STORE_CONNECT_WAIT).await {
+            Ok(()) => self.link.fate().await,
             Err(_) => Fate::Unknown,
         }
     }

@@ -1,32 +1,61 @@
--- scripts/container_report.lua on real containers whose names begin with `prefix`.
-return aegis.job {
-  permissions = { jobs = { "container_report" } },
-  params = { prefix = { type = "string", required = true } },
-  run = function(ctx)
-    local function report(params)
-      local run = aegis.jobs.wait(aegis.jobs.trigger("container_report", { params = params }))
-      assert(run.state == "succeeded", `the report {run.state}: {run.error}`)
-      local mine = {}
-      for _, row in run.result.containers do
-        if string.find(row.name, ctx.params.prefix, 1, true) then
-          table.insert(mine, row)
-        end
-      end
-      return mine, run.result
-    end
+local test = require("@std/test")
+local expect = test.expect
 
-    local rows, whole = report { sort = "name" }
-    assert(#rows == 3, `{#rows} rows`)
-    assert(rows[1].name < rows[2].name and rows[2].name < rows[3].name, "they are not in order of their names")
-    local running = 0
-    for _, row in rows do
-      if row.state == "running" then
-        running += 1
-        assert(row.memory_bytes > 0 and row.memory_bytes < 1073741824, `{row.memory_bytes} bytes`)
-      end
-    end
-    assert(running >= 1, "nothing runs")
-    assert(whole.memory_bytes > 0)
-    assert(#report { stopped = false } < 3, "a stopped container is listed")
-  end,
+local MIB = 1048576
+local CONTAINERS = {
+  { id = "1", name = "api", image = "api:1", state = "running", status = "Up 2 hours" },
+  { id = "2", name = "db", image = "db:1", state = "running", status = "Up 2 hours" },
+  { id = "3", name = "old", image = "old:1", state = "exited", status = "Exited (0)" },
+  { id = "4", name = "gone", image = "gone:1", state = "running", status = "Up 1 second" },
 }
+local USE = {
+  ["1"] = { cpu_percent = 50, memory_bytes = 100 * MIB, memory_limit_bytes = 200 * MIB },
+  ["2"] = { cpu_percent = 5, memory_bytes = 300 * MIB, memory_limit_bytes = aegis.null },
+}
+
+local function report(params)
+  return test.run("container_report.lua", {
+    params = params,
+    fakes = {
+      docker = {
+        list = function(options)
+          return if options.all then CONTAINERS else { CONTAINERS[1], CONTAINERS[2] }
+        end,
+        stats = function(id)
+          return USE[id] or error { code = "docker.not_found", message = "no such container" }
+        end,
+      },
+    },
+  })
+end
+
+local function names(result)
+  local list = {}
+  for _, row in result.containers do
+    table.insert(list, row.name)
+  end
+  return table.concat(list, " ")
+end
+
+test.describe("container_report", function()
+  test.it("sorts by what was asked for", function()
+    expect(names(report())).to_be("db api gone old")
+    expect(names(report { sort = "cpu" })).to_be("api db gone old")
+    expect(names(report { sort = "name" })).to_be("api db gone old")
+  end)
+
+  test.it("adds up what was measured", function()
+    local result, world = report()
+    expect(result.memory_bytes).to_be(400 * MIB)
+    expect(result.cpu_percent).to_be(55)
+    expect(world.logs[#world.logs].text).to_be("4 containers, 55.0 % of a processor, 400.0 MiB")
+  end)
+
+  test.it("asks nothing of containers that do not run, and can leave them out", function()
+    local _, world = report()
+    for _, call in world.calls do
+      expect(call.name == "docker.stats" and call.arguments[1] == "3").to_be(false)
+    end
+    expect(#report({ stopped = false }).containers).to_be(2)
+  end)
+end)

@@ -1,5 +1,6 @@
--- The rules of scripts/lib/health.lua.
+local test = require("@std/test")
 local health = require("@lib/health")
+local expect = test.expect
 
 local function container(fields)
   local one = { name = "web-1", state = "running", restart_count = 0, oom_killed = false }
@@ -9,47 +10,74 @@ local function container(fields)
   return one
 end
 
-local function expect(fields, restarts_before, kind, words)
-  local finding = health.judge(container(fields), restarts_before)
-  assert(finding, `nothing was found for {kind}`)
-  assert(finding.key == "web-1/" .. kind, `{finding.key} instead of {kind}`)
-  assert(string.find(finding.text, words, 1, true), `"{words}" is not in "{finding.text}"`)
-end
+test.describe("health.judge", function()
+  for kind, case in {
+    restarting = { container { state = "restarting", restart_count = 7 }, "7 times" },
+    dead = { container { state = "dead" }, "dead" },
+    exited = { container { state = "exited", exit_code = 137 }, "code 137: it was killed" },
+    unhealthy = { container { health = "unhealthy" }, "health check" },
+  } do
+    test.it(`finds {kind}`, function()
+      local finding = health.judge(case[1])
+      expect(finding.key).to_be("web-1/" .. kind)
+      expect(finding.severity).to_be("critical")
+      expect(finding.text).to_contain(case[2])
+    end)
+  end
 
-return aegis.job {
-  run = function()
-    expect({ state = "restarting", restart_count = 7 }, nil, "restarting", "7 times")
-    expect({ state = "dead" }, nil, "dead", "dead")
-    expect({ state = "exited", exit_code = 137 }, nil, "exited", "it was killed")
-    expect({ state = "exited", exit_code = 137, oom_killed = true }, nil, "exited", "out of memory")
-    expect({ state = "exited", exit_code = 1 }, nil, "exited", "code 1")
-    expect({ health = "unhealthy" }, nil, "unhealthy", "health check")
-    expect({ restart_count = 5 }, 3, "restarted", "2 times")
+  test.it("tells an exit for want of memory from a kill", function()
+    local finding = health.judge(container { state = "exited", exit_code = 137, oom_killed = true })
+    expect(finding.text).to_contain("ran out of memory")
+  end)
 
+  test.it("warns of restarts since the last look, and not of older ones", function()
+    local restarted = container { restart_count = 5 }
+    expect(health.judge(restarted, 3).text).to_contain("2 times")
+    expect(health.judge(restarted, 3).severity).to_be("warning")
+    expect(health.judge(restarted, 5)).to_be(nil)
+    expect(health.judge(restarted, nil)).to_be(nil)
+  end)
+
+  test.it("lets the healthy and those that were asked to stop be", function()
     for _, well in {
       container { health = "healthy" },
       container { health = aegis.null, exit_code = aegis.null },
       container { state = "exited", exit_code = 0 },
       container { state = "exited", exit_code = 143 },
       container { state = "created", exit_code = aegis.null },
-      container { restart_count = 5 },
+      container { state = "paused" },
     } do
-      assert(health.judge(well, well.restart_count) == nil, `{well.state} {well.exit_code} is well`)
+      expect(health.judge(well)).to_be(nil)
     end
+  end)
+end)
 
-    assert(health.judge_endpoint("http://x.example", 204) == nil)
-    assert(string.find(health.judge_endpoint("http://x.example", 500).text, "500", 1, true))
-    assert(string.find(health.judge_endpoint("http://x.example", nil, "refused").text, "refused", 1, true))
+test.describe("health.judge_endpoint", function()
+  test.it("takes any status below 400", function()
+    expect(health.judge_endpoint("http://x.example", 204)).to_be(nil)
+    expect(health.judge_endpoint("http://x.example", 301)).to_be(nil)
+    expect(health.judge_endpoint("http://x.example", 500).text).to_contain("status 500")
+  end)
+  test.it("says why there was no answer", function()
+    expect(health.judge_endpoint("http://x.example", nil, "connection refused").text).to_contain("connection refused")
+  end)
+end)
 
-    -- What goes on keeps its beginning and is told once; what is over is told once.
-    local first = health.judge(container { health = "unhealthy" })
-    local one = health.compare({}, { first }, "monday")
-    assert(#one.raised == 1 and #one.cleared == 0 and one.raised[1].since == "monday")
-    local again = health.judge(container { health = "unhealthy" })
-    local two = health.compare(one.current, { again }, "tuesday")
-    assert(#two.raised == 0 and #two.cleared == 0 and two.current["web-1/unhealthy"].since == "monday")
+test.describe("health.compare", function()
+  local function unhealthy()
+    return health.judge(container { health = "unhealthy" })
+  end
+
+  test.it("raises once, keeps the beginning, and clears once", function()
+    local one = health.compare({}, { unhealthy() }, "monday")
+    expect(#one.raised).to_be(1)
+    expect(one.raised[1].since).to_be("monday")
+    local two = health.compare(one.current, { unhealthy() }, "tuesday")
+    expect(#two.raised).to_be(0)
+    expect(two.current["web-1/unhealthy"].since).to_be("monday")
     local three = health.compare(two.current, {}, "wednesday")
-    assert(#three.raised == 0 and #three.cleared == 1 and next(three.current) == nil)
-    assert(string.find(health.describe(three.raised, three.cleared), "since monday", 1, true))
-  end,
-}
+    expect(#three.cleared).to_be(1)
+    expect(three.current).to_equal({})
+    expect(health.describe(three.raised, three.cleared)).to_contain("over: web-1 fails its health check (since monday)")
+  end)
+end)

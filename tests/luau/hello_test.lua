@@ -1,16 +1,18 @@
--- scripts/hello.lua counts across runs and refuses what it did not declare.
-return aegis.job {
-  permissions = { jobs = { "hello" } },
-  run = function()
-    local function greet(params)
-      local run = aegis.jobs.wait(aegis.jobs.trigger("hello", { params = params }))
-      assert(run.state == "succeeded", `hello {run.state}`)
-      return run.result.greeted
-    end
-    local before = greet {}
-    assert(greet { name = "Ada", times = 3 } == before + 3)
-    local ok, err = aegis.try(aegis.jobs.trigger, "hello", { params = { times = 11 } })
-    assert(not ok and err.code == "params.invalid", `eleven greetings: {err}`)
-    assert(string.find(err.message, "times", 1, true), err.message)
-  end,
-}
+local test = require("@std/test")
+local expect = test.expect
+
+test.describe("hello", function()
+  test.it("greets by name, as often as asked", function()
+    local result, world = test.run("hello.lua", { params = { name = "Ada", times = 2 } })
+    expect(result).to_equal({ greeted = 2 })
+    expect(world.logs[1].text).to_be("Hello, Ada! (1 of 2)")
+    expect(world.logs[2].text).to_be("Hello, Ada! (2 of 2)")
+    expect(world.logs[3].fields).to_equal({ greeted = 2 })
+  end)
+
+  test.it("remembers across runs", function()
+    local kv = {}
+    test.run("hello.lua", { kv = kv })
+    expect(test.run("hello.lua", { kv = kv, params = { times = 3 } })).to_equal({ greeted = 4 })
+  end)
+end)

@@ -54,12 +54,15 @@ pub mod check;
 pub mod context;
 pub mod ctx;
 mod declaration;
+mod docker;
 mod duration;
 mod hash;
+mod http;
 mod jobs;
 mod json;
 mod kv;
 mod log;
+mod notify;
 pub mod reply;
 mod root;
 pub mod spec;
@@ -77,6 +80,9 @@ pub const MODULES: &[&Module] = &[
     &log::MODULE,
     &kv::MODULE,
     &jobs::MODULE,
+    &docker::MODULE,
+    &http::MODULE,
+    &notify::MODULE,
     &json::MODULE,
     &time::MODULE,
     &duration::MODULE,

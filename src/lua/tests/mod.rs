@@ -4,6 +4,7 @@ mod api;
 mod console;
 mod errors;
 mod hostile;
+mod http;
 mod inspecting;
 mod interrupts;
 mod names;

@@ -76,8 +76,8 @@ impl Store {
 
     /// All runs in the given state, oldest first, with no page limit: for recovery at start.
     pub async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
-        let select = query("SELECT * FROM runs WHERE state = $1 ORDER BY queued_at, id");
-        self.readers().fetch(select.bind(state.as_str())).await?.iter().map(run_from).collect()
+        let select = query(format!("SELECT * FROM runs WHERE {} ORDER BY queued_at, id", in_state(state)));
+        self.readers().fetch(select).await?.iter().map(run_from).collect()
     }
 
     /// The runs of these ids that are there, in no particular order.
@@ -89,7 +89,7 @@ impl Store {
 }
 
 /// The statement for one page: the newest ids of each branch, merged, then their rows.
-fn page(filter: &RunFilter, cursor: Option<(RunId, Option<Timestamp>)>) -> Query {
+pub fn page(filter: &RunFilter, cursor: Option<(RunId, Option<Timestamp>)>) -> Query {
     let mut statement = Conditions::default();
     if let Some(job) = &filter.job {
         statement.add("job = $", job.as_str());
@@ -129,6 +129,12 @@ fn page(filter: &RunFilter, cursor: Option<(RunId, Option<Timestamp>)>) -> Query
     statement.args.into_iter().fold(query(text), Query::bind)
 }
 
+/// The state, in words from which the database sees which of the partial indexes serves.
+pub(super) fn in_state(state: RunState) -> String {
+    let ended = if state.is_final() { "IS NOT NULL" } else { "IS NULL" };
+    format!("state = '{state}' AND finished_at {ended}")
+}
+
 /// Conditions that all branches share, with their arguments.
 #[derive(Default)]
 struct Conditions {
@@ -149,7 +155,7 @@ impl Conditions {
     }
 
     fn branch(&self, place: usize, state: Option<RunState>, limit: usize) -> String {
-        let state = state.map_or_else(|| "true".to_owned(), |state| format!("state = '{state}'"));
+        let state = state.map_or_else(|| "true".to_owned(), in_state);
         format!(
             "SELECT * FROM (SELECT id, queued_at FROM runs WHERE {state}{} ORDER BY queued_at DESC, id DESC \
              LIMIT {limit}) AS branch{place}",

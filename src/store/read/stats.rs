@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::runs::in_state;
 use crate::base::limits::STORE_RECENT_RUNS_MAX;
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Run, RunState};
@@ -20,7 +21,11 @@ pub const JOB_NAMES: &str = "
 
 impl Store {
     pub async fn run_counts(&self) -> Result<Vec<(RunState, u64)>> {
-        let rows = self.readers().fetch(query("SELECT state, count(*) AS runs FROM runs GROUP BY state")).await?;
+        let count = query(
+            "SELECT state, count(*) AS runs FROM runs WHERE finished_at IS NULL GROUP BY state
+             UNION ALL SELECT state, count(*) AS runs FROM runs WHERE finished_at IS NOT NULL GROUP BY state",
+        );
+        let rows = self.readers().fetch(count).await?;
         rows.iter().map(|row| Ok((row.word("state", RunState::parse)?, row.number("runs")?))).collect()
     }
 
@@ -30,12 +35,13 @@ impl Store {
             "{JOB_NAMES}
              SELECT names.job,
                  (SELECT id FROM runs WHERE runs.job = names.job ORDER BY queued_at DESC, id DESC LIMIT 1) AS last,
-                 (SELECT finished_at FROM runs WHERE runs.job = names.job AND state = 'succeeded'
+                 (SELECT finished_at FROM runs WHERE runs.job = names.job AND {}
                   ORDER BY queued_at DESC, id DESC LIMIT 1) AS last_success,
                  (SELECT string_agg(state, ',' ORDER BY queued_at, id) FROM
                      (SELECT state, queued_at, id FROM runs WHERE runs.job = names.job AND finished_at IS NOT NULL
                       ORDER BY queued_at DESC, id DESC LIMIT {STORE_RECENT_RUNS_MAX}) AS ended) AS recent
-             FROM names WHERE names.job IS NOT NULL AND names.job <> $1"
+             FROM names WHERE names.job IS NOT NULL AND names.job <> $1",
+            in_state(RunState::Succeeded)
         );
         let rows = self.readers().fetch(query(text).bind(&JobName::console())).await?;
         let ids: Vec<RunId> = rows.iter().map(|row| row.parsed("last")).collect::<Result<_>>()?;
@@ -80,9 +86,8 @@ impl Store {
         width: i64,
         combine: impl Fn(u64, u64) -> u64,
     ) -> Result<()> {
-        let count =
-            "SELECT state, queued_at / $1 AS bucket, count(*) AS runs FROM runs WHERE queued_at >= $2 AND state IN
-            ('succeeded', 'failed', 'timed_out', 'cancelled', 'interrupted')";
+        let count = "SELECT state, queued_at / $1 AS bucket, count(*) AS runs FROM runs WHERE queued_at >= $2
+            AND finished_at IS NOT NULL AND state IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'interrupted')";
         let grouped = "GROUP BY state, queued_at / $1";
         let count = match job {
             Some(job) => query(format!("{count} AND job = $3 {grouped}")).bind(width).bind(since).bind(job),

@@ -16,7 +16,7 @@ impl Dialect {
     /// What `{rows}` stands for.
     pub(super) fn rows(self) -> &'static str {
         match self {
-            Self::Sqlite => "json_each($1)",
+            Self::Sqlite => "jsonb_each($1)",
             Self::Postgres => "jsonb_array_elements($1::jsonb)",
         }
     }

@@ -33,6 +33,12 @@ impl Query {
         self
     }
 
+    /// Asks SQLite how it would go about the statement.
+    #[cfg(test)]
+    pub fn explained(self) -> Self {
+        Self { text: format!("EXPLAIN QUERY PLAN {}", self.text).into(), ..self }
+    }
+
     /// The text in the words of `dialect`.
     pub(super) fn text_for(&self, dialect: Dialect) -> Cow<'static, str> {
         if self.text.contains("{rows}") {
@@ -170,7 +176,7 @@ mod tests {
     #[test]
     fn each_dialect_has_its_own_row_source() {
         let statement = query("DELETE FROM logs WHERE run IN (SELECT value->>0 FROM {rows})");
-        assert!(statement.text_for(Dialect::Sqlite).contains("json_each($1)"));
+        assert!(statement.text_for(Dialect::Sqlite).contains("jsonb_each($1)"));
         assert!(statement.text_for(Dialect::Postgres).contains("jsonb_array_elements($1::jsonb)"));
     }
 }

@@ -69,7 +69,7 @@ impl Cluster {
             .output()
             .expect("initdb starts");
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
-        let keeper = keep_server(&bin.join("postgres"), &folder, &data);
+        let mut keeper = keep_server(&bin.join("postgres"), &folder, &data);
         let url = format!("postgres://aegis@localhost/postgres?host={}", folder.display());
         for _ in 0..200 {
             if PgConnection::connect(&url).await.is_ok() {
@@ -77,7 +77,9 @@ impl Cluster {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        drop(keeper.stdin.take());
         let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+        keeper.wait().expect("the shell ends");
         panic!("the test's PostgreSQL did not start: {log}");
     }
 }
@@ -126,6 +128,6 @@ fn server_programs() -> PathBuf {
     folders.extend(std::env::split_paths(&path));
     let found = folders.into_iter().find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists());
     found.unwrap_or_else(|| {
-        panic!("the store's suite needs a PostgreSQL server: install it (Debian: apt-get install postgresql) or set {URL_VARIABLE}")
+        panic!("these tests need a PostgreSQL server: apt-get install postgresql on Debian, or set {URL_VARIABLE}")
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,27 +29,26 @@ pub struct Db {
     _folder: tempfile::TempDir,
 }
 
-/// Makes one test of each function for each database.
+/// Makes a test for each database of every function that is named.
 macro_rules! on_both {
-    ($(async fn $name:ident($db:ident: &mut Db) $body:block)*) => {$(
+    ($($name:ident,)*) => {$(
         mod $name {
-            #[allow(unused_imports)]
-            use super::*;
+            use $crate::store::tests::support::{Backend, Db};
 
-            async fn body($db: &mut $crate::store::tests::support::Db) $body
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn sqlite() {
-                let mut db = $crate::store::tests::support::Db::new($crate::store::tests::support::Backend::Sqlite).await;
-                body(&mut db).await;
+            async fn on(backend: Backend) {
+                let mut db = Db::new(backend).await;
+                super::$name(&mut db).await;
                 db.finish().await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                on(Backend::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn postgres() {
-                let mut db = $crate::store::tests::support::Db::new($crate::store::tests::support::Backend::Postgres).await;
-                body(&mut db).await;
-                db.finish().await;
+                on(Backend::Postgres).await;
             }
         }
     )*};
@@ -69,6 +69,18 @@ impl Db {
 
     pub fn is_sqlite(&self) -> bool {
         self.url.starts_with("sqlite")
+    }
+
+    /// Runs a statement on a connection of its own, behind the store's back.
+    pub async fn execute(&self, statement: &str) {
+        let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+        if self.is_sqlite() {
+            let mut conn = SqliteConnection::connect(&self.url).await.expect("opens");
+            statement.execute(&mut conn).await.expect("executes");
+        } else {
+            let mut conn = PgConnection::connect(&self.url).await.expect("opens");
+            statement.execute(&mut conn).await.expect("executes");
+        }
     }
 
     /// Lets the writer finish its queue and end.

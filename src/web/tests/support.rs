@@ -149,10 +149,12 @@ impl App {
             let stop = stop.clone();
             async move { writer.run(stop).await.expect("the writer goes on") }
         });
-        let docker_host = format!("unix://{}", folder.path().join("no-docker.sock").display());
-        let primitives =
-            Primitives::new(primitives::Options { clock: clock.clone(), docker_host, ..Default::default() });
-        let primitives = primitives.expect("no option can be wrong");
+        let primitives = Primitives::new(primitives::Options {
+            docker_host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
+            clock: clock.clone(),
+            ..primitives::Options::default()
+        });
+        let primitives = primitives.expect("options that can be used");
         let docker = primitives.docker.clone();
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });

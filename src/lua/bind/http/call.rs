@@ -1,0 +1,172 @@
+//! From a script's tables to a request, and from a response to a table.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::base::{Fault, limits, quantity};
+use crate::lua::bind::{Args, CallContext, Datum};
+use crate::primitives::http::{Body, Method, Part, Plan, Request, Response, Retry};
+use crate::primitives::permit::{self, HttpPermit};
+
+pub async fn request(context: CallContext, args: Args) -> Result<Datum, Fault> {
+    let options = args.record("request");
+    let method = options.text("method").unwrap_or("GET").to_owned();
+    carry_out(&context, &args, &method, options.need("url")?, &options).await
+}
+
+pub async fn method(context: CallContext, args: Args, method: &str) -> Result<Datum, Fault> {
+    carry_out(&context, &args, method, args.need("url")?, &args.record("options")).await
+}
+
+pub async fn json(context: CallContext, args: Args) -> Result<Datum, Fault> {
+    let mut request = build(&context, "GET", args.need("url")?, &args.record("options"))?;
+    if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+        request.headers.push(("accept".into(), "application/json".into()));
+    }
+    let response = context.primitives.http.request(&permit(&context)?, &request).await?;
+    let place = response.url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    if !response.is_success() {
+        let message = format!("{}: {place} answered {}", context.name, response.status);
+        let details = json!({ "status": response.status, "body": response.excerpt() });
+        let fault = Fault::new("http.status", message).details(details);
+        let fault = fault.hint("aegis.http.get returns such a response instead of raising an error");
+        return Err(if response.status == 429 || response.status >= 500 { fault.retryable() } else { fault });
+    }
+    let parsed = serde_json::from_slice(&response.body).map_err(|problem| {
+        let message = format!("{}: {place} answered something that is not JSON: {problem}", context.name);
+        Fault::new("http.not_json", message).details(json!({ "body": response.excerpt() }))
+    })?;
+    Ok(Datum::Json(parsed))
+}
+
+async fn carry_out(
+    context: &CallContext,
+    args: &Args,
+    method: &str,
+    url: &str,
+    options: &Args,
+) -> Result<Datum, Fault> {
+    let request = build(context, method, url, options)?;
+    let (http, permit) = (&context.primitives.http, permit(context)?);
+    if context.dry_run(args) && !request.method.is_safe() {
+        return Ok(planned(http.plan(&permit, &request).await?));
+    }
+    Ok(record(http.request(&permit, &request).await?))
+}
+
+fn permit(context: &CallContext) -> Result<HttpPermit, Fault> {
+    Ok(permit::http(&context.run()?.grants))
+}
+
+fn build(context: &CallContext, method: &str, url: &str, options: &Args) -> Result<Request, Fault> {
+    let bad = |problem: String| Fault::new("http.bad_request", format!("{}: {problem}", context.name));
+    let method = method.parse::<Method>().map_err(|_| bad(format!("{method:?} is not a method")))?;
+    let mut request = Request::new(method, url);
+    request.headers = pairs(options, "headers");
+    request.query = pairs(options, "query");
+    request.body = body(options).map_err(bad)?;
+    if let Some(timeout) = options.duration("timeout") {
+        request.timeout = timeout;
+    }
+    if let Some(max) = options.integer("max_body") {
+        request.body_bytes_max = usize::try_from(max).unwrap_or(usize::MAX);
+    }
+    if let Some(redirects) = options.integer("redirects") {
+        request.redirects_max = usize::try_from(redirects).unwrap_or(usize::MAX);
+    }
+    if options.has("retry") {
+        let retry = options.record("retry");
+        request.retry = Retry {
+            attempts: retry.integer("attempts").and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+            initial: retry.duration("initial").unwrap_or(Retry::NONE.initial),
+            max: retry.duration("max").unwrap_or(Retry::NONE.max),
+        };
+    }
+    Ok(request)
+}
+
+fn body(options: &Args) -> Result<Body, String> {
+    const KINDS: [&str; 4] = ["body", "json", "form", "multipart"];
+    let given: Vec<&str> = KINDS.into_iter().filter(|kind| options.has(kind)).collect();
+    Ok(match given.as_slice() {
+        [] => Body::Empty,
+        ["body"] => Body::Bytes(options.bytes("body").unwrap_or_default().to_vec().into()),
+        ["json"] => Body::Json(options.json("json")),
+        ["form"] => Body::Form(pairs(options, "form")),
+        ["multipart"] => {
+            Body::Multipart(options.list("multipart").unwrap_or_default().iter().filter_map(part).collect())
+        }
+        several => return Err(format!("one request has one body, and {} are given", several.join(" and "))),
+    })
+}
+
+fn part(datum: &Datum) -> Option<Part> {
+    let Datum::Map(fields) = datum else { return None };
+    let fields = Args(fields.clone());
+    Some(Part {
+        name: fields.text("name")?.to_owned(),
+        content: fields.bytes("content")?.to_vec().into(),
+        file_name: fields.text("file_name").map(str::to_owned),
+        content_type: fields.text("content_type").map(str::to_owned),
+    })
+}
+
+/// A map of scalars, or of lists of them, as pairs.
+fn pairs(options: &Args, name: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for (key, value) in options.map(name).into_iter().flatten() {
+        match value {
+            Datum::List(values) => pairs.extend(values.iter().map(|value| (key.clone(), scalar(value)))),
+            value => pairs.push((key.clone(), scalar(value))),
+        }
+    }
+    pairs
+}
+
+/// `2`, not `2.0`.
+fn scalar(value: &Datum) -> String {
+    match value.clone().into_json() {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+fn record(response: Response) -> Datum {
+    let mut headers: BTreeMap<String, Datum> = BTreeMap::new();
+    for name in response.headers.keys() {
+        let values = response.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        headers.insert(name.to_string(), values.collect::<Vec<_>>().join(", ").into());
+    }
+    let is_small_json = response.is_json() && response.body.len() <= limits::HTTP_JSON_FIELD_BYTES_MAX;
+    let parsed = if is_small_json { serde_json::from_slice::<Value>(&response.body).ok() } else { None };
+    Datum::record([
+        ("status", i64::from(response.status).into()),
+        ("ok", response.is_success().into()),
+        ("headers", Datum::Map(headers)),
+        ("json", parsed.map_or(Datum::Null, Datum::Json)),
+        ("took_ms", millis(response.took).into()),
+        ("attempts", i64::from(response.attempts).into()),
+        ("url", response.url.into()),
+        ("body", Datum::Bytes(response.body.to_vec())),
+    ])
+}
+
+fn planned(plan: Plan) -> Datum {
+    let size = quantity::show_size(plan.body_bytes as u64);
+    Datum::record([
+        ("status", 0.into()),
+        ("ok", true.into()),
+        ("headers", Datum::Map(BTreeMap::new())),
+        ("body", Datum::Bytes(Vec::new())),
+        ("took_ms", 0.into()),
+        ("attempts", 0.into()),
+        ("plan", format!("{} {} with a body of {size}", plan.method, plan.url).into()),
+        ("url", plan.url.into()),
+    ])
+}
+
+fn millis(took: Duration) -> i64 {
+    i64::try_from(took.as_millis()).unwrap_or(i64::MAX)
+}

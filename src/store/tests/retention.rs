@@ -1,0 +1,144 @@
+//! What a retention pass removes and what it leaves.
+
+use std::time::Duration;
+
+use super::jobs::version;
+use super::support::*;
+use crate::model::{Occurrence, OccurrenceState, Run, RunState};
+use crate::store::*;
+
+const DAY: i64 = 86_400;
+
+fn keep(runs: u64, logs: u64, events: u64, least: usize) -> Retention {
+    Retention { runs: days(runs), logs: days(logs), events: days(events), runs_per_job_min: least }
+}
+
+/// A run queued and ended on that day, with three log lines.
+async fn ended(db: &Db, name: &str, day: i64) -> Run {
+    let run = running(name, day * DAY);
+    db.store.accept_run(NewRun { events: vec![], ..new_run(&run) }).await.expect("accepted");
+    let mut end = change(&run, RunState::Running, RunState::Succeeded);
+    (end.at, end.logs, end.events) = (at(day * DAY + 60), (1..=3).map(|seq| line(run.id, seq)).collect(), vec![]);
+    assert_eq!(db.store.transition(end).await, Ok(Guarded::Applied));
+    run
+}
+
+on_both! {
+    old_runs_go_except_the_newest_of_each_job,
+    logs_go_earlier_than_their_runs,
+    old_events_go_and_their_numbers_are_not_used_again,
+    what_has_expired_goes,
+    versions_go_when_nothing_uses_them,
+}
+
+async fn old_runs_go_except_the_newest_of_each_job(db: &mut Db) {
+    let mut kept = Vec::new();
+    for day in 1..=20 {
+        let busy = ended(db, "busy", day).await;
+        if day > 10 {
+            kept.push(busy.id);
+        }
+    }
+    for day in 1..=3 {
+        let rare = ended(db, "rare", day).await;
+        if day > 1 {
+            kept.push(rare.id);
+        }
+    }
+    let alive = running("busy", DAY);
+    db.store.accept_run(new_run(&alive)).await.expect("accepted");
+    kept.push(alive.id);
+    let pruned = db.store.prune(&keep(10, 100, 100, 2), at(21 * DAY)).await.expect("pruned");
+    assert_eq!((pruned.runs, pruned.logs), (11, 33));
+    let mut left: Vec<_> = db
+        .store
+        .runs(&RunFilter { limit: 1_000, ..RunFilter::default() })
+        .await
+        .expect("readable")
+        .into_iter()
+        .map(|run| run.id)
+        .collect();
+    left.sort();
+    kept.sort();
+    assert_eq!(left, kept);
+    assert_eq!(
+        db.store.prune(&keep(10, 100, 100, 2), at(21 * DAY)).await,
+        Ok(Pruned::default()),
+        "nothing is left to do"
+    );
+}
+
+async fn logs_go_earlier_than_their_runs(db: &mut Db) {
+    let (old, young) = (ended(db, "a", 1).await, ended(db, "a", 8).await);
+    let long = ended(db, "a", 2).await;
+    db.store.append_logs((4..=1_700).map(|seq| line(long.id, seq)).collect()).await.expect("written");
+    let open = running("a", DAY);
+    db.store.accept_run(new_run(&open)).await.expect("accepted");
+    db.store.append_logs(vec![line(open.id, 1)]).await.expect("written");
+    // Lines whose run is gone.
+    db.store.append_logs(vec![line(crate::base::RunId::generate(), 1)]).await.expect("written");
+    let pruned = db.store.prune(&keep(100, 3, 100, 0), at(10 * DAY)).await.expect("pruned");
+    assert_eq!((pruned.runs, pruned.logs), (0, 3 + 1_700 + 1));
+    assert_eq!(db.store.logs(old.id, 0, 10).await, Ok(vec![]));
+    assert_eq!(db.store.logs(young.id, 0, 10).await.map(|lines| lines.len()), Ok(3));
+    assert_eq!(db.store.logs(open.id, 0, 10).await.map(|lines| lines.len()), Ok(1));
+    assert!(db.store.run(old.id).await.is_ok_and(|run| run.is_some()));
+}
+
+async fn old_events_go_and_their_numbers_are_not_used_again(db: &mut Db) {
+    let dated = |day: i64| crate::model::NewEvent { at: at(day * DAY), ..event("job.loaded") };
+    db.store.append_events((0..1_200).map(|i| dated(i / 200)).collect()).await.expect("written");
+    let pruned = db.store.prune(&keep(100, 100, 2, 0), at(5 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.events, 600);
+    assert_eq!(db.store.events(0, 1).await.map(|events| events[0].seq), Ok(601));
+    db.store.prune(&keep(100, 100, 0, 0), at(50 * DAY)).await.expect("pruned");
+    assert_eq!(db.store.events(0, 1).await, Ok(vec![]));
+    db.stop().await;
+    db.reopen().await;
+    db.store.append_events(vec![dated(60)]).await.expect("written");
+    assert_eq!(db.store.events(0, 1).await.map(|events| events[0].seq), Ok(1_201));
+}
+
+async fn what_has_expired_goes(db: &mut Db) {
+    for (key, expires) in [("gone", Some(at(1_000_010))), ("later", Some(at(1_000_100))), ("never", None)] {
+        let value = Some(serde_json::json!(1));
+        let write = KvWrite { scope: "s".into(), key: key.into(), value, expires_at: expires, expect_revision: None };
+        db.store.kv_write(write).await.expect("written");
+    }
+    for (hash, expires) in [("gone", 1_000_010), ("later", 1_000_100)] {
+        let (kind, actor, role) = ("session".into(), "a".into(), "admin".into());
+        let session = SessionRow { hash: hash.into(), kind, actor, role, created_at: at(1), expires_at: at(expires) };
+        db.store.put_session(session).await.expect("written");
+    }
+    let due = Occurrence {
+        job: job("a"),
+        scheduled_for: at(1),
+        state: OccurrenceState::Missed,
+        reason: None,
+        run: None,
+        decided_at: at(1),
+    };
+    db.store.settle_occurrence(due, vec![]).await.expect("written");
+    db.hand.advance(Duration::from_secs(20));
+    let pruned = db.store.prune(&keep(1, 1, 1, 0), at(1_000_020)).await.expect("pruned");
+    assert_eq!((pruned.kv, pruned.sessions, pruned.occurrences), (1, 1, 1));
+    assert_eq!(db.store.kv_list("s", "", 10).await.map(|list| list.len()), Ok(2));
+    assert!(db.store.session("later").await.is_ok_and(|session| session.is_some()));
+}
+
+async fn versions_go_when_nothing_uses_them(db: &mut Db) {
+    let texts: Vec<ScriptVersion> = (1..=4).map(|day| version("web", &format!("text {day}"), day * DAY)).collect();
+    for text in &texts {
+        db.store.put_version(text.clone(), vec![]).await.expect("written");
+    }
+    // The second is still the version of a run that retention keeps.
+    let run = Run { version: Some(texts[1].hash), ..running("web", 2 * DAY) };
+    db.store.accept_run(new_run(&run)).await.expect("accepted");
+    let pruned = db.store.prune(&keep(10, 10, 10, 0), at(12 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.versions, 0, "superseded on day 2 and later: too young to go");
+    let pruned = db.store.prune(&keep(10, 10, 10, 0), at(30 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.versions, 2);
+    let left: Vec<_> =
+        db.store.versions(&job("web"), 10).await.expect("readable").into_iter().map(|version| version.hash).collect();
+    assert_eq!(left, [texts[3].hash, texts[1].hash]);
+}

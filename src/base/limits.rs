@@ -166,6 +166,8 @@ pub const AUTH_FAILURES_MAX: u32 = 10;
 pub const AUTH_FAILURES_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose failures are remembered at once.
 pub const AUTH_PEERS_MAX: usize = 4_096;
+/// The last use of a token is noted this often, so that reading does not become writing.
+pub const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 pub const TOKEN_NAME_BYTES_MAX: usize = 64;
 pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ use crate::events::Tail;
 use crate::jobs::{Job, Registry};
 use crate::lua::{Bundle, Engine, EngineOptions};
 use crate::model::params::ParamSpec;
-use crate::model::schedule::{Rule, ScheduleSpec};
+use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
 use crate::model::{Identity, JobSpec, Role, TriggerKind};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher};
@@ -118,7 +118,7 @@ fn jobs() -> Registry {
                 spec.schedules = vec![ScheduleSpec {
                     rule: Rule::Every { interval: Duration::from_secs(300) },
                     jitter: Duration::ZERO,
-                    catch_up: Default::default(),
+                    catch_up: CatchUp::None,
                     window: None,
                     skip: Vec::new(),
                 }];

@@ -255,7 +255,7 @@ mod tests {
         let told = failure(StatusCode::NOT_FOUND, body);
         assert_eq!(
             (told.code(), told.message(), told.hint_text()),
-            (5, "there is no job \"x\"", Some("see aegis jobs"))
+            (5, "there is no job \"x\"", Some("`aegis jobs` lists the jobs, and says what is wrong with files"))
         );
         let untold = failure(StatusCode::BAD_GATEWAY, b"<html>");
         assert_eq!((untold.code(), untold.message()), (1, "the daemon answered 502 Bad Gateway"));

@@ -51,6 +51,13 @@ impl Store {
         row.map(|row| row.word("state", RunState::parse)).transpose()
     }
 
+    /// The run that an earlier submission of `job` with this idempotency key made.
+    pub async fn run_by_key(&self, job: &JobName, key: &str) -> Result<Option<RunId>> {
+        let select = query("SELECT id FROM runs WHERE job = $1 AND idempotency_key = $2");
+        let rows = self.readers().fetch(select.bind(job.to_string()).bind(key.to_owned())).await?;
+        rows.first().map(|row| row.parsed("id")).transpose()
+    }
+
     /// Newest first; the order is by `queued_at`, then by id.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>> {
         let cursor = match filter.before {

@@ -80,7 +80,8 @@ pub const LOGS: Record = Record {
     fields: &[
         Field::optional("tail", Type::Integer, "The last so many; 1000 unless given"),
         SINCE,
-        Field::optional("until", Type::String, "Up to then"),
+        // `until` is a word of the language.
+        Field::optional("before", Type::String, "Up to then"),
         Field::optional("stdout", Type::Boolean, "true unless said otherwise"),
         Field::optional("stderr", Type::Boolean, "true unless said otherwise"),
         Field::optional("timestamps", Type::Boolean, "Each line's time in `at`; true unless said otherwise"),

@@ -42,7 +42,7 @@ async fn a_viewer_reads_and_an_operator_acts() {
     viewer.post("/api/v1/jobs/echo/runs", json!({})).await.expect_error(StatusCode::FORBIDDEN, &[]);
     let operator = app.api.with_token(token("operator").await);
     let run = operator.run_to_end("echo", json!({})).await;
-    assert_eq!(run["actor"], "token:operator", "{run}");
+    assert_eq!(run["trigger"]["actor"], "token:operator", "{run}");
     app.cli.ok(&["token", "revoke", "operator", "--yes"]).await;
     operator.get("/api/v1/jobs").await.expect_error(StatusCode::UNAUTHORIZED, &[]);
 }

@@ -44,7 +44,7 @@ async fn the_button_runs_the_sweep_and_the_run_is_seen_live() {
     browser.screenshot("run").await;
     expect_clean(&browser, "the run's page").await;
     let run = app.api.runs_of("health_sweep").await.remove(0);
-    assert_eq!((&run["state"], &run["trigger"]), (&json!("succeeded"), &json!("button")), "{run}");
+    assert_eq!((&run["state"], &run["trigger"]["kind"]), (&json!("succeeded"), &json!("button")), "{run}");
     let url = browser.url().await;
     assert!(url.contains(run["id"].as_str().unwrap()), "the browser is at {url}");
 }

@@ -88,7 +88,7 @@ async fn the_console_evaluates_what_is_piped_into_it() {
     app.cli.run(&["repl", "-e", "error('oh no')"]).await.expect_code(1).expect_said(&["oh no"]);
     let runs = app.api.get("/api/v1/runs?console=true").await;
     let runs = crate::support::api::items(&runs.body, "runs");
-    assert!(runs.iter().any(|run| run["trigger"] == "repl"), "console lines are not in the history: {runs:?}");
+    assert!(runs.iter().any(|run| run["trigger"]["kind"] == "repl"), "console lines are not in the history: {runs:?}");
 }
 
 /// The examples in the documents are jobs that load.

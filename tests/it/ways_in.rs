@@ -31,8 +31,8 @@ async fn a_dropped_file_runs_by_every_way_in() {
 #[track_caller]
 fn expect_success(run: &Value, kind: &str, text: &str, count: u64) {
     assert_eq!(run["state"], "succeeded", "{run}");
-    assert_eq!(run["trigger"], kind, "{run}");
-    assert!(run["actor"].as_str().is_some_and(|actor| !actor.is_empty()), "{run}");
+    assert_eq!(run["trigger"]["kind"], kind, "{run}");
+    assert!(run["trigger"]["actor"].as_str().is_some_and(|actor| !actor.is_empty()), "{run}");
     assert_eq!(run["result"], json!({ "text": text, "count": count, "loud": false }));
 }
 
@@ -47,13 +47,13 @@ async fn a_schedule_fires_on_time_and_is_accounted_for() {
         (ended.len() >= 3).then_some(ended)
     })
     .await;
-    let mut due: Vec<&str> = runs.iter().filter_map(|run| run["scheduled_for"].as_str()).collect();
+    let mut due: Vec<&str> = runs.iter().filter_map(|run| run["trigger"]["scheduled_for"].as_str()).collect();
     assert_eq!(due.len(), runs.len(), "{runs:?}");
     due.dedup();
     assert_eq!(due.len(), runs.len(), "a due time fired twice: {runs:?}");
     for run in &runs {
-        assert_eq!(run["trigger"], "schedule");
-        assert_eq!(run["result"], run["scheduled_for"]);
+        assert_eq!(run["trigger"]["kind"], "schedule");
+        assert_eq!(run["result"], run["trigger"]["scheduled_for"]);
     }
     let forecast = app.cli.json(&["schedule", "--job", "tick"]).await;
     assert!(forecast.to_string().contains("tick"), "{forecast}");

@@ -253,10 +253,8 @@ mod tests {
     fn envelopes_become_failures() {
         let body = br#"{"error":{"code":"job.not_found","message":"there is no job \"x\"","details":null,"hint":"GET /api/v1/jobs"}}"#;
         let told = failure(StatusCode::NOT_FOUND, body);
-        assert_eq!(
-            (told.code(), told.message(), told.hint_text()),
-            (5, "there is no job \"x\"", Some("`aegis jobs` lists the jobs, and says what is wrong with files"))
-        );
+        assert_eq!((told.code(), told.message()), (5, "there is no job \"x\""));
+        assert!(told.hint_text().is_some_and(|hint| hint.contains("aegis jobs")), "the hint names a command");
         let untold = failure(StatusCode::BAD_GATEWAY, b"<html>");
         assert_eq!((untold.code(), untold.message()), (1, "the daemon answered 502 Bad Gateway"));
     }

@@ -1,7 +1,7 @@
 //! Reading runs. Pages are put together from short walks along an index, one for each state asked for, so that a page
 //! costs the same in a history of a thousand runs and of a million.
 
-use crate::base::{RunId, Timestamp};
+use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Actor, Run, RunState, Trigger, TriggerKind};
 use crate::store::handle::Store;
 use crate::store::sql::{Query, Row, Rows, query};

@@ -50,7 +50,9 @@ fn vms(engine: &Engine) {
 
 fn loading() {
     println!("\n114 lines");
-    let source = "local function step(a, b)\n  if a > b then return a - b end\n  return { a, b, 'text' }\nend\n".repeat(28) + "return 1\n";
+    let source = "local function step(a, b)\n  if a > b then return a - b end\n  return { a, b, 'text' }\nend\n"
+        .repeat(28)
+        + "return 1\n";
     let code = mlua::chunk::Compiler::new().compile(&source).expect("it compiles");
     let lua = mlua::Lua::new();
     let from_source = median(|| {
@@ -106,7 +108,8 @@ async fn computing(engine: &Engine) {
     println!("\nfib(30)");
     const FIB: &str = "local function fib(n) if n < 2 then return n end return fib(n - 1) + fib(n - 2) end";
     let lua = mlua::Lua::new();
-    let plain: mlua::Function = lua.load(format!("{FIB} return function() return fib(30) end")).eval().expect("a chunk");
+    let plain: mlua::Function =
+        lua.load(format!("{FIB} return function() return fib(30) end")).eval().expect("a chunk");
     let base = best(|| {
         black_box(plain.call::<f64>(()).expect("a number"));
     });

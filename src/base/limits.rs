@@ -106,6 +106,8 @@ pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
 /// A JSON answer of at most this size is decoded into the response's `data` at once.
 pub const HTTP_JSON_FIELD_BYTES_MAX: usize = 1 << 20;
 pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+/// A larger response is parsed only when the script asks for it.
+pub const HTTP_JSON_FIELD_BYTES_MAX: usize = 1 << 20;
 pub const NOTIFY_ROUTES_MAX: usize = 256;
 pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;
 pub const NOTIFY_ATTEMPTS: u32 = 4;
@@ -136,6 +138,8 @@ pub const DOCKER_STATS_SAMPLES_MAX: usize = 4_096;
 pub const DOCKER_STATS_INTERVAL: Duration = Duration::from_millis(250);
 pub const DOCKER_STATS_SAMPLE_AGE_MAX: Duration = Duration::from_secs(120);
 pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+/// Events that one call collects.
+pub const DOCKER_EVENTS_MAX: usize = 1_000;
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;

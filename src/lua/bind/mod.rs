@@ -54,6 +54,7 @@ pub mod check;
 pub mod context;
 pub mod ctx;
 mod declaration;
+mod docker;
 mod duration;
 mod hash;
 mod http;
@@ -79,6 +80,7 @@ pub const MODULES: &[&Module] = &[
     &log::MODULE,
     &kv::MODULE,
     &jobs::MODULE,
+    &docker::MODULE,
     &http::MODULE,
     &notify::MODULE,
     &json::MODULE,

@@ -104,8 +104,6 @@ pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
 pub const HTTP_POLICIES_MAX: usize = 64;
 pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
 pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
-/// A larger response is parsed only when the script asks for it.
-pub const HTTP_JSON_FIELD_BYTES_MAX: usize = 1 << 20;
 pub const NOTIFY_ROUTES_MAX: usize = 256;
 pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;
 pub const NOTIFY_ATTEMPTS: u32 = 4;

@@ -59,7 +59,7 @@ async fn a_wrong_value_in_the_form_is_shown_at_its_field() {
     // Past what the browser itself checks: what counts is the daemon's answer.
     browser.script("const field = document.querySelector('[name=\"count\"]'); field.form.noValidate = true; field.type = 'text'; field.value = 'many'").await;
     browser.click("#start button[type=\"submit\"]").await;
-    browser.sees("integer").await;
+    browser.sees("whole number").await;
     assert!(app.api.runs_of("echo").await.is_empty(), "a refused form left a run behind");
 }
 

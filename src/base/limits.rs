@@ -103,6 +103,8 @@ pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
 /// Different sets of rights whose connections are kept apart; the one that was not used for longest goes first.
 pub const HTTP_POLICIES_MAX: usize = 64;
 pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
+/// A JSON answer of at most this size is decoded into the response's `data` at once.
+pub const HTTP_JSON_FIELD_BYTES_MAX: usize = 1 << 20;
 pub const HTTP_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
 pub const NOTIFY_ROUTES_MAX: usize = 256;
 pub const NOTIFY_DESTINATIONS_PER_ROUTE_MAX: usize = 16;

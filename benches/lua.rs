@@ -1,6 +1,6 @@
 //! What the Lua runtime costs: `cargo bench --bench lua`. Medians and ratios, about fifteen seconds.
 
-#![allow(clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints, and fails loudly")]
+#![allow(clippy::panic, clippy::print_stdout, clippy::expect_used, reason = "a benchmark prints, and fails loudly")]
 
 use std::future::Future;
 use std::hint::black_box;

@@ -141,7 +141,6 @@ pub const DOCKER_EVENTS_MAX: usize = 1_000;
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
-pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 
 // Doors
 pub const API_BODY_BYTES_MAX: usize = 1 << 20;

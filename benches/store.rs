@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use aegis::base::{Clock, JobName, RunId, Timestamp};
 use aegis::model::{LogLevel, LogLine, NewEvent, Run, RunState, Trigger, TriggerKind};
-use aegis::store::{Accepted, Guarded, NewRun, Options, Store, Transition};
+use aegis::store::{Accepted, Guarded, NewRun, Options, RunFilter, Store, Transition};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tokio::task::JoinSet;
@@ -41,6 +41,7 @@ async fn measure(folder: &Path) {
             2.0 * lives / commits,
         );
     }
+    history(&folder.join("history.db")).await;
     let after = flushes_per_second(&folder.join("flush"), EACH / 2);
     println!("append 4 KiB + fdatasync, afterwards{after:>9.0} /s");
 }
@@ -99,6 +100,59 @@ async fn lives_per_second(url: &str, callers: usize) -> (f64, f64) {
     tasks.join_all().await;
     let commits = f64::from(u32::try_from(metrics.commits).expect("fits"));
     (f64::from(done) / seconds, commits / seconds)
+}
+
+/// Milliseconds for the pages that people look at, in a long history of 50 jobs. One run in a thousand failed.
+async fn history(file: &Path) {
+    let runs: i64 = std::env::var("AEGIS_BENCH_HISTORY").ok().and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let options = Options { url: format!("sqlite://{}", file.display()), node: "bench".into() };
+    drop(Store::open(options.clone(), Clock::system()).await.expect("the store opens"));
+    let mut conn = SqliteConnection::connect(&options.url).await.expect("a database");
+    let fill = "PRAGMA synchronous = OFF;
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {runs})
+        INSERT INTO runs (id, job, state, params, trigger_kind, actor, priority, attempt, dry_run, queued_at, started_at,
+            finished_at, node)
+        SELECT printf('01jd%022d', i), 'job-' || (i % 50), CASE WHEN i % 1000 = 0 THEN 'failed' ELSE 'succeeded' END,
+            '{}', 'schedule', 'schedule', 0, 1, 0, i * 1000000, i * 1000000, i * 1000000, 'bench' FROM n;
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {runs})
+        INSERT INTO events (seq, at, kind) SELECT i, i, CASE WHEN i % 50000 = 0 THEN 'job.loaded' ELSE 'run.queued' END FROM n;
+        UPDATE counters SET value = {runs} WHERE name = 'event_seq'";
+    let fill = sqlx::AssertSqlSafe(fill.replace("{runs}", &runs.to_string()));
+    sqlx::raw_sql(fill).execute(&mut conn).await.expect("filled");
+    conn.close().await.expect("closed");
+    let (store, _writer) = Store::open(options, Clock::system()).await.expect("the store opens");
+    println!("a history of {runs} runs: median and slowest of 20, ms");
+    let one = Some("job-7".parse::<JobName>().expect("a name"));
+    let all = RunFilter::default;
+    let middle = Timestamp::from_second(runs / 2).expect("in range");
+    let cursor = format!("01jd{:022}", runs / 2).parse().expect("an id");
+    for (what, filter) in [
+        ("newest of all", all()),
+        ("newest of one job", RunFilter { job: one.clone(), ..all() }),
+        ("failed of all", RunFilter { states: vec![RunState::Failed], ..all() }),
+        ("failed of one job", RunFilter { states: vec![RunState::Failed], job: one.clone(), ..all() }),
+        ("until the middle", RunFilter { until: Some(middle), ..all() }),
+        ("since the end", RunFilter { since: Some(Timestamp::MAX), ..all() }),
+        ("page from the middle", RunFilter { before: Some(cursor), ..all() }),
+        ("page of one job", RunFilter { before: Some(cursor), job: one, ..all() }),
+    ] {
+        timed(what, || async { store.runs(&filter).await.expect("readable").len() }).await;
+    }
+    timed("rare events", || async { store.events_latest(&["job."], 50).await.expect("readable").len() }).await;
+    timed("all jobs in numbers", || async { store.job_stats().await.expect("readable").len() }).await;
+    timed("counts by state", || async { store.run_counts().await.expect("readable").len() }).await;
+    timed("bars of all", || async { store.run_buckets(None, middle, 86_400).await.expect("readable").len() }).await;
+}
+
+async fn timed<F: Future<Output = usize>>(what: &str, read: impl Fn() -> F) {
+    let (mut times, mut rows) = (Vec::new(), 0);
+    for _ in 0..20 {
+        let began = Instant::now();
+        rows = read().await;
+        times.push(began.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    println!("  {what:<22} {rows:>4} rows {:>8.2} {:>8.2}", times[10], times[19]);
 }
 
 async fn live(store: &Store, job: &JobName) {

@@ -2,6 +2,8 @@
 //! test: `tests/reference/dst.py` walks real time with Python's zoneinfo. Both read the system's zone data, so that a
 //! difference between two releases of that data cannot pass for a fault of the arithmetic.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "the helpers of a test may panic, too")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

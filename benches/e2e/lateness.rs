@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aegis::base::Timestamp;
+use serde_json::Value;
 
 use crate::daemon::Daemon;
 use crate::numbers::{Table, spread};
@@ -37,8 +38,9 @@ async fn started(daemon: &Daemon, due: Timestamp) -> Vec<Duration> {
     loop {
         let page = daemon.get(&format!("/api/v1/runs?limit=1000{cursor}")).await;
         for run in page["runs"].as_array().expect("runs") {
-            let time = |key: &str| run[key].as_str().and_then(|text| text.parse::<Timestamp>().ok());
-            if let (Some(true), Some(began)) = (time("scheduled_for").map(|at| at == due), time("started_at")) {
+            let time = |value: &Value| value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            let is_its = time(&run["trigger"]["scheduled_for"]) == Some(due);
+            if let (true, Some(began)) = (is_its, time(&run["started_at"])) {
                 samples.push(Duration::try_from(began.duration_since(due)).unwrap_or_default());
             }
         }

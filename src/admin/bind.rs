@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
@@ -60,8 +60,8 @@ pub(super) async fn bind(path: &Path) -> Result<Bound, BindError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let private = |dir: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-    private(parent).map_err(failed("create the directory", parent))?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);
+    made.map_err(failed("create the directory", parent))?;
 
     let lock = take_lock(path)?;
     match std::fs::symlink_metadata(path) {
@@ -70,10 +70,9 @@ pub(super) async fn bind(path: &Path) -> Result<Bound, BindError> {
         _ => {}
     }
 
-    // Shorter than any name it is moved to is likely to be, for the limit above.
-    let nursery = parent.join(format!(".{:x}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&nursery);
-    private(&nursery).map_err(failed("create the directory", &nursery))?;
+    // Nobody else can have made it before; and its name is short, for the limit above.
+    let nursery = parent.join(format!(".{:x}", getrandom::u32().unwrap_or_else(|_| std::process::id())));
+    std::fs::DirBuilder::new().mode(0o700).create(&nursery).map_err(failed("create the directory", &nursery))?;
     let born = nursery.join("s");
     let made = UnixListener::bind(&born).and_then(|listener| {
         std::fs::set_permissions(&born, Permissions::from_mode(0o600))?;
@@ -91,11 +90,10 @@ fn take_lock(path: &Path) -> Result<File, BindError> {
     name.push(".lock");
     let name = PathBuf::from(name);
     let failed = |source| BindError::Io { action: "open", path: name.clone(), source };
-    let lock = {
-        use std::os::unix::fs::OpenOptionsExt;
-        let mut options = std::fs::OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600).open(&name).map_err(failed)?
-    };
+    let no_link = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600).custom_flags(no_link);
+    let lock = options.open(&name).map_err(failed)?;
     match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(lock),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(BindError::InUse(path.to_owned())),

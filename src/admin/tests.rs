@@ -72,14 +72,15 @@ impl Console for EchoConsole {
     }
 }
 
-struct Running {
+/// A server, and the way to stop it.
+pub(crate) struct Running {
     _dir: tempfile::TempDir,
-    options: Options,
-    stop: CancellationToken,
+    pub options: Options,
+    pub stop: CancellationToken,
     task: JoinHandle<Result<(), Infallible>>,
 }
 
-async fn start(clock: Clock) -> Running {
+pub(crate) async fn start(clock: Clock) -> Running {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let options = Options { socket: dir.path().join("aegis.sock") };
     let server = Server::bind(&options).await.expect("it binds");
@@ -129,7 +130,7 @@ async fn receive(wire: &mut Wire) -> ServerMessage {
 }
 
 /// Runs `test` where tasks need not be `Send` and are dropped with it.
-async fn local(test: impl Future<Output = ()>) {
+pub(crate) async fn local(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().run_until(test).await;
 }
 

@@ -141,6 +141,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
     async fn a_fake_clock_wakes_its_sleepers() {
         let (clock, hand) = Clock::fake(Timestamp::UNIX_EPOCH);
         let sleeper = tokio::spawn({

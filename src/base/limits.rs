@@ -136,13 +136,14 @@ pub const DOCKER_STATS_SAMPLES_MAX: usize = 4_096;
 pub const DOCKER_STATS_INTERVAL: Duration = Duration::from_millis(250);
 pub const DOCKER_STATS_SAMPLE_AGE_MAX: Duration = Duration::from_secs(120);
 pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
+/// Events that one call collects.
+pub const DOCKER_EVENTS_MAX: usize = 1_000;
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
 /// How long a collection of events goes on after the latest one.
 pub const DOCKER_EVENT_BURST: Duration = Duration::from_millis(100);
 pub const DOCKER_EVENTS_PER_CALL_MAX: usize = 1_000;
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
-pub const BLOCKING_CALLS_PER_RUN_MAX: usize = 64;
 
 // Doors
 pub const API_BODY_BYTES_MAX: usize = 1 << 20;
@@ -167,6 +168,8 @@ pub const AUTH_FAILURES_MAX: u32 = 10;
 pub const AUTH_FAILURES_WINDOW: Duration = Duration::from_secs(60);
 /// Addresses whose failures are remembered at once.
 pub const AUTH_PEERS_MAX: usize = 4_096;
+/// The last use of a token is noted this often, so that reading does not become writing.
+pub const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 pub const TOKEN_NAME_BYTES_MAX: usize = 64;
 pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);

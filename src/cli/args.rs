@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     cancel, check, completions, daemon, enable, init, job, jobs, logs, man, ps, repl, retry, run, runs, schedule, show,
-    token, trigger, types,
+    test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -47,6 +47,8 @@ pub enum Command {
     Check(check::Args),
     /// Run one job file without a daemon
     Run(run::Args),
+    /// Run Lua tests with fakes in place of the world
+    Test(test::Args),
     /// List jobs: schedule, next run, last result
     Jobs(jobs::Args),
     /// Show one job: parameters, grants, versions
@@ -89,7 +91,7 @@ pub enum Command {
 impl Command {
     /// Whether it serves, or runs scripts, rather than asking the daemon.
     pub fn needs_threads(&self) -> bool {
-        matches!(self, Self::Daemon(_) | Self::Run(_) | Self::Check(_) | Self::Repl(_))
+        matches!(self, Self::Daemon(_) | Self::Run(_) | Self::Check(_) | Self::Test(_) | Self::Repl(_))
     }
 }
 
@@ -113,6 +115,7 @@ mod tests {
             "aegis check",
             "aegis check a.lua b.lua --json",
             "aegis run x.lua --param a=1 --param b=two --grant docker=read --dry-run",
+            "aegis test scripts",
             "aegis jobs --json",
             "aegis job hello",
             "aegis trigger hello --param name=x --wait --follow --idempotency-key k --dry-run",

@@ -168,13 +168,29 @@ impl Answer {
 fn failure(status: StatusCode, body: &[u8]) -> Failure {
     let envelope = serde_json::from_slice::<Value>(body).ok();
     let fault = envelope.and_then(|mut body| serde_json::from_value::<Fault>(body["error"].take()).ok());
+    let hint = fault.as_ref().and_then(|fault| command_for(&fault.code));
     let failure = fault.map_or_else(|| Failure::new(format!("the daemon answered {status}")), Failure::from);
+    let failure = match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    };
     match status {
         StatusCode::NOT_FOUND => failure.exit(Exit::NotFound),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => failure.exit(Exit::NotAuthorised),
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => failure.exit(Exit::Usage),
         _ => failure,
     }
+}
+
+/// The API's hints name its own paths; here they name commands.
+fn command_for(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "job.not_found" => "`aegis jobs` lists the jobs, and says what is wrong with files",
+        "run.not_found" => "`aegis runs` lists the runs",
+        "token.not_found" => "`aegis token list` lists the tokens",
+        "params.invalid" => "`aegis job NAME` shows the parameters; give them as --param name=value",
+        _ => return None,
+    })
 }
 
 /// Lines of a streamed answer.
@@ -235,12 +251,10 @@ mod tests {
 
     #[test]
     fn envelopes_become_failures() {
-        let body = br#"{"error":{"code":"job.not_found","message":"there is no job \"x\"","details":null,"hint":"see aegis jobs"}}"#;
+        let body = br#"{"error":{"code":"job.not_found","message":"there is no job \"x\"","details":null,"hint":"GET /api/v1/jobs"}}"#;
         let told = failure(StatusCode::NOT_FOUND, body);
-        assert_eq!(
-            (told.code(), told.message(), told.hint_text()),
-            (5, "there is no job \"x\"", Some("see aegis jobs"))
-        );
+        assert_eq!((told.code(), told.message()), (5, "there is no job \"x\""));
+        assert!(told.hint_text().is_some_and(|hint| hint.contains("aegis jobs")), "the hint names a command");
         let untold = failure(StatusCode::BAD_GATEWAY, b"<html>");
         assert_eq!((untold.code(), untold.message()), (1, "the daemon answered 502 Bad Gateway"));
     }

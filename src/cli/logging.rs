@@ -9,9 +9,17 @@ use super::failure::Failure;
 use super::terminal;
 use crate::config::{Log, LogFormat, check_log_level};
 
-/// Crates whose debug output holds what must not be written down (bollard prints containers' environments, hyper and
-/// h2 headers, sqlx statements), whatever level was asked for.
-const CAPPED: [&str; 6] = ["bollard", "h2", "hyper", "hyper_util", "reqwest", "sqlx"];
+/// Crates that are kept at a level whatever was asked for. The debug output of most holds what must not be written down
+/// (bollard prints containers' environments, hyper and h2 headers, sqlx statements); the last has nothing to say.
+const CAPPED: [(&str, Level); 7] = [
+    ("bollard", Level::INFO),
+    ("h2", Level::INFO),
+    ("hyper", Level::INFO),
+    ("hyper_util", Level::INFO),
+    ("reqwest", Level::INFO),
+    ("sqlx", Level::INFO),
+    ("tokio_cron_scheduler", Level::WARN),
+];
 
 /// Installs the process's subscriber.
 pub(super) fn install(log: &Log) -> Result<(), Failure> {
@@ -37,14 +45,16 @@ fn targets(level: &str) -> Result<Targets, String> {
     check_log_level(level)?;
     let asked: Targets = level.parse().map_err(|error| format!("{level:?} is not a log level: {error}"))?;
     let default = asked.default_level().unwrap_or(LevelFilter::ERROR);
-    let is_capped = |target: &str| CAPPED.iter().any(|capped| target.starts_with(capped));
-    let cap = |level: LevelFilter| level.min(LevelFilter::from_level(Level::INFO));
+    let cap = |target: &str, level: LevelFilter| {
+        let capped = CAPPED.iter().find(|(capped, _)| target.starts_with(capped));
+        capped.map_or(level, |(_, most)| level.min(LevelFilter::from_level(*most)))
+    };
     let mut targets = Targets::new().with_default(default);
-    for capped in CAPPED {
-        targets = targets.with_target(capped, cap(default));
+    for (capped, _) in CAPPED {
+        targets = targets.with_target(capped, cap(capped, default));
     }
     for (target, level) in asked.iter() {
-        targets = targets.with_target(target, if is_capped(target) { cap(level) } else { level });
+        targets = targets.with_target(target, cap(target, level));
     }
     Ok(targets)
 }
@@ -61,6 +71,13 @@ mod tests {
             assert!(all.would_enable(capped, &Level::INFO) && !all.would_enable(capped, &Level::DEBUG), "{capped}");
         }
         assert!(!all.would_enable("sqlx::query", &Level::ERROR), "less may be asked for");
+    }
+
+    #[test]
+    fn the_housekeeping_scheduler_is_quiet() {
+        let usual = targets("info").expect("it parses");
+        assert!(usual.would_enable("tokio_cron_scheduler::job", &Level::WARN));
+        assert!(!usual.would_enable("tokio_cron_scheduler::job", &Level::INFO));
     }
 
     #[test]

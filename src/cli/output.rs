@@ -57,8 +57,6 @@ impl Output {
         if !terminal::stdout_is_terminal() {
             table.set_content_arrangement(ContentArrangement::Disabled);
         }
-        // Colours are always written; the stream takes them out where nobody would see them.
-        table.enforce_styling();
         table.set_header(header.iter().map(|name| Cell::new(name).add_attribute(Attribute::Dim)));
         table.add_rows(rows);
         for column in table.column_iter_mut() {

@@ -31,7 +31,7 @@ pub(super) fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if !stdin_is_terminal() || !stderr_is_terminal() {
-        return Err(Failure::usage(format!("{question} needs a yes, and there is no terminal to ask on"))
+        return Err(Failure::usage(format!("there is no terminal to ask on: {question}?"))
             .hint("repeat the command with --yes"));
     }
     let mut err = anstream::stderr();

@@ -1,12 +1,13 @@
 //! What can be set, section by section. Every field has a default, so that an empty file is a working configuration.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::values;
+use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
 
@@ -37,8 +38,8 @@ impl Default for Scripts {
     }
 }
 
-/// Serialised without the password that the URL may hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Serialised and printed without the password that the URL may hold.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
     /// `sqlite://path/to/file.db`, `sqlite::memory:` or `postgres://…`.
@@ -49,6 +50,12 @@ pub struct Store {
 impl Default for Store {
     fn default() -> Self {
         Self { url: "sqlite://data/aegis.db".into() }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("url", &redact_urls(&self.url)).finish()
     }
 }
 

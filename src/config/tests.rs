@@ -109,6 +109,13 @@ fn errors_name_the_place_and_the_remedy() {
 }
 
 #[test]
+fn a_configuration_can_be_printed() {
+    let config = load("store: { url: \"postgres://aegis:hunter2@db/x\" }", &[]).expect("it loads");
+    let printed = format!("{config:?} {}", serde_json::to_string(&config).expect("JSON"));
+    assert!(printed.contains("aegis:***@db") && !printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error = Config::load(Some(Path::new("/nowhere/aegis.yaml"))).expect_err("there is no such file");
     assert_eq!(

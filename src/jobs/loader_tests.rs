@@ -1,6 +1,8 @@
 //! The loader on a real folder and a real database. In the place of the runtime stands a reader of JSON: a file is its
 //! job's table, and `!` begins one that cannot be understood.
 
+#![expect(clippy::disallowed_methods, reason = "a test's tasks end with its runtime")]
+
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -130,6 +130,12 @@ impl Handle {
 
     async fn submit_version(&self, job: Arc<Job>, mut request: SubmitRequest) -> Result<Submission, SubmitError> {
         request.params = params::validate(&job.spec.params, &request.params).map_err(SubmitError::BadParams)?;
+        // Asked before admission: a repeated submission is answered with its run, whatever is alive now.
+        if let Some(key) = &request.idempotency_key
+            && let Some(run) = self.shared.store.run_by_key(&request.job, key).await?
+        {
+            return Ok(Submission::Accepted { run, existing: true });
+        }
         let (reply, answer) = oneshot::channel();
         let message = Message::Submit { request: Box::new(request), job, reply };
         self.inbox.send(message).map_err(|_| SubmitError::Closed)?;

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::View;
+use super::handle::{Submission, SubmitError};
 use super::logs::RunLog;
 use super::settle::Stopped;
 use crate::base::{JobName, RunId, Timestamp};
@@ -52,6 +53,8 @@ pub struct Entry {
     pub stopped: Option<Stopped>,
     pub log: Arc<RunLog>,
     pub waiters: Vec<oneshot::Sender<Run>>,
+    /// Submissions with the same idempotency key that came before the first commit.
+    pub repeats: Vec<oneshot::Sender<Result<Submission, SubmitError>>>,
     /// Place in the queue among equals.
     order: u64,
 }
@@ -102,6 +105,7 @@ pub struct Live {
     by_job: HashMap<JobName, OfJob>,
     queue: BTreeSet<(std::cmp::Reverse<i32>, u64, RunId)>,
     keys: HashMap<String, u32>,
+    by_idempotency_key: HashMap<(JobName, String), RunId>,
     running: usize,
     next_order: u64,
     running_max: usize,
@@ -120,6 +124,9 @@ impl Live {
         let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&run.params));
         let id = run.id;
         self.by_job.entry(run.job.clone()).or_default().wait(&run);
+        if let Some(key) = &run.idempotency_key {
+            self.by_idempotency_key.insert((run.job.clone(), key.clone()), id);
+        }
         let order = self.next_order;
         self.next_order += 1;
         let entry = Entry {
@@ -132,6 +139,7 @@ impl Live {
             stopped: None,
             log,
             waiters: Vec::new(),
+            repeats: Vec::new(),
             order,
         };
         self.entries.insert(id, entry);
@@ -141,6 +149,9 @@ impl Live {
         self.release(run);
         self.unqueue(run);
         let entry = self.entries.remove(&run)?;
+        if let Some(key) = &entry.run.idempotency_key {
+            self.by_idempotency_key.remove(&(entry.run.job.clone(), key.clone()));
+        }
         if let Some(runs) = self.by_job.get_mut(&entry.run.job) {
             runs.forget(run);
             if runs.running.is_empty() && runs.waiting.is_empty() {
@@ -201,6 +212,11 @@ impl Live {
             running_max: self.running_max,
             waiting: self.waiting(),
         }
+    }
+
+    /// The live run that an earlier submission with this idempotency key made.
+    pub fn with_key(&self, job: &JobName, key: &str) -> Option<RunId> {
+        self.by_idempotency_key.get(&(job.clone(), key.to_owned())).copied()
     }
 
     /// Every live run of a job.

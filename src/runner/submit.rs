@@ -25,6 +25,9 @@ impl Dispatcher {
             let _ = reply.send(Err(SubmitError::Closed));
             return;
         }
+        if let Some(run) = request.idempotency_key.as_deref().and_then(|key| self.live.with_key(&job.spec.name, key)) {
+            return self.repeat(run, reply);
+        }
         let params = serde_json::Value::Object(request.params.clone());
         let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&params));
         let view = self.live.view(&job.spec.name, key.as_deref());
@@ -49,6 +52,15 @@ impl Dispatcher {
         };
         let run = new_run(&request, &job, params, start, now);
         self.commit_new(run, request, job, reply);
+    }
+
+    /// The same submission came again while its run is alive. The run may not be on disk yet: its first caller is told
+    /// by the commit, this one by the wait for it.
+    fn repeat(&mut self, run: RunId, reply: Reply) {
+        match self.live.get_mut(run) {
+            Some(entry) if entry.phase == Phase::Accepting => entry.repeats.push(reply),
+            _ => drop(reply.send(Ok(Submission::Accepted { run, existing: true }))),
+        }
     }
 
     fn commit_new(&mut self, run: Run, request: SubmitRequest, job: Arc<Job>, reply: Reply) {
@@ -76,6 +88,7 @@ impl Dispatcher {
     }
 
     pub(super) fn accepted(&mut self, run: RunId, reply: Reply, result: Result<Accepted, StoreError>) {
+        let repeats = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.repeats)).unwrap_or_default();
         let answer = match result {
             Ok(Accepted::New) => {
                 self.shared.metrics.update(|numbers| numbers.accepted += 1);
@@ -95,6 +108,13 @@ impl Dispatcher {
                 Err(SubmitError::Store(error))
             }
         };
+        for repeat in repeats {
+            let again = match &answer {
+                Ok(Submission::Accepted { run, .. }) => Ok(Submission::Accepted { run: *run, existing: true }),
+                other => other.clone(),
+            };
+            let _ = repeat.send(again);
+        }
         let _ = reply.send(answer);
     }
 

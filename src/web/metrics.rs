@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
@@ -16,17 +17,18 @@ use prometheus_client::registry::{Registry, Unit};
 use super::error::{ApiError, ApiResult};
 use super::parts::Parts;
 use super::process::{self, Process};
-use crate::base::Timestamp;
+use crate::base::clock::since;
+use crate::base::{Timestamp, limits};
 use crate::jobs::Severity;
-use crate::model::RunState;
+use crate::model::{OccurrenceState, RunState};
 use crate::runner::{DURATION_BUCKETS_S, Numbers};
+use crate::store::StoreMetrics;
 
 /// What the web part counts itself. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     requests: Histogram,
     failures: Counter<u64, AtomicU64>,
-    lateness: Histogram,
     /// What other parts registered, and the above.
     registry: Arc<Registry>,
 }
@@ -42,7 +44,6 @@ impl Metrics {
     pub fn new(mut registry: Registry) -> Self {
         let requests = Histogram::new(exponential_buckets(0.001, 4.0, 8));
         let failures = Counter::default();
-        let lateness = Histogram::new([0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0, 300.0]);
         let seconds = Unit::Seconds;
         registry.register_with_unit(
             "http_request_duration",
@@ -51,13 +52,7 @@ impl Metrics {
             requests.clone(),
         );
         registry.register("http_server_errors", "Answers with a status of 500 and above", failures.clone());
-        registry.register_with_unit(
-            "schedule_lateness",
-            "From a due time to the moment its run was accepted",
-            seconds,
-            lateness.clone(),
-        );
-        Self { requests, failures, lateness, registry: Arc::new(registry) }
+        Self { requests, failures, registry: Arc::new(registry) }
     }
 
     pub(super) fn request(&self, took: Duration, is_failure: bool) {
@@ -67,13 +62,8 @@ impl Metrics {
         }
     }
 
-    /// How late a scheduled run was accepted.
-    pub(super) fn late(&self, by: Duration) {
-        self.lateness.observe(by.as_secs_f64());
-    }
-
-    pub(super) fn scrape(&self, parts: &Parts) -> ApiResult<String> {
-        let snapshot = Snapshot::read(parts);
+    pub(super) async fn scrape(&self, parts: &Parts) -> ApiResult<String> {
+        let snapshot = Snapshot::read(parts).await?;
         let mut registry = Registry::with_prefix("aegis");
         registry.register_collector(Box::new(snapshot));
         let mut own = String::new();
@@ -102,18 +92,20 @@ struct Snapshot {
     errors: usize,
     warnings: usize,
     event_seq: i64,
+    store: StoreMetrics,
+    lateness: Lateness,
     process: Process,
     now: Timestamp,
 }
 
 impl Snapshot {
-    fn read(parts: &Parts) -> Self {
+    async fn read(parts: &Parts) -> ApiResult<Self> {
         let jobs = parts.jobs.snapshot();
         let live = parts.runner.live();
         let count = |state| live.iter().filter(|run| run.state == state).count() as u64;
         let severe = |severity| jobs.diagnostics.iter().filter(|found| found.severity == severity).count();
         let event_seq = parts.store.commits().borrow().event_seq;
-        Self {
+        Ok(Self {
             runs: parts.runner.metrics(),
             live: [RunState::Queued, RunState::Running].map(|state| (state, count(state))).to_vec(),
             vms: parts.runner.vms(),
@@ -122,9 +114,33 @@ impl Snapshot {
             errors: severe(Severity::Error),
             warnings: severe(Severity::Warning),
             event_seq,
+            store: parts.store.metrics(),
+            lateness: Lateness::read(parts).await?,
             process: process::read(),
             now: parts.clock.now(),
-        }
+        })
+    }
+}
+
+/// How late the due times of the last minute were decided; their jitter is part of it.
+#[derive(Debug, Default)]
+struct Lateness {
+    fired: u64,
+    mean_s: f64,
+    max_s: f64,
+}
+
+impl Lateness {
+    async fn read(parts: &Parts) -> ApiResult<Self> {
+        let now = parts.clock.now();
+        let from = now.checked_sub(SignedDuration::from_mins(1)).unwrap_or(now);
+        let found = parts.store.occurrences(None, from, now, limits::STORE_PAGE_ROWS_MAX).await?;
+        let fired =
+            found.iter().filter(|found| matches!(found.state, OccurrenceState::Fired | OccurrenceState::DstShifted));
+        let late: Vec<f64> = fired.map(|found| since(found.decided_at, found.scheduled_for).as_secs_f64()).collect();
+        let count = late.len().max(1) as f64;
+        let max_s = late.iter().copied().fold(0.0, f64::max);
+        Ok(Self { fired: late.len() as u64, mean_s: late.iter().sum::<f64>() / count, max_s })
     }
 }
 
@@ -153,6 +169,20 @@ impl Collector for Snapshot {
         gauge(e, "lua_vms", "Live Lua VMs, consoles included", self.vms as f64)?;
         counter(e, "log_lines_dropped", "Log lines beyond a run's limits", runs.log_lines_dropped)?;
         counter(e, "store_retries", "Outcomes whose commit had to be tried again", runs.store_retries)?;
+        counter(e, "store_commits", "Transactions committed", self.store.commits)?;
+        counter(e, "store_commands", "Commands answered out of those transactions", self.store.commands)?;
+        counter(e, "store_failed_batches", "Batches answered with an error", self.store.failed_batches)?;
+        gauge(e, "store_queue_depth", "Commands that wait for the writer", self.store.queue_commands as f64)?;
+        let took = self.store.last_commit_micros as f64 / 1e6;
+        gauge(e, "store_last_commit_seconds", "Time of the last transaction", took)?;
+        gauge(e, "schedule_fired_last_minute", "Due times of the last minute that fired", self.lateness.fired as f64)?;
+        gauge(
+            e,
+            "schedule_lateness_mean_seconds",
+            "From due to decided, jitter included, over the last minute",
+            self.lateness.mean_s,
+        )?;
+        gauge(e, "schedule_lateness_max_seconds", "The latest of the last minute", self.lateness.max_s)?;
         counter(e, "store_events", "Events that were ever committed", self.event_seq.max(0).cast_unsigned())?;
         gauge(e, "jobs", "Live jobs", self.jobs as f64)?;
         gauge(e, "jobs_disabled", "Live jobs whose schedules are held", self.disabled as f64)?;

@@ -42,7 +42,7 @@ async fn a_viewer_reads_and_an_operator_acts() {
     viewer.post("/api/v1/jobs/echo/runs", json!({})).await.expect_error(StatusCode::FORBIDDEN, &[]);
     let operator = app.api.with_token(token("operator").await);
     let run = operator.run_to_end("echo", json!({})).await;
-    assert_eq!(run["actor"], "token:operator", "{run}");
+    assert_eq!(run["trigger"]["actor"], "token:operator", "{run}");
     app.cli.ok(&["token", "revoke", "operator", "--yes"]).await;
     operator.get("/api/v1/jobs").await.expect_error(StatusCode::UNAUTHORIZED, &[]);
 }
@@ -76,7 +76,7 @@ async fn a_foreign_name_and_a_foreign_page_get_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_link_works_once_and_its_session_is_guarded() {
     let app = app().await;
-    let link = login_link(&app).await;
+    let link = app.login_link().await;
     let cookie = log_in(&link).await.expect("the link lets in");
     assert!(log_in(&link).await.is_none(), "the link let in twice");
 
@@ -97,17 +97,6 @@ async fn a_login_link_works_once_and_its_session_is_guarded() {
     let bare = page(Method::POST, "/jobs/echo/run").form(&[("text", "forged")]).send().await.unwrap();
     assert!(bare.status().is_client_error(), "{}", bare.status());
     assert!(app.api.runs_of("echo").await.is_empty(), "a forged request ran a job");
-}
-
-/// The link that the daemon printed at its first start.
-pub async fn login_link(app: &TestApp) -> String {
-    crate::support::eventually("the daemon prints a login link", || async {
-        let log = app.log();
-        let start = log.find(&format!("{}/login", app.api.base))?;
-        let is_part = |c: &char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '<' | '>');
-        Some(log[start..].chars().take_while(is_part).collect())
-    })
-    .await
 }
 
 /// Follows the link as a browser does; the session's cookie when it lets in.

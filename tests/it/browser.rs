@@ -1,6 +1,5 @@
 //! The dashboard in a real Chromium: by link into the daemon, by button to a finished run, seen live.
 
-use crate::auth::login_link;
 use crate::support::browser::Browser;
 use crate::support::docker::Containers;
 use crate::support::scripts::ECHO;
@@ -8,7 +7,7 @@ use crate::support::{TestApp, json};
 
 /// Enters by the link that the daemon printed.
 async fn log_in(browser: &Browser, app: &TestApp) {
-    browser.goto(&login_link(app).await).await;
+    browser.goto(&app.login_link().await).await;
     let asks = browser.script("return document.querySelector('form[action=\"/login\"] button') !== null").await;
     if asks == true {
         browser.click("form[action=\"/login\"] button").await;
@@ -45,7 +44,7 @@ async fn the_button_runs_the_sweep_and_the_run_is_seen_live() {
     browser.screenshot("run").await;
     expect_clean(&browser, "the run's page").await;
     let run = app.api.runs_of("health_sweep").await.remove(0);
-    assert_eq!((&run["state"], &run["trigger"]), (&json!("succeeded"), &json!("button")), "{run}");
+    assert_eq!((&run["state"], &run["trigger"]["kind"]), (&json!("succeeded"), &json!("button")), "{run}");
     let url = browser.url().await;
     assert!(url.contains(run["id"].as_str().unwrap()), "the browser is at {url}");
 }
@@ -60,7 +59,7 @@ async fn a_wrong_value_in_the_form_is_shown_at_its_field() {
     // Past what the browser itself checks: what counts is the daemon's answer.
     browser.script("const field = document.querySelector('[name=\"count\"]'); field.form.noValidate = true; field.type = 'text'; field.value = 'many'").await;
     browser.click("#start button[type=\"submit\"]").await;
-    browser.sees("integer").await;
+    browser.sees("whole number").await;
     assert!(app.api.runs_of("echo").await.is_empty(), "a refused form left a run behind");
 }
 

@@ -43,7 +43,7 @@ async fn check_names_file_line_and_remedy() {
     let typo = cli.run(&["check", "typo.lua"]).await.expect_code(1);
     typo.expect_said(&["typo.lua:2", "timeuot", "timeout"]);
     cli.run(&["check", "syntax.lua"]).await.expect_code(1).expect_said(&["syntax.lua:2"]);
-    cli.run(&["check", "nosuch.lua"]).await.expect_code(1).expect_said(&["nosuch.lua"]);
+    cli.run(&["check", "nosuch.lua"]).await.expect_code(5).expect_said(&["nosuch.lua"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn a_file_runs_without_a_daemon() {
     ran.expect_said(&["echo: alone"]);
     let refused = cli.run(&["run", "echo.lua", "--param", "count=many"]).await;
     assert_ne!(refused.code, 0, "{refused}");
-    refused.expect_said(&["count", "integer"]);
+    refused.expect_said(&["count", "whole number"]);
     std::fs::write(
         dir.path().join("bad.lua"),
         "return aegis.job {\n  run = function()\n    error('no luck')\n  end,\n}",
@@ -88,7 +88,7 @@ async fn the_console_evaluates_what_is_piped_into_it() {
     app.cli.run(&["repl", "-e", "error('oh no')"]).await.expect_code(1).expect_said(&["oh no"]);
     let runs = app.api.get("/api/v1/runs?console=true").await;
     let runs = crate::support::api::items(&runs.body, "runs");
-    assert!(runs.iter().any(|run| run["trigger"] == "repl"), "console lines are not in the history: {runs:?}");
+    assert!(runs.iter().any(|run| run["trigger"]["kind"] == "repl"), "console lines are not in the history: {runs:?}");
 }
 
 /// The examples in the documents are jobs that load.

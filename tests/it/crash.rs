@@ -85,6 +85,7 @@ async fn a_crash_does_not_settle_a_due_time_twice() {
     })
     .await;
     let runs = app.api.runs_of("tick").await;
-    let due: std::collections::BTreeSet<String> = runs.iter().map(|run| run["scheduled_for"].to_string()).collect();
+    let due: std::collections::BTreeSet<String> =
+        runs.iter().map(|run| run["trigger"]["scheduled_for"].to_string()).collect();
     assert_eq!(due.len(), runs.len(), "{runs:?}");
 }

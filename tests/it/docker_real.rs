@@ -64,7 +64,7 @@ async fn the_sweep_tells_the_healthy_from_the_sick_by_every_way_in() {
 
     let scheduled = eventually("the schedule fires", || async {
         let runs = app.api.runs_of("health_sweep").await;
-        runs.into_iter().find(|run| run["trigger"] == "schedule" && run["state"] == "succeeded")
+        runs.into_iter().find(|run| run["trigger"]["kind"] == "schedule" && run["state"] == "succeeded")
     })
     .await;
     expect_report(&app.api.run(scheduled["id"].as_str().unwrap()).await, &containers);
@@ -79,7 +79,7 @@ async fn the_sweep_tells_the_healthy_from_the_sick_by_every_way_in() {
 
     app.cli.ok(&["trigger", "health_sweep", "--wait"]).await;
     let newest = app.api.runs_of("health_sweep").await.remove(0);
-    assert_eq!(newest["trigger"], "cli");
+    assert_eq!(newest["trigger"]["kind"], "cli");
     expect_report(&app.api.run(newest["id"].as_str().unwrap()).await, &containers);
 
     let line = "aegis.jobs.wait(aegis.jobs.trigger('health_sweep')).state";

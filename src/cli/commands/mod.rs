@@ -18,6 +18,7 @@ pub(super) mod run;
 pub(super) mod runs;
 pub(super) mod schedule;
 pub(super) mod show;
+pub(super) mod test;
 pub(super) mod token;
 pub(super) mod trigger;
 pub(super) mod types;
@@ -33,6 +34,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Init(args) => init::run(args, &ctx),
         Command::Check(args) => check::run(args, &ctx).await,
         Command::Run(args) => run::run(args, &ctx).await,
+        Command::Test(args) => test::run(args, &ctx).await,
         Command::Jobs(args) => jobs::run(args, &ctx).await,
         Command::Job(args) => job::run(args, &ctx).await,
         Command::Trigger(args) => trigger::run(args, &ctx).await,

@@ -14,7 +14,8 @@ pub(in crate::cli) async fn evaluate(mut session: Session, code: &str, ctx: &Con
         Evaluated::Incomplete => Err(incomplete()),
         Evaluated::Failed(fault) => {
             ctx.out.note(show::fault(&fault));
-            Err(Failure::silent(Exit::Failure))
+            let is_cancelled = fault.code == "run.cancelled";
+            Err(Failure::silent(if is_cancelled { Exit::Interrupted } else { Exit::Failure }))
         }
     }
 }

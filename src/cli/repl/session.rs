@@ -135,3 +135,40 @@ fn lost(why: &str) -> Failure {
         .hint("see whether the daemon is still running, and its log")
         .exit(Exit::Unreachable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::tests::{local, start};
+    use crate::base::Clock;
+
+    #[tokio::test]
+    async fn a_session_speaks_with_the_socket() {
+        local(async {
+            let running = start(Clock::system()).await;
+            let client = Client::new(running.options.socket.clone());
+            let mut session = Session::open(&client).await.expect("it opens");
+            assert!(session.actor.starts_with("uid:"), "{}", session.actor);
+            let Ok(Evaluated::Values(values)) = session.eval("6").await else { panic!("a value") };
+            assert_eq!(values[0].lua, "6");
+            assert_eq!(session.complete("aegis.do").await, Ok((8, vec!["aegis.docker".to_owned()])));
+            assert_eq!(session.command("doc", &["x".to_owned()]).await, Ok("doc [\"x\"]".to_owned()));
+            let too_large = session.eval(&" ".repeat(limits::ADMIN_FRAME_BYTES_MAX)).await;
+            assert!(too_large.is_err_and(|failure| failure.message().contains("larger than")));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_goes_away_is_said() {
+        local(async {
+            let running = start(Clock::system()).await;
+            let client = Client::new(running.options.socket.clone());
+            let mut session = Session::open(&client).await.expect("it opens");
+            running.stop.cancel();
+            let ended = session.eval("wait").await.expect_err("the daemon is gone");
+            assert!(ended.message().contains("shutting down") || ended.code() == 6, "{ended:?}");
+        })
+        .await;
+    }
+}

@@ -12,6 +12,9 @@ Everything that scripts can call. Generated from the registry in `src/lua/bind`;
 Functions of a module are called with a dot, those of an object with a colon. Options are one table; an unknown key is an
 error. `Duration` is text such as `\"5m\"` or seconds, `Size` text such as `\"64MiB\"` or bytes, `Time` RFC 3339 text in UTC.
 A failed call raises an error object with `code`, `message`, `hint`, `retryable`, `details` and `trace`.
+
+Calls that wait let other runs go on. They work in coroutines of the script too, but not inside a comparison of `table.sort`, a
+callback of `string.gsub` or a metamethod, where Luau cannot wait: collect first, then call.
 ";
 
 /// The whole page.

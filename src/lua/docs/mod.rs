@@ -68,11 +68,9 @@ fn records() -> Vec<&'static Record> {
 
 fn collect(kind: &Type, found: &mut Vec<&'static Record>) {
     match kind {
-        Type::Record(record) => {
-            if !found.iter().any(|known| known.name == record.name) {
-                found.push(record);
-                record.fields.iter().for_each(|field| collect(&field.kind, found));
-            }
+        Type::Record(record) if !found.iter().any(|known| known.name == record.name) => {
+            found.push(record);
+            record.fields.iter().for_each(|field| collect(&field.kind, found));
         }
         Type::List(of) | Type::Map(of) | Type::Optional(of) => collect(of, found),
         Type::OneOf(kinds) => kinds.iter().for_each(|kind| collect(kind, found)),

@@ -1,7 +1,6 @@
 //! `aegis.http` and `aegis.notify`, from Lua to a real server on loopback.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::json;
 
@@ -9,9 +8,8 @@ use super::support::Bed;
 use crate::base::Clock;
 use crate::lua::{Engine, EngineOptions};
 use crate::model::{Grants, LogLevel};
-use crate::primitives::Primitives;
 use crate::primitives::http::testing::{Answer, Asked, Server, answer};
-use crate::primitives::notify::{Notify, Options, ProcessSecrets};
+use crate::primitives::{self, Primitives};
 
 /// A bed, a server that the script's text reaches as `URL`, and the grants for both.
 struct Reach {
@@ -21,7 +19,7 @@ struct Reach {
 
 fn start(serve: impl Fn(usize, &Asked) -> Answer + Send + Sync + 'static) -> Reach {
     let mut bed = Bed::default();
-    let server = bed.io.block_on(async { tokio::spawn(Server::start(serve)).await.expect("a server") });
+    let server = bed.io.block_on(Server::start(serve));
     bed.grants = Grants {
         http: vec!["127.0.0.1".into()],
         notify: vec!["alerts".into(), "broken".into(), "both".into()],
@@ -35,11 +33,9 @@ fn start(serve: impl Fn(usize, &Asked) -> Answer + Send + Sync + 'static) -> Rea
         "secret": [],
     });
     let routes: BTreeMap<_, _> = serde_json::from_value(routes).expect("routes");
-    let Primitives { docker, http, .. } = Primitives::unconnected();
-    let clock = Clock::system();
-    let notify = Notify::new(Options { routes }, http.clone(), Arc::new(ProcessSecrets), clock.clone());
-    let primitives = Primitives { docker, http, notify: notify.expect("a service") };
-    bed.engine = Engine::new(EngineOptions { io: bed.io.handle().clone(), clock, primitives });
+    let primitives = Primitives::new(primitives::Options { routes, ..primitives::Options::default() });
+    let primitives = primitives.expect("routes that can be used");
+    bed.engine = Engine::new(EngineOptions { io: bed.io.handle().clone(), clock: Clock::system(), primitives });
     Reach { bed, server }
 }
 

@@ -117,13 +117,12 @@ impl Vm {
                 let caught = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
                 watch.during(caught)
             };
-            let polled = rewake.poll(cx, |cx| match poll(cx) {
+            rewake.poll(cx, |cx| match poll(cx) {
                 None => Poll::Ready(None),
                 Some(Ok(Poll::Pending)) => Poll::Pending,
                 Some(Ok(Poll::Ready(result))) => Poll::Ready(Some(result)),
                 Some(Err(_)) => Poll::Ready(Some(Err(mlua::Error::external(panicked())))),
-            });
-            polled
+            })
         });
         let result = tokio::select! {
             biased;

@@ -183,24 +183,33 @@ fn parse(expression: &str) -> Result<Cron, BadSchedule> {
         return Err(BadSchedule::FieldCount { expression: shortened(text), found: fields.len() });
     }
     let described = &FIELDS[FIELDS.len() - fields.len()..];
+    let well_formed = fields.iter().zip(described).all(|(written, field)| is_well_formed(written, field.step_max));
+    match parser.parse(text) {
+        Ok(cron) if well_formed => Ok(cron),
+        _ => Err(wrong_field(&parser, text, &fields, described)),
+    }
+}
+
+/// Finds the field that is wrong by trying each on its own.
+fn wrong_field(parser: &CronParser, text: &str, fields: &[&str], described: &[Field]) -> BadSchedule {
     for (index, (written, field)) in fields.iter().zip(described).enumerate() {
         let mut alone = vec!["*"; fields.len()];
         alone[index] = written;
-        if !well_formed(written, field.step_max) || parser.parse(&alone.join(" ")).is_err() {
-            return Err(BadSchedule::Field {
+        if !is_well_formed(written, field.step_max) || parser.parse(&alone.join(" ")).is_err() {
+            return BadSchedule::Field {
                 expression: shortened(text),
                 field: field.name,
                 text: shortened(written),
                 expected: field.expected,
                 example: field.example,
-            });
+            };
         }
     }
-    parser.parse(text).map_err(|_| BadSchedule::FieldCount { expression: shortened(text), found: fields.len() })
+    BadSchedule::FieldCount { expression: shortened(text), found: fields.len() }
 }
 
 /// croner reads over empty elements of a list, and takes a step that leaves the field.
-fn well_formed(written: &str, step_max: u32) -> bool {
+fn is_well_formed(written: &str, step_max: u32) -> bool {
     written.split(',').all(|element| {
         let step = element.split_once('/').map(|(_, step)| step.parse::<u32>());
         !element.is_empty() && step.is_none_or(|step| step.is_ok_and(|step| (1..=step_max).contains(&step)))

@@ -22,6 +22,7 @@ pub struct LogOptions {
     pub tail: u32,
     /// From this moment on: RFC 3339, or a duration such as `10m` back from now.
     pub since: Option<String>,
+    #[serde(alias = "before")]
     pub until: Option<String>,
     pub stdout: bool,
     pub stderr: bool,

@@ -46,8 +46,10 @@ impl Docker {
     pub async fn stats_all(&self, permit: &DockerPermit) -> Result<Vec<Stats>, DockerError> {
         let options = super::ListOptions { all: false, ..super::ListOptions::default() };
         let containers = self.list(permit, options).await?;
-        let readings = containers.into_iter().map(|container| async move { self.stats(permit, &container.id).await });
-        let mut readings = futures_util::stream::iter(readings).buffer_unordered(limits::DOCKER_CALLS_AT_ONCE_MAX);
+        let ids: Vec<String> = containers.into_iter().map(|container| container.id).collect();
+        let mut readings = futures_util::stream::iter(ids)
+            .map(async |id: String| self.stats(permit, &id).await)
+            .buffer_unordered(limits::DOCKER_CALLS_AT_ONCE_MAX);
         let mut all = Vec::new();
         while let Some(reading) = readings.next().await {
             match reading {

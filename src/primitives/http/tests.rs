@@ -228,7 +228,8 @@ async fn raw(head: &'static [u8], forever: Option<&'static [u8]>) -> std::net::S
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        stream.read(&mut [0; 4_096]).await.expect("a request");
+        let read = stream.read(&mut [0; 4_096]).await.expect("a request");
+        assert!(read > 0);
         stream.write_all(head).await.ok();
         match forever {
             Some(piece) => while stream.write_all(piece).await.is_ok() {},

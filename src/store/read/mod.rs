@@ -10,4 +10,6 @@ mod runs;
 mod stats;
 
 pub(super) use access::session_from;
+#[cfg(test)]
+pub(super) use runs::page;
 pub(super) use stats::JOB_NAMES;

@@ -1,7 +1,7 @@
 //! Reading runs. Pages are put together from short walks along an index, one for each state asked for, so that a page
 //! costs the same in a history of a thousand runs and of a million.
 
-use crate::base::{RunId, Timestamp};
+use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Actor, Run, RunState, Trigger, TriggerKind};
 use crate::store::handle::Store;
 use crate::store::sql::{Query, Row, Rows, query};
@@ -51,6 +51,13 @@ impl Store {
         row.map(|row| row.word("state", RunState::parse)).transpose()
     }
 
+    /// The run that an earlier submission of `job` with this idempotency key made.
+    pub async fn run_by_key(&self, job: &JobName, key: &str) -> Result<Option<RunId>> {
+        let select = query("SELECT id FROM runs WHERE job = $1 AND idempotency_key = $2");
+        let rows = self.readers().fetch(select.bind(job.to_string()).bind(key.to_owned())).await?;
+        rows.first().map(|row| row.parsed("id")).transpose()
+    }
+
     /// Newest first; the order is by `queued_at`, then by id.
     pub async fn runs(&self, filter: &RunFilter) -> Result<Vec<Run>> {
         let cursor = match filter.before {
@@ -89,7 +96,7 @@ impl Store {
 }
 
 /// The statement for one page: the newest ids of each branch, merged, then their rows.
-fn page(filter: &RunFilter, cursor: Option<(RunId, Option<Timestamp>)>) -> Query {
+pub fn page(filter: &RunFilter, cursor: Option<(RunId, Option<Timestamp>)>) -> Query {
     let mut statement = Conditions::default();
     if let Some(job) = &filter.job {
         statement.add("job = $", job.as_str());

@@ -33,6 +33,12 @@ impl Query {
         self
     }
 
+    /// Asks SQLite how it would go about the statement.
+    #[cfg(test)]
+    pub fn explained(self) -> Self {
+        Self { text: format!("EXPLAIN QUERY PLAN {}", self.text).into(), ..self }
+    }
+
     /// The text in the words of `dialect`.
     pub(super) fn text_for(&self, dialect: Dialect) -> Cow<'static, str> {
         if self.text.contains("{rows}") {

@@ -10,6 +10,7 @@ mod kv;
 mod logs;
 mod opening;
 mod outages;
+mod plans;
 mod retention;
 mod runs;
 mod writer;

@@ -29,6 +29,7 @@ pub async fn write(conn: &mut Conn, command: &Command, now: Timestamp) -> Result
     }
 }
 
+/// What is revoked stays so, also when a writer had read the token before it was.
 async fn put_token(conn: &mut Conn, token: &TokenRow) -> Result<Result<Answer>> {
     let taken = query("SELECT 1 AS found FROM tokens WHERE name = $1 AND hash <> $2 AND revoked_at IS NULL");
     let taken = conn.fetch(taken.bind(token.name.as_str()).bind(token.hash.as_str())).await?;
@@ -41,7 +42,7 @@ async fn put_token(conn: &mut Conn, token: &TokenRow) -> Result<Result<Answer>> 
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (hash) DO UPDATE
          SET name = excluded.name, role = excluded.role, jobs = excluded.jobs, expires_at = excluded.expires_at,
-             last_used_at = excluded.last_used_at, revoked_at = excluded.revoked_at",
+             last_used_at = excluded.last_used_at, revoked_at = COALESCE(tokens.revoked_at, excluded.revoked_at)",
     );
     let upsert = upsert.bind(token.hash.as_str()).bind(token.name.as_str()).bind(token.role.as_str());
     let upsert = upsert.bind(json_of(&token.jobs)?).bind(token.created_at).bind(token.expires_at);

@@ -45,7 +45,7 @@ pub async fn diagnostics(State(web): State<Web>, Viewer(who): Viewer) -> ApiResu
               (status = 401, description = "No token", body = ErrorEnvelope)))]
 pub async fn metrics(State(web): State<Web>, Viewer(who): Viewer) -> ApiResult<Response> {
     crate::web::guard::unconfined(&who)?;
-    let text = web.parts.metrics.scrape(&web.parts)?;
+    let text = web.parts.metrics.scrape(&web.parts).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

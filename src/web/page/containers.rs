@@ -126,10 +126,10 @@ fn actions(cx: &Cx, container: &ContainerView) -> Markup {
         @if cx.may(Role::Operator) {
             div.button-row {
                 @if is_up {
-                    (ask(&href, Action::Restart, &container.name, "Restart"))
-                    (ask(&href, Action::Stop, &container.name, "Stop"))
+                    (ask(&href, Action::Restart, &container.name))
+                    (ask(&href, Action::Stop, &container.name))
                 } @else {
-                    form method="post" action=(format!("{href}/start")) { (hidden(cx)) button.quiet type="submit" { (icon(Icon::Play)) "Start" } }
+                    form method="post" action=(format!("{href}/start")) { (hidden(cx)) button.small type="submit" { (icon(Icon::Play)) "Start" } }
                 }
             }
         }
@@ -137,9 +137,17 @@ fn actions(cx: &Cx, container: &ContainerView) -> Markup {
 }
 
 /// A link to the page that asks; with a script, a dialog asks in place.
-fn ask(href: &str, action: Action, name: &str, text: &str) -> Markup {
-    let target = format!("{href}/{}", action.as_str());
-    html! { a.button.quiet href=(target) data-confirm=(question(action, name)) data-action=(target) data-verb=(text) { (text) } }
+fn ask(href: &str, action: Action, name: &str) -> Markup {
+    let (target, text) = (format!("{href}/{}", action.as_str()), verb(action));
+    html! { a.button.small href=(target) data-confirm=(question(action, name)) data-action=(target) data-verb=(text) { (text) } }
+}
+
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Start => "Start",
+        Action::Stop => "Stop",
+        Action::Restart => "Restart",
+    }
 }
 
 fn question(action: Action, name: &str) -> String {
@@ -158,18 +166,19 @@ fn parse(action: &str) -> ApiResult<Action> {
 /// Asks, for browsers without a script.
 pub async fn confirm(State(_): State<Web>, cx: Cx, Path((name, action)): Path<(String, String)>) -> ApiResult<Markup> {
     let action = parse(&action)?;
+    let title = format!("{} {name}?", verb(action));
     let href = format!("/containers/{name}");
     let body = html! {
         div.card.ask {
             p { (question(action, &name)) }
             form.form-foot method="post" action=(format!("{href}/{}", action.as_str())) {
                 (hidden(&cx))
-                button.danger type="submit" { (action.as_str()) }
+                button.danger type="submit" { (verb(action)) }
                 a.button.quiet href="/containers" { "Back" }
             }
         }
     };
-    Ok(Page::new(Place::Containers, "Sure?", body).crumb("/containers", "Containers").crumb(href, name).render(&cx))
+    Ok(Page::new(Place::Containers, &title, body).crumb("/containers", "Containers").crumb(href, name).render(&cx))
 }
 
 pub async fn act(
@@ -229,7 +238,7 @@ fn log_lines(log: ApiResult<read::ContainerLog>) -> Markup {
             Err(failure) => { p.quiet-line { (failure.fault().message) } }
             Ok(log) if log.lines.is_empty() => { p.quiet-line { "The container wrote nothing." } }
             Ok(log) => {
-                div.log-box tabindex="0" role="region" aria-label="Log" {
+                div.log-box tabindex="0" role="region" aria-label="Lines" {
                     ol.log.two-columns {
                         @for line in &log.lines {
                             li data-level=(if line.stream == "stderr" { "warn" } else { "info" }) {

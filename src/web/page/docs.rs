@@ -16,10 +16,10 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 pub async fn page(cx: Cx, document: Arc<OpenApi>) -> ApiResult<Markup> {
     let document = serde_json::to_value(&*document).unwrap_or_default();
     let body = html! {
-        p.lead { (document["info"]["description"].as_str().unwrap_or_default()) }
+        p.lead { (prose(text(&document["info"]["description"]))) }
         div.columns.wide-left {
             div { @for tag in list(&document["tags"]) { (group(&document, tag)) } (schemas(&document)) }
-            div { (calling(&document)) }
+            div { (calling(&cx, &document)) }
         }
     };
     let head = html! { a.button href="/openapi.json" { "openapi.json" } };
@@ -34,16 +34,22 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn calling(document: &Value) -> Markup {
+/// Text with `code` in it.
+fn prose(text: &str) -> Markup {
+    html! { @for (index, part) in text.split('`').enumerate() { @if index % 2 == 1 { code { (part) } } @else { (part) } } }
+}
+
+fn calling(cx: &Cx, document: &Value) -> Markup {
+    let base = format!("http://{}", cx.web.options.listen);
     let scheme = &document["components"]["securitySchemes"]["bearer"];
     ui::section(
         "calling",
         "Calling it",
         ui::nothing(),
         html! {
-            p { (text(&scheme["description"])) " Make one under " a href="/settings" { "Settings" } "." }
-            pre { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  http://127.0.0.1:8080/api/v1/jobs" } }
-            pre { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n  -H 'Idempotency-Key: 2026-11-22' \\\n  -d '{\"params\": {}}' \\\n  http://127.0.0.1:8080/api/v1/jobs/hello/runs" } }
+            p { (prose(text(&scheme["description"]))) " Make one under " a href="/settings" { "Settings" } "." }
+            pre tabindex="0" role="region" aria-label="Example: list the jobs" { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  " (base) "/api/v1/jobs" } }
+            pre tabindex="0" role="region" aria-label="Example: start a run" { code { "curl -H \"Authorization: Bearer $TOKEN\" \\\n  -H 'Content-Type: application/json' \\\n  -H 'Idempotency-Key: 2026-11-22' \\\n  -d '{\"params\": {}}' \\\n  " (base) "/api/v1/jobs/hello/runs" } }
             nav aria-label="Groups" { ul.plain-list { @for tag in list(&document["tags"]) { li { a href=(format!("#{}", text(&tag["name"]))) { (text(&tag["name"])) } } } } }
         },
     )
@@ -67,9 +73,9 @@ fn group(document: &Value, tag: &Value) -> Markup {
 
 fn one(path: &str, method: &str, operation: &Value) -> Markup {
     html! {
-        details.operation id=(text(&operation["operationId"])) {
+        details.operation id=(format!("op-{}", text(&operation["operationId"]))) {
             summary { span.method data-method=(method) { (method.to_uppercase()) } code { (path) } span.muted { (text(&operation["summary"])) } }
-            @if !operation["description"].is_null() { p { (text(&operation["description"])) } }
+            @if !operation["description"].is_null() { p { (prose(text(&operation["description"]))) } }
             @if !list(&operation["parameters"]).is_empty() {
                 h3 { "Parameters" }
                 dl.facts {
@@ -155,7 +161,7 @@ mod tests {
         for (path, item) in document["paths"].as_object().expect("paths") {
             for (_, operation) in item.as_object().expect("operations") {
                 let id = operation["operationId"].as_str().expect("an id");
-                assert!(groups.contains(&format!("id=\"{id}\"")), "{path}: {id}");
+                assert!(groups.contains(&format!("id=\"op-{id}\"")), "{path}: {id}");
             }
         }
         let shapes = schemas(&document).into_string();

@@ -111,7 +111,7 @@ fn field(name: &str, param: &ParamSpec, sent: &Sent) -> Markup {
                 label for=(id) { (name) @if must(param) { span.required { " required" } } }
                 (control.input(before.or_else(|| param.default.as_ref().map(|value| shown(param.kind, value)))))
             }
-            @if has_help { p.help id=(format!("{id}-help")) { (param.description) " " span.muted { (help(param)) } } }
+            @if has_help { p.help id=(format!("{id}-help")) { (describe(param)) } }
             @if let Some(problem) = problem { p.problem id=(format!("{id}-problem")) { (icon(Icon::Warning)) (problem) } }
         }
     }
@@ -212,6 +212,12 @@ fn shown(kind: ParamType, value: &Value) -> String {
         }
         value => params::show(kind, value),
     }
+}
+
+/// What the job says of it, then what the declaration allows.
+fn describe(param: &ParamSpec) -> String {
+    let parts = [param.description.clone(), help(param)];
+    parts.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
 /// Type and bounds in words.

@@ -30,10 +30,12 @@ pub async fn render(web: &Web, cx: &Cx, name: &str, sent: &Sent) -> ApiResult<Ma
     let recent = RunQuery { job: Some(name.to_owned()), limit: Some(10), ..RunQuery::default() };
     let (detail, recent) = tokio::try_join!(read::detail(web, &cx.who, name), list_runs(web, &cx.who, &recent))?;
     let summary = &detail.summary;
+    let is_rejected = summary.diagnostics.iter().any(|found| found.severity == "error");
+    let rejected = if is_rejected { "The file on disk was rejected" } else { "Its file has something to look at" };
     let body = html! {
         @if !summary.description.is_empty() { p.lead { (summary.description) } }
         @if !summary.diagnostics.is_empty() {
-            (ui::section("diagnostics", "The file on disk was rejected", ui::nothing(), html! {
+            (ui::section("diagnostics", rejected, ui::nothing(), html! {
                 ul.attention { @for found in &summary.diagnostics { li { (diagnostic(found, cx.now)) } } }
             }))
         }

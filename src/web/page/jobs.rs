@@ -117,7 +117,7 @@ fn table(cx: &Cx, group: &str, jobs: &[&JobSummary], titled: bool) -> Markup {
     let id = format!("group-{}", title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
     let body = html! {
         div.table-box {
-            table.stack {
+            table.stack.jobs {
                 thead { tr { th scope="col" { "Job" } th scope="col" { "Last run" } th scope="col" { "Recent" } th scope="col" { "Next due" } th scope="col" { span.sr { "Actions" } } } }
                 tbody { @for job in jobs { (row(cx, job)) } }
             }
@@ -133,7 +133,8 @@ fn row(cx: &Cx, job: &JobSummary) -> Markup {
             th scope="row" {
                 a.name href=(href) { (job.name) }
                 @if !job.enabled && !job.schedules.is_empty() { " " (ui::badge("idle", Icon::Stop, "disabled")) }
-                @if !job.diagnostics.is_empty() { " " (ui::badge("bad", Icon::Warning, "edit rejected")) }
+                @if job.diagnostics.iter().any(|found| found.severity == "error") { " " (ui::badge("bad", Icon::Warning, "edit rejected")) }
+                @else if !job.diagnostics.is_empty() { " " (ui::badge("warn", Icon::Warning, "warning")) }
                 @if !job.description.is_empty() { span.sub { (job.description) } }
             }
             td data-label="Last run" {
@@ -169,12 +170,12 @@ fn start(cx: &Cx, job: &JobSummary, href: &str) -> Markup {
     });
     let text = job.button.as_deref().unwrap_or("Run");
     html! {
-        @if !cx.may(Role::Operator) { a.button.quiet href=(href) { "Open" } }
-        @else if asks { a.button href=(format!("{href}#start")) { (text) "…" } }
+        @if !cx.may(Role::Operator) { a.button.small href=(href) { "Open" } }
+        @else if asks { a.button.small href=(format!("{href}#start")) { (text) "…" } }
         @else {
             form method="post" action=(format!("{href}/run")) {
                 (hidden(cx))
-                button type="submit" title=(format!("Run {}", job.name)) { (icon(Icon::Play)) (text) }
+                button.small type="submit" title=(format!("Run {}", job.name)) { (icon(Icon::Play)) (text) }
             }
         }
     }
@@ -194,7 +195,7 @@ pub fn diagnostic(found: &DiagnosticView, now: Timestamp) -> Markup {
             (found.fault.message)
             @if found.last_good_kept { span.muted { " The last good version goes on." } }
         }
-        @if let Some(text) = at.and_then(|at| at.text.as_ref()) { pre.source { code { (text) } } }
+        @if let Some(text) = at.and_then(|at| at.text.as_ref()) { pre.source { code { (text.trim()) } } }
         @if let Some(hint) = &found.fault.hint { span.hint { (hint) } }
     }
 }

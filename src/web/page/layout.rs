@@ -121,7 +121,10 @@ impl<'a> Page<'a> {
                         div.page-head {
                             @if !self.crumbs.is_empty() {
                                 nav.crumbs aria-label="Path" {
-                                    @for (href, text) in &self.crumbs { a href=(href) { (text) } span aria-hidden="true" { "/" } }
+                                    @for (index, (href, text)) in self.crumbs.iter().enumerate() {
+                                        @if index > 0 { span aria-hidden="true" { "/" } }
+                                        a href=(href) { (text) }
+                                    }
                                 }
                             }
                             div.page-title { h1 { (self.title) } (self.head) }

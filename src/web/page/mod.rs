@@ -11,6 +11,7 @@ mod form;
 mod icons;
 mod job;
 mod jobs;
+mod lanes;
 mod layout;
 mod live;
 mod log;

@@ -8,6 +8,8 @@ use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::layout::{Page, Place, hidden};
 use super::{log, ui};
+use crate::base::clock::since;
+use crate::base::quantity::show_duration;
 use crate::base::{Timestamp, limits};
 use crate::model::{Event, Role, RunState};
 use crate::store::ScriptVersion;
@@ -41,7 +43,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
                 (facts(&cx, &run))
                 @if let Some(result) = &run.result { (ui::section("result", "Result", ui::nothing(), json(result))) }
                 (params(&run.params))
-                (timeline(&cx, &run, &history))
+                (timeline(&run, &history))
             }
         }
     };
@@ -95,8 +97,8 @@ fn excerpt(source: &str, line: u32) -> Markup {
     let first = line.saturating_sub(CONTEXT_LINES).max(1);
     let shown = source.lines().enumerate().skip(first - 1).take(line + CONTEXT_LINES + 1 - first);
     html! {
-        div.table-box {
-            table.excerpt aria-label="Lines of the script" {
+        div.table-box tabindex="0" role="region" aria-label="Lines of the script" {
+            table.excerpt {
                 tbody {
                     @for (index, text) in shown {
                         tr class=[(index + 1 == line).then_some("at")] {
@@ -114,7 +116,7 @@ fn facts(cx: &Cx, run: &RunView) -> Markup {
     let body = html! {
         dl.facts {
             div { dt { "Job" } dd { a href=(format!("/jobs/{}", run.job)) { (run.job) } } }
-            div { dt { "Started by" } dd { (run.trigger.actor) span.muted { " by " (run.trigger.kind.as_str()) } } }
+            div { dt { "Started by" } dd { (run.trigger.actor) @if run.trigger.actor != run.trigger.kind.as_str() { span.muted { " by " (run.trigger.kind.as_str()) } } } }
             @if let Some(due) = run.trigger.scheduled_for { div { dt { "Due" } dd { time.num datetime=(due) { (ui::absolute(due)) } } } }
             div { dt { "Accepted" } dd { (ui::time(run.queued_at, cx.now)) } }
             @if let Some(began) = run.started_at { div { dt { "Began" } dd { (ui::time(began, cx.now)) } } }
@@ -200,14 +202,18 @@ fn told(kind: &str) -> (&'static str, String) {
     }
 }
 
-fn timeline(cx: &Cx, run: &RunView, history: &[Event]) -> Markup {
+fn timeline(run: &RunView, history: &[Event]) -> Markup {
+    let steps = steps(run, history);
+    let first = steps.first().map_or(run.queued_at, |step| step.at);
     let body = html! {
         ol.timeline {
-            @for step in steps(run, history) {
+            @for (index, step) in steps.iter().enumerate() {
                 li data-tone=(step.tone) {
                     span { (step.what) }
-                    span.muted { (ui::time(step.at, cx.now)) }
-                    @if let Some(why) = step.why { span.sub { (why) } }
+                    time.num.muted datetime=(step.at) title=(ui::absolute(step.at)) {
+                        @if index == 0 { (ui::absolute(step.at)) } @else { "+" (show_duration(since(step.at, first))) }
+                    }
+                    @if let Some(why) = &step.why { span.sub { (why) } }
                 }
             }
         }

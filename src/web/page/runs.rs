@@ -89,7 +89,7 @@ fn filters(web: &Web, query: &RunQuery, is_open: bool) -> Markup {
 pub fn table(cx: &Cx, runs: &[RunView], named: bool) -> Markup {
     html! {
         div.table-box {
-            table.stack {
+            table.stack.runs data-named[named] {
                 thead { tr {
                     th scope="col" { "Run" }
                     @if named { th scope="col" { "Job" } }

@@ -1,21 +1,18 @@
 //! Due times: what became of the past ones, and the forecast.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::cx::Cx;
+use super::lanes::{Window, outline};
 use super::layout::{Page, Place};
 use super::ui;
-use crate::base::Timestamp;
-use crate::base::clock::since;
 use crate::model::OccurrenceState;
 use crate::web::error::ApiResult;
 use crate::web::extract::Query;
 use crate::web::parts::Web;
-use crate::web::read::schedule::{OccurrenceView, ScheduleQuery, ScheduleWindow, UpcomingView, window};
+use crate::web::read::schedule::{OccurrenceView, ScheduleQuery, UpcomingView, window};
 
 const SHOWN: usize = 200;
 const SPANS: [(&str, &str); 3] = [("1h", "1 hour"), ("24h", "24 hours"), ("7d", "7 days")];
@@ -38,12 +35,14 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>) ->
         job: Some(asked.job.trim().to_owned()),
         from: Some(span.to_owned()),
         to: Some(format!("+{span}")),
-        limit: None,
+        limit: Some(SHOWN),
     };
     let found = window(&web, &cx.who, &query).await?;
+    let only = asked.job.trim().parse().ok();
+    let lanes = outline(&cx, Window { from: found.from, to: found.to }, only.as_ref()).await?;
     let body = html! {
         (filters(&web, &asked, span))
-        (outline(&cx, &found))
+        (lanes)
         div.columns {
             (upcoming(&cx, &found.upcoming))
             (past(&found.past, &asked))
@@ -76,56 +75,13 @@ fn filters(web: &Web, asked: &Asked, span: &str) -> Markup {
     }
 }
 
-/// The window as a line of time for each job: past due times by what became of them, the forecast as hollow marks.
-fn outline(cx: &Cx, found: &ScheduleWindow) -> Markup {
-    const WIDTH: f64 = 1_000.0;
-    const JOBS_SHOWN: usize = 24;
-    const MARKS_PER_JOB_MAX: usize = 300;
-    let whole = since(found.to, found.from).as_secs_f64().max(1.0);
-    let place = |at: Timestamp| format!("{:.1}", since(at, found.from).as_secs_f64() / whole * WIDTH);
-    let mut rows: BTreeMap<&str, (Vec<&OccurrenceView>, Vec<&UpcomingView>)> = BTreeMap::new();
-    found.past.iter().for_each(|past| rows.entry(past.job.as_str()).or_default().0.push(past));
-    found.upcoming.iter().for_each(|next| rows.entry(next.job.as_str()).or_default().1.push(next));
-    if rows.is_empty() {
-        return ui::nothing();
-    }
-    let body = html! {
-        ul.lanes {
-            @for (job, (past, next)) in rows.iter().take(JOBS_SHOWN) {
-                li {
-                    a href=(format!("/jobs/{job}")) { (job) }
-                    svg.lane viewBox="0 0 1000 16" preserveAspectRatio="none" role="img"
-                        aria-label=(format!("{job}: {} past due times, {} to come", past.len(), next.len())) {
-                        rect.slot x="0" y="7" width="1000" height="2" {}
-                        @for mark in past.iter().take(MARKS_PER_JOB_MAX) { rect class=(tone(mark.state)) x=(place(mark.scheduled_for)) y="2" width="3" height="12" {} }
-                        @for mark in next.iter().take(MARKS_PER_JOB_MAX) { rect class="next" x=(place(mark.fire_at)) y="4" width="3" height="8" {} }
-                        rect.now x=(place(cx.now)) y="0" width="2" height="16" {}
-                    }
-                }
-            }
-        }
-        @if rows.len() > JOBS_SHOWN { p.quiet-line { (rows.len() - JOBS_SHOWN) " more jobs are in the lists below." } }
-        div.axis.lanes-axis { time datetime=(found.from) title=(ui::absolute(found.from)) { (ui::relative(found.from, cx.now)) } span { "now" } time datetime=(found.to) title=(ui::absolute(found.to)) { (ui::relative(found.to, cx.now)) } }
-    };
-    ui::section("outline", "Before and after now", ui::nothing(), body)
-}
-
-fn tone(state: OccurrenceState) -> &'static str {
-    match state {
-        OccurrenceState::Fired | OccurrenceState::DstShifted => "ok",
-        OccurrenceState::Missed | OccurrenceState::Refused => "bad",
-        OccurrenceState::SkippedOverlap => "warn",
-        OccurrenceState::Coalesced | OccurrenceState::Held => "idle",
-    }
-}
-
 fn upcoming(cx: &Cx, upcoming: &[UpcomingView]) -> Markup {
     let body = html! {
         @if upcoming.is_empty() {
             p.quiet-line { "Nothing is due in this window. A job gets due times from " code { "schedule = { every = \"5m\" }" } " or " code { "{ cron = \"0 6 * * *\" }" } "." }
         } @else {
             ul.rows {
-                @for due in upcoming.iter().take(SHOWN) {
+                @for due in upcoming {
                     li {
                         time.num.when datetime=(due.fire_at) title=(ui::absolute(due.fire_at)) { (due.fire_at.strftime("%a %H:%M:%S")) }
                         a.grow href=(format!("/jobs/{}", due.job)) { (due.job) }
@@ -134,10 +90,10 @@ fn upcoming(cx: &Cx, upcoming: &[UpcomingView]) -> Markup {
                     }
                 }
             }
-            @if upcoming.len() > SHOWN { p.quiet-line { "and " (upcoming.len() - SHOWN) " more" } }
+            @if upcoming.len() >= SHOWN { p.quiet-line { "These are the first " (SHOWN) "; choose a job or a shorter time to see others." } }
         }
     };
-    ui::section("upcoming", "To come", html! { span.muted.num { (upcoming.len()) " · UTC" } }, body)
+    ui::section("upcoming", "To come", html! { span.muted { "UTC" } }, body)
 }
 
 fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
@@ -146,7 +102,7 @@ fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
     let body = html! {
         @if shown.is_empty() { p.quiet-line { "No due time of this kind in this window." } } @else {
             ul.rows {
-                @for past in shown.iter().take(SHOWN) {
+                @for past in &shown {
                     li {
                         time.num.when datetime=(past.scheduled_for) title=(ui::absolute(past.scheduled_for)) { (past.scheduled_for.strftime("%a %H:%M:%S")) }
                         a.grow href=(format!("/jobs/{}", past.job)) { (past.job) }
@@ -156,10 +112,10 @@ fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
                     }
                 }
             }
-            @if shown.len() > SHOWN { p.quiet-line { "and " (shown.len() - SHOWN) " more" } }
+            @if past.len() >= SHOWN { p.quiet-line { "These are the latest " (SHOWN) "; choose a job or a shorter time to see others." } }
         }
     };
     let count = |state: OccurrenceState| past.iter().filter(|past| past.state == state).count();
-    let aside = html! { @for state in OccurrenceState::ALL { @if count(state) > 0 && state != OccurrenceState::Fired { span.legend { (count(state)) " " (state.as_str().replace('_', " ")) } } } span.muted.num { (past.len()) " · UTC" } };
+    let aside = html! { @for state in OccurrenceState::ALL { @if count(state) > 0 && state != OccurrenceState::Fired { span.legend { (count(state)) " " (state.as_str().replace('_', " ")) } } } span.muted { "UTC" } };
     ui::section("past", "What became of past ones", aside, body)
 }

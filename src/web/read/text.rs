@@ -22,10 +22,12 @@ pub fn schedule(spec: &ScheduleSpec) -> String {
     if spec.jitter > Duration::ZERO {
         text += &format!(", up to {} later", show_duration(spec.jitter));
     }
-    match spec.catch_up {
-        CatchUp::Latest => {}
-        CatchUp::None => text += ", missed times are not caught up",
-        CatchUp::All => text += ", every missed time is caught up",
+    // What is usual for the kind of rule goes without saying.
+    match (&spec.rule, spec.catch_up) {
+        (Rule::Every { .. }, CatchUp::None) | (Rule::Cron { .. } | Rule::At { .. }, CatchUp::Latest) => {}
+        (_, CatchUp::None) => text += ", missed times are not caught up",
+        (_, CatchUp::Latest) => text += ", the latest missed time is caught up",
+        (_, CatchUp::All) => text += ", every missed time is caught up",
     }
     if let Some(window) = spec.window {
         text += &format!(" for {}", show_duration(window));

@@ -51,7 +51,10 @@ async fn one_key_makes_one_run() {
         let request = std::mem::replace(request, Request::new(Body::empty()));
         app.send(app.web.router(), request).await.expect(StatusCode::ACCEPTED).json()
     };
-    let (first, second) = (submit().await, submit().await);
+    let first = submit().await;
+    let run = first["run_id"].as_str().expect("an id").parse().expect("an id");
+    app.web.parts.runner.wait(run).await.expect("the store answers");
+    let second = submit().await;
     assert_eq!(first["run_id"], second["run_id"]);
     assert_eq!((&first["existing"], &second["existing"]), (&json!(false), &json!(true)));
 }
@@ -137,6 +140,7 @@ async fn a_page_of_runs_leads_to_the_next() {
 #[tokio::test]
 async fn disabling_holds_a_job_until_it_is_enabled() {
     let app = App::new().await;
+    app.store_versions().await;
     let off = app.post("/api/v1/jobs/greet/disable", Value::Null).await.expect(StatusCode::OK).json();
     assert_eq!(off, json!({ "job": "greet", "enabled": false }));
     assert_eq!(app.get("/api/v1/jobs/greet").await.json()["enabled"], false);

@@ -148,6 +148,10 @@ async fn a_session_ends_with_the_token_that_opened_it() {
     let gone = app.as_role(Role::Admin, Method::DELETE, "/api/v1/tokens/operator-0", Value::Null).await;
     gone.expect(StatusCode::NO_CONTENT);
     jobs().await.expect(StatusCode::SEE_OTHER);
+    let row = app.store.tokens().await.expect("the store answers").remove(0);
+    assert!(row.last_used_at.is_some() && row.revoked_at.is_some(), "{row:?}");
+    let late = crate::store::TokenRow { revoked_at: None, ..row };
+    app.store.put_token(late).await.expect("the store answers");
     let bearer = app.call(Method::GET, "/api/v1/jobs", &[("authorization", &format!("Bearer {token}"))], "").await;
     bearer.expect_error(StatusCode::UNAUTHORIZED, "auth.token", &[]);
 }

@@ -16,9 +16,9 @@ use crate::events::Tail;
 use crate::jobs::{Job, Registry};
 use crate::lua::{Bundle, Engine, EngineOptions};
 use crate::model::params::ParamSpec;
-use crate::model::schedule::{Rule, ScheduleSpec};
+use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
 use crate::model::{Identity, JobSpec, Role, TriggerKind};
-use crate::primitives::{Primitives, docker};
+use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher};
 use crate::store::{self, Store};
 use crate::web::{Forecast, Metrics, Options, Parts, Upcoming, Web, auth};
@@ -118,7 +118,7 @@ fn jobs() -> Registry {
                 spec.schedules = vec![ScheduleSpec {
                     rule: Rule::Every { interval: Duration::from_secs(300) },
                     jitter: Duration::ZERO,
-                    catch_up: Default::default(),
+                    catch_up: CatchUp::None,
                     window: None,
                     skip: Vec::new(),
                 }];
@@ -149,12 +149,14 @@ impl App {
             let stop = stop.clone();
             async move { writer.run(stop).await.expect("the writer goes on") }
         });
-        let docker = docker::Docker::new(docker::Options {
-            host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
+        let primitives = Primitives::new(primitives::Options {
+            docker_host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
             clock: clock.clone(),
+            ..primitives::Options::default()
         });
+        let primitives = primitives.expect("options that can be used");
+        let docker = primitives.docker.clone();
         let io = tokio::runtime::Handle::current();
-        let primitives = Primitives { docker: docker.clone(), ..Primitives::unconnected() };
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = jobs();
         let options = runner::Options { lanes: 1, running_max: 8, grace: Duration::from_secs(1) };

@@ -96,6 +96,8 @@ impl Builder {
         let mut app = self.prepare();
         app.spawn();
         app.await_ready().await;
+        // Before there is a token: with one, no link is made.
+        app.login_link().await;
         app.token = app.cli.ok(&["token", "create", "integration-test", "--role", "admin"]).await.trim().to_owned();
         assert!(!app.token.is_empty(), "no token was printed");
         app.api = app.api.with_token(app.token.clone());
@@ -165,6 +167,17 @@ impl TestApp {
     /// What the daemon has written on either stream so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("not poisoned").join("\n")
+    }
+
+    /// The link that the daemon printed at its first start.
+    pub async fn login_link(&self) -> String {
+        super::eventually("the daemon prints a login link", || async {
+            let log = self.log();
+            let start = log.find(&format!("{}/login", self.api.base))?;
+            let is_part = |c: &char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '<' | '>');
+            Some(log[start..].chars().take_while(is_part).collect())
+        })
+        .await
     }
 
     /// The daemon's status after a stop.

@@ -31,6 +31,7 @@ impl Relay {
         Docker::new(Options { host: format!("unix://{}", self.path().display()), clock: Clock::system() })
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
     fn up(&mut self) {
         let listener = UnixListener::bind(self.path()).expect("a socket");
         self.task = Some(tokio::spawn(async move {

@@ -1,0 +1,34 @@
+//! Pages of history must come from an index in its order, or they grow slower with every run that is kept.
+
+use super::support::*;
+use crate::base::RunId;
+use crate::model::RunState;
+use crate::store::read::page;
+use crate::store::*;
+
+#[tokio::test]
+async fn every_page_walks_an_index_in_its_order() {
+    let db = Db::new(Backend::Sqlite).await;
+    let all = RunFilter::default;
+    let filters = [
+        all(),
+        RunFilter { job: Some(job("a")), ..all() },
+        RunFilter { states: vec![RunState::Failed], ..all() },
+        RunFilter { states: vec![RunState::Queued, RunState::Failed], job: Some(job("a")), ..all() },
+        RunFilter { since: Some(at(1)), until: Some(at(2)), ..all() },
+        RunFilter { since: Some(at(1)), until: Some(at(2)), job: Some(job("a")), include_console: true, ..all() },
+    ];
+    for filter in filters {
+        for cursor in [None, Some((RunId::generate(), Some(at(5))))] {
+            let rows = db.store.readers().fetch(page(&filter, cursor).explained()).await.expect("a plan");
+            let plan: Vec<String> = rows.iter().map(|row| row.text("detail").expect("a text")).collect();
+            let whole = plan.iter().any(|step| step == "SCAN runs");
+            // The few rows that a branch has found may be sorted to merge them, but not what it walks over.
+            let sorted =
+                plan.windows(2).any(|steps| steps[0].starts_with("SEARCH runs") && steps[1].contains("B-TREE"));
+            let walks = plan.iter().any(|step| step.starts_with("SEARCH runs USING"));
+            assert!(walks && !whole && !sorted, "{filter:?}: {plan:#?}");
+        }
+    }
+    db.finish().await;
+}

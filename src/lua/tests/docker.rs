@@ -106,7 +106,7 @@ fn failures_reach_the_script_with_code_and_hint() {
     let unknown = reach.fault("aegis.docker.create { image = 'IMAGE', memory = '1g' }");
     assert!(unknown.message.contains("has no option \"memory\""), "{unknown}");
     let nested = reach.fault("aegis.docker.create { image = 'IMAGE', networks = { front = { alias = 'x' } } }");
-    assert!(nested.code == "args.value" && nested.message.contains("unknown field `alias`"), "{nested}");
+    assert!(nested.code == "args.option" && nested.message.contains("unknown field `alias`"), "{nested}");
     let value = reach.fault("aegis.docker.create { name = 'NAME', image = 'IMAGE', restart = 'allways' }");
     assert!(value.code == "docker.invalid" && value.message.contains("did you mean \"always\""), "{value}");
     let absent = Bed::default().fault("aegis.docker.list()");

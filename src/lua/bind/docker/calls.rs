@@ -104,7 +104,7 @@ pub async fn events(context: CallContext, mut args: Args) -> Outcome {
     let (docker, permit) = engine(&context, Access::Read)?;
     let asked = args.record("options");
     let wait = asked.duration("wait").unwrap_or(WAIT_DEFAULT);
-    let limit = asked.integer("limit").unwrap_or(LIMIT_DEFAULT).clamp(1, limits::DOCKER_EVENTS_PER_CALL_MAX as i64);
+    let limit = asked.integer("limit").unwrap_or(LIMIT_DEFAULT).clamp(1, limits::DOCKER_EVENTS_MAX as i64);
     // These two are ours, not the engine's.
     if let Some(Datum::Map(options)) = args.0.get_mut("options") {
         options.retain(|name, _| name != "wait" && name != "limit");

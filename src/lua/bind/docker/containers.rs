@@ -87,7 +87,7 @@ const LOG_OPTIONS: Record = Record {
     fields: &[
         Field::optional("tail", Type::Integer, "The last so many; 1000 unless said otherwise"),
         Field::optional("since", Type::String, "From a time on, or a duration back such as `10m`"),
-        Field::optional("until", Type::String, "Up to a time, or a duration back"),
+        Field::optional("before", Type::String, "Up to a time, or a duration back"),
         Field::optional("stdout", Type::Boolean, "True unless said otherwise"),
         Field::optional("stderr", Type::Boolean, "True unless said otherwise"),
         Field::optional("timestamps", Type::Boolean, "Give each line its time; true unless said otherwise"),

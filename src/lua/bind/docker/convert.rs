@@ -29,11 +29,12 @@ pub fn changing<T: DeserializeOwned>(context: &CallContext, args: &Args) -> Resu
 }
 
 fn read<T: DeserializeOwned>(context: &CallContext, options: Value) -> Result<T, Fault> {
-    serde_json::from_value(options).map_err(|problem| {
-        let text = problem.to_string();
+    serde_path_to_error::deserialize(options).map_err(|error| {
+        let path = error.path().to_string();
+        let problem = error.into_inner().to_string();
         // `at line 0 column 0` says nothing about a table.
-        let text = text.split(" at line ").next().unwrap_or(&text);
-        Fault::new("args.value", format!("{}: {text}", context.name))
+        let problem = problem.split(" at line ").next().unwrap_or(&problem).to_owned();
+        Fault::new("args.option", format!("{}: option \"{path}\": {problem}", context.name))
     })
 }
 

@@ -26,6 +26,9 @@ async fn logs_keep_streams_order_and_times() {
     let since = logs.lines[1].at.map(|at| at.to_string());
     let later = lab.docker.logs(&lab.permit, &name, options(json!({"since": since}))).await.expect("logs");
     assert_eq!(later.lines.len(), 2, "{:?}", later.lines);
+    let earlier = lab.docker.logs(&lab.permit, &name, options(json!({"before": since}))).await.expect("logs");
+    assert_eq!(earlier.lines[0].text, "one");
+    assert!(earlier.lines.len() < 3, "{:?}", earlier.lines);
 }
 
 #[tokio::test]

@@ -139,6 +139,8 @@ pub const DOCKER_STREAM_RETRY_DELAY_MAX: Duration = Duration::from_secs(10);
 /// Events that one call collects.
 pub const DOCKER_EVENTS_MAX: usize = 1_000;
 pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
+/// How long a collection of events goes on after the latest one.
+pub const DOCKER_EVENT_BURST: Duration = Duration::from_millis(100);
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
 

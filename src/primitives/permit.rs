@@ -28,7 +28,7 @@ impl Denied {
 
 impl From<Denied> for Fault {
     fn from(denied: Denied) -> Self {
-        let hint = format!("add to the job table: {}", denied.line);
+        let hint = format!("add to the job's table: {}", denied.line);
         let details = serde_json::json!({ "needed": denied.needed, "line": denied.line });
         Self::new("permission.denied", denied.to_string()).hint(hint).details(details)
     }
@@ -253,7 +253,7 @@ mod tests {
         let denied = docker(&none, Access::Read, None).expect_err("denied");
         assert_eq!(
             Fault::from(denied).hint.as_deref(),
-            Some("add to the job table: permissions = { docker = \"read\" }")
+            Some("add to the job's table: permissions = { docker = \"read\" }")
         );
         let empty = named(&[(Access::Admin, &[])]);
         assert!(docker(&empty, Access::Read, None).is_err());

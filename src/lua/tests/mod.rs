@@ -2,6 +2,7 @@
 
 mod api;
 mod console;
+mod docker;
 mod errors;
 mod hostile;
 mod http;

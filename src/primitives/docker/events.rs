@@ -1,6 +1,7 @@
 //! What happens in the engine, as it happens.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use futures_util::stream::{BoxStream, StreamExt};
@@ -59,6 +60,67 @@ pub enum EventItem {
 }
 
 impl Docker {
+    /// What happened from `options.since` (default: now) until now, the oldest first, `limit` at most. When that is
+    /// nothing, waits up to `wait` for something. Engines remember their last 256 events.
+    pub async fn collect_events(
+        &self,
+        permit: &DockerPermit,
+        mut options: EventOptions,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<Vec<EngineEvent>, DockerError> {
+        let from = options.since.get_or_insert_with(|| self.clock().now().to_string());
+        *from = moment("since", from, self.clock().now())?.to_string();
+        let mut events = self.past_events(permit, options.clone(), limit).await?;
+        if !events.is_empty() || wait.is_zero() {
+            return Ok(events);
+        }
+        let mut coming = self.events(permit, options).await?;
+        let mut patience = wait;
+        while events.len() < limit {
+            tokio::select! {
+                item = coming.next() => match item {
+                    Some(EventItem::Event(event)) => {
+                        events.push(event);
+                        // Events come in bursts: the rest of one is not left for the next call.
+                        patience = limits::DOCKER_EVENT_BURST;
+                    }
+                    Some(EventItem::Interrupted(error)) if !error.is_absence() => return Err(error),
+                    Some(_) => {}
+                    None => break,
+                },
+                () = self.clock().sleep(patience) => break,
+            }
+        }
+        Ok(events)
+    }
+
+    async fn past_events(
+        &self,
+        permit: &DockerPermit,
+        options: EventOptions,
+        limit: usize,
+    ) -> Result<Vec<EngineEvent>, DockerError> {
+        let mut subscription = self.subscription(permit, options)?;
+        subscription.until = Some(self.clock().now());
+        let mut events = Vec::new();
+        let read = async {
+            while let Some(item) = subscription.next().await {
+                match item {
+                    EventItem::Event(event) => events.push(event),
+                    EventItem::Interrupted(error) => return Err(error),
+                    EventItem::Resumed => {}
+                }
+                if events.len() >= limit {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        self.within(limits::DOCKER_CALL_TIMEOUT, "reading events", read).await?;
+        Ok(events)
+    }
+
     /// Never ends by itself but for an error that waiting does not cure. Subscribes again, from the last event on,
     /// whenever the engine comes back.
     pub async fn events(
@@ -66,15 +128,25 @@ impl Docker {
         permit: &DockerPermit,
         options: EventOptions,
     ) -> Result<BoxStream<'static, EventItem>, DockerError> {
+        let subscription = self.subscription(permit, options)?;
+        Ok(futures_util::stream::unfold(subscription, |mut subscription| async move {
+            let item = subscription.next().await?;
+            Some((item, subscription))
+        })
+        .boxed())
+    }
+
+    fn subscription(&self, permit: &DockerPermit, options: EventOptions) -> Result<Subscription, DockerError> {
         permit.check_any(Access::Read, "following events")?;
         let since = match &options.since {
             Some(text) => moment("since", text, self.clock().now())?,
             None => self.clock().now(),
         };
-        let subscription = Subscription {
+        Ok(Subscription {
             docker: self.clone(),
             permit: permit.clone(),
             options,
+            until: None,
             last: Position { at: since, seen: Vec::new() },
             body: None,
             buffer: BytesMut::new(),
@@ -82,12 +154,7 @@ impl Docker {
             attempt: 0,
             was_interrupted: false,
             finished: false,
-        };
-        Ok(futures_util::stream::unfold(subscription, |mut subscription| async move {
-            let item = subscription.next().await?;
-            Some((item, subscription))
         })
-        .boxed())
     }
 }
 
@@ -116,6 +183,8 @@ struct Subscription {
     docker: Docker,
     permit: DockerPermit,
     options: EventOptions,
+    /// Ends there.
+    until: Option<Timestamp>,
     last: Position,
     body: Option<hyper::body::Incoming>,
     buffer: BytesMut,
@@ -153,6 +222,7 @@ impl Subscription {
                     self.buffer.extend_from_slice(&data);
                     self.take_lines();
                 }
+                None if self.until.is_some() => self.finished = true,
                 ended => {
                     self.body = None;
                     self.buffer.clear();
@@ -188,7 +258,8 @@ impl Subscription {
             }
         }
         let filters = serde_json::to_string(&filters).unwrap_or_default();
-        let query = [("since", engine_time(self.last.at)), ("filters", filters)];
+        let mut query = vec![("since", engine_time(self.last.at)), ("filters", filters)];
+        query.extend(self.until.map(|until| ("until", engine_time(until))));
         self.docker.open("following events", "/events", &query).await
     }
 

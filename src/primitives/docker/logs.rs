@@ -33,7 +33,7 @@ pub struct LogOptions {
 impl Default for LogOptions {
     fn default() -> Self {
         let tail = limits::DOCKER_LOG_LINES_DEFAULT;
-        Self { tail, since: None, until: None, stdout: true, stderr: true, timestamps: true }
+        Self { tail, since: None, before: None, stdout: true, stderr: true, timestamps: true }
     }
 }
 
@@ -125,9 +125,9 @@ impl Docker {
             ("tail", tail.to_owned()),
             ("follow", follow.to_string()),
         ];
-        for (name, text) in [("since", &options.since), ("until", &options.until)] {
+        for (field, name, text) in [("since", "since", &options.since), ("before", "until", &options.before)] {
             if let Some(text) = text {
-                query.push((name, engine_time(moment(name, text, self.clock().now())?)));
+                query.push((name, engine_time(moment(field, text, self.clock().now())?)));
             }
         }
         Ok(query)

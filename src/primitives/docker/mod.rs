@@ -27,6 +27,8 @@ mod ports;
 mod prune;
 mod pull;
 mod stats;
+#[cfg(test)]
+pub(crate) mod testing;
 mod top;
 mod usage;
 mod volumes;

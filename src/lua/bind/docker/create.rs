@@ -1,112 +1,182 @@
-//! The options of `aegis.docker.create`, as Compose names them.
+//! Creating a container, with the names of the Compose file.
 
-use super::super::{Field, Record, Type};
-use super::spec::{AUTH, PAIRS, SIZE, SPAN, TEXTS};
+use super::{CHANGE, Call, Field, Function, Type, calls, results};
+use crate::lua::bind::Record;
 
-const fn text(name: &'static str, doc: &'static str) -> Field {
-    Field::optional(name, Type::String, doc)
-}
+const TEXTS: Type = Type::List(&Type::String);
+const COMMAND: Type = Type::OneOf(&[Type::String, TEXTS]);
+const SCALAR: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean]);
+const SCALARS: Type = Type::Map(&SCALAR);
 
-const fn texts(name: &'static str, doc: &'static str) -> Field {
-    Field::optional(name, TEXTS, doc)
-}
+const PORT: Record = Record {
+    name: "DockerPortOptions",
+    doc: "A port to publish.",
+    fields: &[
+        Field::required("target", Type::Integer, "In the container"),
+        Field::optional("published", Type::Integer, "On the host; the engine chooses unless said otherwise"),
+        Field::optional("host_ip", Type::String, "The host's address to bind to; all unless said otherwise"),
+        Field::optional("protocol", Type::Choice(&["tcp", "udp", "sctp"]), "tcp unless said otherwise"),
+    ],
+};
 
-const fn pairs(name: &'static str, doc: &'static str) -> Field {
-    Field::optional(name, PAIRS, doc)
-}
+const OF_VOLUME: Record = Record {
+    name: "DockerMountVolume",
+    doc: "Particulars of a named volume.",
+    fields: &[
+        Field::optional("nocopy", Type::Boolean, "Leave a new volume empty"),
+        Field::optional("subpath", Type::String, "Mount this folder of it only"),
+        Field::optional("driver", Type::String, "`local` unless said otherwise"),
+        Field::optional("driver_opts", SCALARS, "For NFS: type, o and device"),
+        Field::optional("labels", SCALARS, "Of a new volume"),
+    ],
+};
 
-const fn flag(name: &'static str, doc: &'static str) -> Field {
-    Field::optional(name, Type::Boolean, doc)
-}
+const OF_TMPFS: Record = Record {
+    name: "DockerMountTmpfs",
+    doc: "Particulars of a memory file system.",
+    fields: &[
+        Field::optional("size", Type::Size, "Its limit"),
+        Field::optional("mode", Type::Integer, "As in chmod: 1777"),
+    ],
+};
 
-const fn of(name: &'static str, kind: Type, doc: &'static str) -> Field {
-    Field::optional(name, kind, doc)
-}
+const MOUNT: Record = Record {
+    name: "DockerMountOptions",
+    doc: "Something to mount.",
+    fields: &[
+        Field::required("type", Type::Choice(&["volume", "bind", "tmpfs"]), "What it is"),
+        Field::optional("source", Type::String, "The volume's name, or the path on the host (admin)"),
+        Field::required("target", Type::String, "The path in the container"),
+        Field::optional("read_only", Type::Boolean, "It cannot be written"),
+        Field::optional("volume", Type::Record(&OF_VOLUME), "For type volume"),
+        Field::optional("tmpfs", Type::Record(&OF_TMPFS), "For type tmpfs"),
+    ],
+};
 
 const HEALTHCHECK: Record = Record {
-    name: "DockerHealthcheck",
-    doc: "How health is found out",
+    name: "DockerHealthcheckOptions",
+    doc: "How the engine finds out whether it is healthy.",
     fields: &[
-        texts("test", "A command: a list, or one text for a shell"),
-        of("interval", SPAN, "Between probes"),
-        of("timeout", SPAN, "Of one probe"),
-        of("retries", Type::Integer, "Failures in a row before it is unhealthy"),
-        of("start_period", SPAN, "Failures do not count before"),
-        of("start_interval", SPAN, "Between probes during the start period; Engine 25 and later"),
-        flag("disable", "None, although the image has one"),
+        Field::optional("test", COMMAND, "A text for the container's shell, or a list that begins with CMD"),
+        Field::optional("interval", Type::Duration, "Between two checks"),
+        Field::optional("timeout", Type::Duration, "Of one check"),
+        Field::optional("retries", Type::Integer, "Failures in a row that make it unhealthy"),
+        Field::optional("start_period", Type::Duration, "In which failures do not count"),
+        Field::optional("start_interval", Type::Duration, "Between two checks in that time; needs Docker 25"),
+        Field::optional("disable", Type::Boolean, "Drop the image's own check"),
     ],
 };
 
 const LOGGING: Record = Record {
-    name: "DockerLogging",
-    doc: "Where output goes",
-    fields: &[text("driver", "json-file, say"), pairs("options", "For the driver: max-size, max-file, …")],
+    name: "DockerLoggingOptions",
+    doc: "Where the output goes.",
+    fields: &[
+        Field::optional("driver", Type::String, "`json-file` unless said otherwise"),
+        Field::optional("options", SCALARS, "`max-size = \"10m\"`, `max-file = 3`"),
+    ],
 };
 
-const ANY_LIST: Type = Type::List(&Type::OneOf(&[Type::String, Type::Number, Type::Json]));
-
-pub const OPTIONS: Record = Record {
-    name: "DockerCreate",
-    doc: "A container to be",
+pub const AUTH: Record = Record {
+    name: "DockerAuth",
+    doc: "Who asks the registry.",
     fields: &[
-        Field::required("image", Type::String, "Name, with a tag or digest"),
-        text("name", "Its name; Docker makes one up otherwise"),
-        of("pull_policy", Type::Choice(&["always", "missing", "if_not_present", "never"]), "missing unless given"),
-        of("auth", Type::Record(&AUTH), "For a registry that asks"),
-        text("platform", "linux/arm64, say"),
-        texts("command", "In place of the image's"),
-        texts("entrypoint", "In place of the image's"),
-        pairs("environment", "Variables"),
-        texts("env_file", "Files with further variables"),
-        text("user", "name, uid or uid:gid"),
-        texts("group_add", "Further groups"),
-        text("working_dir", "Where the command starts"),
-        text("hostname", "As the container calls itself"),
-        text("domainname", "Its domain"),
-        flag("tty", "With a terminal"),
-        flag("stdin_open", "Keep its input open"),
-        flag("init", "A small init as process 1"),
-        text("stop_signal", "SIGTERM unless given"),
-        of("stop_grace_period", SPAN, "Before SIGKILL"),
-        pairs("labels", "Labels"),
-        pairs("annotations", "For the runtime"),
-        of("ports", ANY_LIST, "\"127.0.0.1:8080:80/tcp\", or { target, published, host_ip, protocol }"),
-        texts("expose", "Ports that are not published"),
-        of("volumes", ANY_LIST, "\"data:/data:ro\", or { type, source, target, read_only, driver_opts, … }"),
-        texts("tmpfs", "Paths kept in memory: \"/tmp\" or \"/tmp:size=64m\""),
-        of("networks", Type::OneOf(&[TEXTS, Type::Map(&Type::Json)]), "Names, or names with { aliases, ipv4_address }"),
-        text("network_mode", "host, none, bridge or container:NAME"),
-        of("extra_hosts", PAIRS, "\"host.docker.internal:host-gateway\", or names with addresses"),
-        texts("dns", "Name servers"),
-        texts("dns_search", "Search domains"),
-        texts("dns_opt", "Resolver options"),
-        text("restart", "no, always, unless-stopped or on-failure[:times]"),
-        of("healthcheck", Type::Record(&HEALTHCHECK), "How health is found out"),
-        of("logging", Type::Record(&LOGGING), "Where output goes"),
-        of("cpus", Type::Number, "At most so many processors"),
-        of("cpu_reservation", Type::Number, "Its share when processors are scarce"),
-        text("cpuset", "Which processors: \"0-1\""),
-        of("mem_limit", SIZE, "At most so much memory"),
-        of("mem_reservation", SIZE, "Kept for it when memory is scarce"),
-        of("memswap_limit", SIZE, "Memory and swap together"),
-        of("pids_limit", Type::Integer, "At most so many processes"),
-        of("shm_size", SIZE, "Size of /dev/shm"),
-        of("oom_score_adj", Type::Integer, "Who is killed first when memory is out"),
-        of("ulimits", Type::Map(&Type::Json), "A number, or { soft, hard }, by name"),
-        flag("read_only", "A root file system that cannot be written"),
-        texts("cap_drop", "Capabilities it does without"),
-        texts("cap_add", "Capabilities it gets; needs admin"),
-        texts("security_opt", "no-new-privileges:true, say"),
-        flag("privileged", "Every right on the host; needs admin"),
-        texts("devices", "Devices of the host; needs admin"),
-        pairs("sysctls", "Kernel settings of its own"),
-        text("pid", "host or container:NAME; needs admin"),
-        text("ipc", "host, shareable or container:NAME; host needs admin"),
-        text("uts", "host; needs admin"),
-        text("userns_mode", "host; needs admin"),
-        text("cgroup_parent", "Needs admin"),
-        text("runtime", "Another runtime than the engine's usual"),
-        flag("auto_remove", "Goes away when it ends"),
+        Field::required("username", Type::String, "The account"),
+        Field::required("password", Type::String, "Its password or token"),
+        Field::optional("server", Type::String, "The image's own registry unless said otherwise"),
+    ],
+};
+
+const ULIMIT: Record = Record {
+    name: "DockerUlimit",
+    doc: "A limit of the kernel.",
+    fields: &[
+        Field::required("soft", Type::Integer, "Where it begins"),
+        Field::required("hard", Type::Integer, "How far a process may raise it"),
+    ],
+};
+
+pub const POLICY: Type = Type::Choice(&["always", "missing", "if_not_present", "never"]);
+
+const CREATE_OPTIONS: Record = Record {
+    name: "DockerCreateOptions",
+    doc: "What a container is made from, under the names of the Compose file. What reaches the host needs the \
+          permission admin.",
+    fields: &[
+        Field::optional("name", Type::String, "The engine makes one up unless said otherwise"),
+        Field::required("image", Type::String, "`nginx:1.27`"),
+        Field::optional("pull_policy", POLICY, "When to fetch the image; missing unless said otherwise"),
+        Field::optional("auth", Type::Record(&AUTH), "For the registry"),
+        Field::optional("platform", Type::String, "`linux/arm64`"),
+        Field::optional("command", COMMAND, "Words, or a text that is split into words"),
+        Field::optional("entrypoint", COMMAND, "The same"),
+        Field::optional("environment", SCALARS, "Variables"),
+        Field::optional("env_file", COMMAND, "Files of variables on the daemon's host (admin)"),
+        Field::optional("user", Type::String, "`name`, `uid` or `uid:gid`"),
+        Field::optional("group_add", TEXTS, "Further groups"),
+        Field::optional("working_dir", Type::String, "Where it starts"),
+        Field::optional("hostname", Type::String, "Its own name for itself"),
+        Field::optional("domainname", Type::String, "And its domain's"),
+        Field::optional("tty", Type::Boolean, "With a terminal"),
+        Field::optional("stdin_open", Type::Boolean, "With an input that stays open"),
+        Field::optional("init", Type::Boolean, "With an init that reaps processes"),
+        Field::optional("stop_signal", Type::String, "SIGTERM unless said otherwise"),
+        Field::optional("stop_grace_period", Type::Duration, "From that signal to SIGKILL; 10s unless said otherwise"),
+        Field::optional("labels", SCALARS, "By key"),
+        Field::optional("annotations", SCALARS, "For the runtime; needs Docker 24"),
+        Field::optional(
+            "ports",
+            Type::List(&Type::OneOf(&[Type::String, Type::Integer, Type::Record(&PORT)])),
+            "`\"127.0.0.1:8080:80\"`, a number, or a table",
+        ),
+        Field::optional("expose", Type::List(&Type::OneOf(&[Type::String, Type::Integer])), "For its networks only"),
+        Field::optional(
+            "volumes",
+            Type::List(&Type::OneOf(&[Type::String, Type::Record(&MOUNT)])),
+            "`\"data:/var/lib/data:ro\"`, or a table; a path of the host needs admin",
+        ),
+        Field::optional("tmpfs", COMMAND, "`\"/tmp:size=64m\"`"),
+        Field::optional("networks", Type::Json, "Names, or by name { aliases, ipv4_address, ipv6_address }"),
+        Field::optional("network_mode", Type::String, "none or bridge; host and container:NAME need admin"),
+        Field::optional("extra_hosts", Type::Map(&Type::String), "Addresses by name; `host-gateway` is the host"),
+        Field::optional("dns", TEXTS, "Name servers"),
+        Field::optional("dns_search", TEXTS, "Domains to try"),
+        Field::optional("dns_opt", TEXTS, "Options of the resolver"),
+        Field::optional("restart", Type::String, "no, always, unless-stopped, on-failure or on-failure:5"),
+        Field::optional("healthcheck", Type::Record(&HEALTHCHECK), "How the engine finds out whether it is healthy"),
+        Field::optional("logging", Type::Record(&LOGGING), "Where the output goes"),
+        Field::optional("cpus", Type::Number, "At most so many CPUs"),
+        Field::optional("cpu_reservation", Type::Number, "Its share when CPUs are scarce, in CPUs"),
+        Field::optional("cpuset", Type::String, "On these CPUs: `0-3`"),
+        Field::optional("mem_limit", Type::Size, "At most so much memory"),
+        Field::optional("mem_reservation", Type::Size, "What it gets when memory is scarce"),
+        Field::optional("memswap_limit", Type::Size, "Memory and swap together"),
+        Field::optional("pids_limit", Type::Integer, "At most so many processes"),
+        Field::optional("shm_size", Type::Size, "Of /dev/shm"),
+        Field::optional("ulimits", Type::Map(&Type::OneOf(&[Type::Integer, Type::Record(&ULIMIT)])), "By name"),
+        Field::optional("oom_score_adj", Type::Integer, "Who dies first when memory is out; below 0 needs admin"),
+        Field::optional("read_only", Type::Boolean, "Its root cannot be written"),
+        Field::optional("cap_drop", TEXTS, "Capabilities to lose; `ALL`"),
+        Field::optional("cap_add", TEXTS, "Capabilities to gain (admin)"),
+        Field::optional("security_opt", TEXTS, "`no-new-privileges`; others need admin"),
+        Field::optional("privileged", Type::Boolean, "With all rights of the host (admin)"),
+        Field::optional("devices", TEXTS, "Of the host (admin)"),
+        Field::optional("sysctls", SCALARS, "Settings of the kernel (admin)"),
+        Field::optional("pid", Type::String, "Whose processes it sees (admin)"),
+        Field::optional("ipc", Type::String, "private or shareable; others need admin"),
+        Field::optional("uts", Type::String, "Whose host name it has (admin)"),
+        Field::optional("userns_mode", Type::String, "Whose users it has (admin)"),
+        Field::optional("cgroup_parent", Type::String, "Under which group (admin)"),
+        Field::optional("runtime", Type::String, "By which runtime (admin)"),
+        Field::optional("auto_remove", Type::Boolean, "Remove it when it ends"),
         Field::DRY_RUN,
     ],
+};
+
+pub const CREATE: Function = Function {
+    name: "create",
+    doc: "Creates a container; `start` starts it. The image is fetched first where its policy says so.",
+    params: &[Field::required("options", Type::Record(&CREATE_OPTIONS), "What it is made from")],
+    returns: Type::Record(&results::CREATED),
+    call: Call::Async(|context, args| Box::pin(calls::create(context, args))),
+    ..CHANGE
 };

@@ -6,7 +6,7 @@ use super::{Lab, docker, options};
 
 #[tokio::test]
 async fn options_arrive_at_the_container() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let network = lab.name("net");
     let labels = json!({"aegis.test": lab.mark});
     lab.docker.create_network(&lab.permit, &network, options(json!({"labels": labels}))).await.expect("a network");
@@ -66,7 +66,7 @@ async fn options_arrive_at_the_container() {
 
 #[tokio::test]
 async fn what_stands_in_the_way_is_said_before_anything_is_made() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let create = |name: &'static str, more: Value| lab.docker.create(&lab.permit, lab.options(name, more));
     let missing = create("a", json!({"networks": [lab.name("none")]})).await.expect_err("no such network");
     assert!(missing.to_string().contains("create it first"), "{missing}");
@@ -88,7 +88,7 @@ async fn what_stands_in_the_way_is_said_before_anything_is_made() {
 
 #[tokio::test]
 async fn a_container_that_cannot_join_its_networks_is_not_left_behind() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let (one, two) = (lab.name("n1"), lab.name("n2"));
     let labels = json!({"aegis.test": lab.mark});
     for network in [&one, &two] {

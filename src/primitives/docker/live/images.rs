@@ -8,7 +8,7 @@ use crate::base::Fault;
 
 #[tokio::test]
 async fn policies_decide_whether_the_registry_is_asked() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let pull = |policy: &str| lab.docker.pull(&lab.permit, IMAGE, options(json!({"policy": policy})), |_| {});
     for policy in ["missing", "if_not_present", "never"] {
         let kept = pull(policy).await.expect("it is there");
@@ -28,7 +28,7 @@ async fn policies_decide_whether_the_registry_is_asked() {
 
 #[tokio::test]
 async fn images_are_tagged_listed_and_removed() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let backup = format!("{}/web:backup", lab.mark);
     lab.docker.tag(&lab.permit, IMAGE, &backup, options(json!({"dry_run": true}))).await.expect("a plan");
     assert_eq!(docker(&["image", "ls", "-q", &backup]), "");

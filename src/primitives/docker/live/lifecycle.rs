@@ -7,7 +7,7 @@ use crate::base::Fault;
 
 #[tokio::test]
 async fn a_container_lives_and_dies() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let (docker, permit) = (&lab.docker, &lab.permit);
     let name = lab.run("web", json!({"labels": {"aegis.test": lab.mark, "aegis.purpose": "the front door"}})).await;
 
@@ -46,7 +46,7 @@ async fn a_container_lives_and_dies() {
 
 #[tokio::test]
 async fn an_exit_status_is_an_outcome() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let name = lab.create("exit", json!({"command": ["sh", "-c", "sleep 0.2; exit 7"]})).await;
     let waiting = lab.docker.wait(&lab.permit, &name, options(json!({})));
     let ended = waiting.await.expect("a container that never ran is not running");
@@ -58,7 +58,7 @@ async fn an_exit_status_is_an_outcome() {
 
 #[tokio::test]
 async fn waiting_has_an_end() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let name = lab.run("long", json!({})).await;
     let late = lab.docker.wait(&lab.permit, &name, options(json!({"timeout": "200ms"}))).await.expect_err("it runs");
     assert_eq!(late.code(), "docker.timeout");
@@ -67,7 +67,7 @@ async fn waiting_has_an_end() {
 
 #[tokio::test]
 async fn health_is_reported_and_old_engines_are_warned_about() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let healthcheck = json!({"test": ["CMD", "true"], "interval": "1s", "timeout": "2s", "start_interval": "1s"});
     let created =
         lab.docker.create(&lab.permit, lab.options("ok", json!({"healthcheck": healthcheck}))).await.expect("created");
@@ -90,7 +90,7 @@ async fn health_is_reported_and_old_engines_are_warned_about() {
 
 #[tokio::test]
 async fn a_dry_run_changes_nothing() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let dry = || options(json!({"dry_run": true}));
     let planned = lab
         .docker

@@ -10,7 +10,7 @@ use super::{Lab, docker, options};
 
 #[tokio::test]
 async fn logs_keep_streams_order_and_times() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let script = "echo one; sleep 0.1; echo two >&2; sleep 0.1; printf three";
     let name = lab.run("talk", json!({"command": ["sh", "-c", script]})).await;
     lab.docker.wait(&lab.permit, &name, options(json!({"timeout": "20s"}))).await.expect("ended");
@@ -26,11 +26,14 @@ async fn logs_keep_streams_order_and_times() {
     let since = logs.lines[1].at.map(|at| at.to_string());
     let later = lab.docker.logs(&lab.permit, &name, options(json!({"since": since}))).await.expect("logs");
     assert_eq!(later.lines.len(), 2, "{:?}", later.lines);
+    let earlier = lab.docker.logs(&lab.permit, &name, options(json!({"before": since}))).await.expect("logs");
+    assert_eq!(earlier.lines[0].text, "one");
+    assert!(earlier.lines.len() < 3, "{:?}", earlier.lines);
 }
 
 #[tokio::test]
 async fn a_terminal_s_endless_line_is_cut() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let script = "i=0; while [ $i -lt 200 ]; do printf '%01000d' 0; i=$((i+1)); done; echo; echo end";
     let name = lab.run("tty", json!({"command": ["sh", "-c", script], "tty": true})).await;
     lab.docker.wait(&lab.permit, &name, options(json!({"timeout": "30s"}))).await.expect("ended");
@@ -42,7 +45,7 @@ async fn a_terminal_s_endless_line_is_cut() {
 
 #[tokio::test]
 async fn following_ends_with_the_container() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let script = "for i in 1 2 3 4 5; do echo line $i; sleep 0.1; done";
     let name = lab.run("count", json!({"command": ["sh", "-c", script]})).await;
     let lines = lab.docker.follow_logs(&lab.permit, &name, options(json!({}))).await.expect("a stream");
@@ -59,7 +62,7 @@ async fn following_ends_with_the_container() {
 
 #[tokio::test]
 async fn exec_gives_status_and_both_outputs() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let name = lab.run("exec", json!({})).await;
     let command = json!({"command": ["sh", "-c", "echo out $WHO; echo err >&2; id -u; exit 3"], "environment": {"WHO": "me"},
         "user": "1000", "working_dir": "/tmp"});
@@ -79,7 +82,7 @@ async fn exec_gives_status_and_both_outputs() {
 
 #[tokio::test]
 async fn an_exec_that_runs_too_long_is_killed() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let name = lab.run("slow", json!({})).await;
     let late = lab.docker.exec(&lab.permit, &name, options(json!({"command": "sleep 400", "timeout": "300ms"}))).await;
     let late = crate::base::Fault::from(late.expect_err("too slow"));
@@ -90,7 +93,7 @@ async fn an_exec_that_runs_too_long_is_killed() {
 
 #[tokio::test]
 async fn an_exec_whose_caller_goes_away_is_killed() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let name = lab.run("left", json!({})).await;
     {
         let running = lab.docker.exec(&lab.permit, &name, options(json!({"command": "sleep 300"})));
@@ -109,7 +112,7 @@ async fn an_exec_whose_caller_goes_away_is_killed() {
 
 #[tokio::test]
 async fn statistics_see_a_busy_container() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let busy = lab.run("busy", json!({"command": ["sh", "-c", "while true; do :; done"], "mem_limit": "32m"})).await;
     let idle = lab.run("idle", json!({})).await;
     let started = std::time::Instant::now();
@@ -127,7 +130,7 @@ async fn statistics_see_a_busy_container() {
 
 #[tokio::test]
 async fn processes_are_listed() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let name = lab.run("top", json!({})).await;
     let top = lab.docker.top(&lab.permit, &name).await.expect("processes");
     let command = top.titles.iter().position(|title| title == "CMD").expect("a column of commands");

@@ -16,7 +16,7 @@ fn granted(levels: &[(Access, &str)]) -> permit::DockerPermit {
 
 #[tokio::test]
 async fn patterns_hold_for_ids_too() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let (own, other) = (lab.run("web-1", json!({})).await, lab.run("db", json!({})).await);
     let id = lab.docker.inspect(&lab.permit, &other).await.expect("inspected").container.id;
     let pattern = lab.name("web-*");
@@ -38,7 +38,7 @@ async fn patterns_hold_for_ids_too() {
 
 #[tokio::test]
 async fn admin_is_asked_for_what_reaches_the_host() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let write = granted(&[(Access::Write, "*")]);
     let name = lab.run("plain", json!({})).await;
     let exec = lab.docker.exec(&write, &name, options(json!({"command": "true"}))).await.expect_err("exec");
@@ -56,7 +56,7 @@ async fn admin_is_asked_for_what_reaches_the_host() {
 
 #[tokio::test]
 async fn secrets_in_the_environment_are_for_admins() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let name = lab.create("env", json!({"environment": {"TOKEN": "hunter2hunter2"}})).await;
     let seen = lab.docker.inspect(&granted(&[(Access::Read, "*")]), &name).await.expect("inspected");
     assert!(seen.environment.contains(&"TOKEN".to_owned()));

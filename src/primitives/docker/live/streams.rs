@@ -62,7 +62,7 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 #[tokio::test]
 async fn health_follows_the_engine() {
     let mut relay = Relay::new();
-    let (docker, lab) = (relay.docker(), Lab::open().await);
+    let (docker, lab) = (relay.docker(), Lab::open());
     let down = docker.health().await;
     assert!(matches!(down.state, HealthState::Down { .. }));
     let fault = crate::base::Fault::from(docker.list(&lab.permit, options(json!({}))).await.expect_err("down"));
@@ -86,7 +86,7 @@ async fn a_socket_that_nobody_serves_is_told_from_a_missing_one() {
 
 #[tokio::test]
 async fn events_go_on_after_the_engine_was_away() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let mut relay = Relay::new();
     relay.up();
     let pattern = format!("{}-*", lab.mark);
@@ -124,6 +124,20 @@ async fn events_go_on_after_the_engine_was_away() {
     assert!(resumed);
 }
 
+#[tokio::test]
+async fn past_events_are_collected_and_coming_ones_waited_for() {
+    let lab = Lab::open();
+    let wanted = json!({"containers": [format!("{}-*", lab.mark)], "actions": ["start", "die"], "since": "1m"});
+    let collect =
+        |wait: u64| lab.docker.collect_events(&lab.permit, options(wanted.clone()), 10, Duration::from_millis(wait));
+    assert_eq!(soon(collect(0)).await.expect("events"), []);
+    assert_eq!(soon(collect(200)).await.expect("events"), []);
+    let name = lab.create("late", json!({})).await;
+    let (events, _) = soon(async { tokio::join!(collect(20_000), start_after_a_moment(&lab, &name)) }).await;
+    assert_eq!(events.expect("events")[0].action, "start");
+    assert_eq!(soon(collect(0)).await.expect("events").len(), 1);
+}
+
 async fn start_after_a_moment(lab: &Lab, name: &str) {
     tokio::time::sleep(Duration::from_millis(300)).await;
     lab.docker.start(&lab.permit, name, options(json!({}))).await.expect("started");
@@ -131,7 +145,7 @@ async fn start_after_a_moment(lab: &Lab, name: &str) {
 
 #[tokio::test]
 async fn a_followed_log_goes_on_where_it_was() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let mut relay = Relay::new();
     relay.up();
     let script = "for i in $(seq 1 30); do echo line $i; sleep 0.1; done";
@@ -156,7 +170,7 @@ async fn a_followed_log_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn waiting_outlasts_a_restart_of_the_engine() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let mut relay = Relay::new();
     relay.up();
     let name = lab.run("nap", json!({"command": ["sh", "-c", "sleep 2; exit 9"]})).await;

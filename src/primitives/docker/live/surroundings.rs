@@ -7,7 +7,7 @@ use super::{Lab, docker, options};
 
 #[tokio::test]
 async fn networks_come_and_go() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let (docker, permit) = (&lab.docker, &lab.permit);
     let name = lab.name("net");
     let settings = json!({"subnet": "10.213.77.0/24", "internal": true, "labels": {"aegis.test": lab.mark}});
@@ -35,7 +35,7 @@ async fn networks_come_and_go() {
 
 #[tokio::test]
 async fn volumes_come_and_go() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let (docker, permit) = (&lab.docker, &lab.permit);
     let name = lab.name("vol");
     let settings = json!({"labels": {"aegis.test": lab.mark}, "driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}});
@@ -51,7 +51,7 @@ async fn volumes_come_and_go() {
 
 #[tokio::test]
 async fn pruning_takes_what_it_showed_and_nothing_else() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let running = lab.run("up", json!({})).await;
     let (stopped, kept) = (lab.create("down", json!({})).await, lab.create("keep", json!({})).await);
     let label = format!("aegis.test={}", lab.mark);
@@ -81,7 +81,7 @@ async fn pruning_takes_what_it_showed_and_nothing_else() {
 
 #[tokio::test]
 async fn the_engine_tells_of_itself() {
-    let lab = Lab::open().await;
+    let lab = Lab::open();
     let version = lab.docker.version(&lab.permit).await.expect("a version");
     assert_eq!(version.version, docker(&["version", "-f", "{{.Server.Version}}"]));
     let info = lab.docker.info(&lab.permit).await.expect("info");

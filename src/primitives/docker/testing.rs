@@ -1,0 +1,118 @@
+//! What tests against the real engine share: an image, and containers that do not outlive their test.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{CreateOptions, Docker, Options};
+use crate::base::{Clock, RunId};
+use crate::model::Grants;
+use crate::model::grants::Access;
+use crate::primitives::permit::{self, DockerPermit};
+
+pub(crate) const IMAGE: &str = "aegis-test/busybox:1";
+
+/// One test's containers, networks and volumes; whatever has its mark in its name is removed when it ends, however it ends.
+pub(crate) struct Lab {
+    pub(crate) docker: Docker,
+    pub(crate) permit: DockerPermit,
+    /// Unique; the beginning of every name.
+    pub(crate) mark: String,
+}
+
+impl Lab {
+    pub(crate) fn open() -> Self {
+        make_image();
+        let docker = Docker::new(Options { host: String::new(), clock: Clock::system() });
+        let permit = permit::docker(&Grants::all(), Access::Admin, None).expect("all is granted");
+        Self { docker, permit, mark: format!("aegis-test-{}", RunId::generate()) }
+    }
+
+    pub(crate) fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.mark)
+    }
+
+    pub(crate) fn options(&self, name: &str, more: Value) -> CreateOptions {
+        let mut all = json!({
+            "name": self.name(name), "image": IMAGE, "command": ["sleep", "600"], "stop_grace_period": "1s", "init": true,
+            "labels": { "aegis.test": self.mark }
+        });
+        for (key, value) in more.as_object().cloned().unwrap_or_default() {
+            all[key] = value;
+        }
+        options(all)
+    }
+
+    /// Creates a container, and its name.
+    pub(crate) async fn create(&self, name: &str, more: Value) -> String {
+        self.docker.create(&self.permit, self.options(name, more)).await.expect("created");
+        self.name(name)
+    }
+
+    pub(crate) async fn run(&self, name: &str, more: Value) -> String {
+        let name = self.create(name, more).await;
+        self.docker.start(&self.permit, &name, options(json!({}))).await.expect("started");
+        name
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let named = format!("name={}", self.mark);
+        for (list, remove) in [
+            (vec!["ps", "-aq", "--filter", &named], vec!["rm", "-fv"]),
+            (vec!["network", "ls", "-q", "--filter", &named], vec!["network", "rm"]),
+            (vec!["volume", "ls", "-q", "--filter", &named], vec!["volume", "rm", "-f"]),
+        ] {
+            let found = docker(&list);
+            let ids: Vec<&str> = found.split_whitespace().collect();
+            if !ids.is_empty() {
+                docker(&[remove, ids].concat());
+            }
+        }
+    }
+}
+
+pub(crate) fn options<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("options")
+}
+
+/// The command line client, for what a test compares with.
+pub(crate) fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().expect("the docker command");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Nothing can be pulled here: the image is the host's static busybox in an otherwise empty file system.
+fn make_image() {
+    // Tests run in parallel, in several processes too.
+    let lock = std::fs::File::create(std::env::temp_dir().join("aegis-test-image.lock")).expect("a lock file");
+    lock.lock().expect("the lock");
+    if !docker(&["image", "ls", "-q", IMAGE]).is_empty() {
+        return;
+    }
+    let root = tempfile::tempdir().expect("a folder");
+    for folder in ["bin", "tmp", "etc", "proc", "dev"] {
+        std::fs::create_dir(root.path().join(folder)).expect("a folder");
+    }
+    let busybox = root.path().join("bin/busybox");
+    std::fs::copy("/bin/busybox", &busybox).expect("busybox-static is installed");
+    std::fs::set_permissions(&busybox, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    for applet in
+        ["sh", "sleep", "echo", "true", "false", "cat", "kill", "nc", "id", "env", "touch", "ls", "printf", "seq"]
+    {
+        std::os::unix::fs::symlink("busybox", root.path().join("bin").join(applet)).expect("a link");
+    }
+    let tar = Command::new("tar").args(["-C", &root.path().to_string_lossy(), "-c", "."]).output().expect("tar");
+    let mut import = Command::new("docker")
+        .args(["import", "-c", "ENV PATH=/bin", "-", IMAGE])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the docker command");
+    import.stdin.take().expect("piped").write_all(&tar.stdout).expect("sent");
+    assert!(import.wait().expect("ended").success(), "docker import: is dockerd running? tests/run starts it");
+}

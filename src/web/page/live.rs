@@ -23,6 +23,8 @@ use crate::web::stream::{Format, Message, respond, resume_after};
 
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
+    /// The newest event when the page was made: if there are newer ones, "change" comes at once.
+    seen: Option<i64>,
     /// Lines of this run's log too.
     run: Option<String>,
     /// Lines after this one.
@@ -43,14 +45,18 @@ pub async fn stream(
     };
     let wanted = asked.after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
     let after = resume_after(&headers, wanted)?.and_then(|after| u64::try_from(after).ok()).unwrap_or(0);
-    let mut parts: Vec<BoxStream<'static, Message>> = vec![changes(&web, run, asked.containers.is_some()).boxed()];
+    let newest = web.parts.store.commits().borrow().event_seq;
+    let mut parts: Vec<BoxStream<'static, Message>> =
+        vec![changes(&web, run, newest, asked.containers.is_some()).boxed()];
     if let Some(run) = run {
         parts.push(log(&web, run, after).boxed());
     }
     // The first message tells the page that it is connected.
     let hello =
         stream::once(std::future::ready(Message::new("hello", &json!({ "version": env!("CARGO_PKG_VERSION") }))));
-    respond(&web, Format::ServerSentEvents, hello.chain(stream::select_all(parts)))
+    // What happened between the making of the page and this connection must not be missed.
+    let missed = asked.seen.is_some_and(|seen| seen < newest).then(|| Message::new("change", &json!({})));
+    respond(&web, Format::ServerSentEvents, hello.chain(stream::iter(missed)).chain(stream::select_all(parts)))
 }
 
 fn log(web: &Web, run: RunId, after: u64) -> impl Stream<Item = Message> + Send + 'static {
@@ -62,8 +68,8 @@ fn log(web: &Web, run: RunId, after: u64) -> impl Stream<Item = Message> + Send 
 }
 
 /// One "change" after whatever happened within a short while; of a run's page, only what concerns that run.
-fn changes(web: &Web, run: Option<RunId>, ticks: bool) -> impl Stream<Item = Message> + Send + 'static {
-    let events = web.parts.tail.events(None).filter_map(move |event| {
+fn changes(web: &Web, run: Option<RunId>, after: i64, ticks: bool) -> impl Stream<Item = Message> + Send + 'static {
+    let events = web.parts.tail.events(Some(after)).filter_map(move |event| {
         let concerns = event.is_ok_and(|event| run.is_none() || event.body.run == run);
         std::future::ready(concerns.then_some(()))
     });

@@ -11,12 +11,24 @@ export type Container = {
   exit_code: any,
   restart_count: number,
   oom_killed: boolean?,
+  uptime_seconds: any?,
 }
 
 export type Finding = { key: string, object: string, severity: string, text: string, since: string? }
 
 -- Exit codes of processes that were asked to stop: nobody needs to be told.
 local ASKED_TO_STOP = { [0] = true, [143] = true }
+
+-- A container that came back this often and is up for less than this is in a circle of restarts, even if it happens to
+-- run at the moment of the look.
+local RESTARTS_OF_A_CIRCLE = 3
+local UPTIME_OF_A_CIRCLE_SECONDS = 60
+
+local function is_circling(container): boolean
+  local uptime = container.uptime_seconds
+  local is_fresh = type(uptime) == "number" and uptime < UPTIME_OF_A_CIRCLE_SECONDS
+  return container.state == "restarting" or (is_fresh and container.restart_count >= RESTARTS_OF_A_CIRCLE)
+end
 
 local function finding(object: string, kind: string, severity: string, text: string): Finding
   return { key = object .. "/" .. kind, object = object, severity = severity, text = text }
@@ -25,7 +37,7 @@ end
 -- What is wrong with a container, or nil. `restarts_before` is its restart count at the last look.
 function health.judge(container: Container, restarts_before: number?): Finding?
   local name, restarts = container.name, container.restart_count
-  if container.state == "restarting" then
+  if is_circling(container) then
     return finding(name, "restarting", "critical", `{name} restarts again and again ({restarts} times so far)`)
   end
   if container.state == "dead" then

@@ -12,13 +12,12 @@ return aegis.job {
       name = name,
       image = "aegis-test/busybox:1",
       command = { "sh", "-c", "echo hello from the container; trap 'exit 7' TERM; while true; do sleep 0.1; done" },
-      memory = "64MiB",
-      networks = {},
+      mem_limit = "64MiB",
       labels = { purpose = "test" },
     }
     aegis.docker.start(name)
     local exec = aegis.docker.exec(name, { command = { "sh", "-c", "echo inside; exit 4" } })
-    local limit = aegis.docker.inspect(name).memory_limit_bytes
+    local limit = aegis.docker.inspect(name).limits.memory_bytes
     aegis.docker.stop(name, { timeout = "5s" })
     local waited = aegis.docker.wait(name)
     local log = aegis.docker.logs(name, { tail = 10 })

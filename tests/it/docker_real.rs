@@ -24,7 +24,7 @@ async fn settled(containers: &Containers) {
         let healthy = containers.inspect("healthy", "{{.State.Health.Status}}") == "healthy";
         let exited = containers.inspect("exited", "{{.State.Status}} {{.State.ExitCode}}") == "exited 137";
         let restarts: u32 = containers.inspect("restarting", "{{.RestartCount}}").parse().unwrap_or(0);
-        (healthy && exited && restarts >= 2).then_some(())
+        (healthy && exited && restarts >= 3).then_some(())
     })
     .await;
 }
@@ -40,7 +40,7 @@ fn expect_report(run: &Value, containers: &Containers) {
     };
     assert_eq!((&of("healthy")["state"], &of("healthy")["health"]), (&json!("running"), &json!("healthy")));
     assert_eq!((&of("exited")["state"], &of("exited")["exit_code"]), (&json!("exited"), &json!(137)));
-    assert!(of("restarting")["restarts"].as_u64().is_some_and(|count| count >= 2), "{report}");
+    assert!(of("restarting")["restarts"].as_u64().is_some_and(|count| count >= 3), "{report}");
     let findings = report["findings"].to_string();
     assert!(
         findings.contains(&containers.name("exited")) && findings.contains(&containers.name("restarting")),

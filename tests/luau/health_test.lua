@@ -25,6 +25,13 @@ test.describe("health.judge", function()
     end)
   end
 
+  test.it("sees a circle of restarts between two of them", function()
+    local finding = health.judge(container { restart_count = 3, uptime_seconds = 1 })
+    expect(finding.key).to_be("web-1/restarting")
+    expect(health.judge(container { restart_count = 3, uptime_seconds = 3600 })).to_be(nil)
+    expect(health.judge(container { restart_count = 2, uptime_seconds = 1 })).to_be(nil)
+  end)
+
   test.it("tells an exit for want of memory from a kill", function()
     local finding = health.judge(container { state = "exited", exit_code = 137, oom_killed = true })
     expect(finding.text).to_contain("ran out of memory")

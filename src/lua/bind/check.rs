@@ -92,8 +92,9 @@ impl Check<'_> {
         place: Place<'_>,
         depth: usize,
     ) -> Result<Datum, Fault> {
-        // A table among the kinds knows best what is wrong with a table.
-        if let Some(table) = kinds.iter().find(|kind| matches!(kind, Type::Record(_) | Type::List(_) | Type::Map(_)))
+        // The only table among the kinds knows best what is wrong with a table.
+        let mut tables = kinds.iter().filter(|kind| matches!(kind, Type::Record(_) | Type::List(_) | Type::Map(_)));
+        if let (Some(table), None) = (tables.next(), tables.next())
             && value.is_table()
             && !kinds.iter().any(|kind| matches!(kind, Type::Json))
         {

@@ -22,7 +22,7 @@ pub struct LogOptions {
     pub tail: u32,
     /// From this moment on: RFC 3339, or a duration such as `10m` back from now.
     pub since: Option<String>,
-    /// Up to this moment, alike. (`until` is a word of Lua.)
+    /// Up to this moment; Docker calls it `until`, which is a word of Lua.
     pub before: Option<String>,
     pub stdout: bool,
     pub stderr: bool,

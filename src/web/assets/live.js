@@ -7,8 +7,7 @@ import { learnClock, updateTimes } from "./time.js";
 const LEAST_PAUSE_MS = 1000;
 
 export function startLive(log) {
-  const address = meta("live");
-  if (!address) return;
+  if (!meta("live")) return;
   let source = null;
   let isFetching = false;
   let isStale = false;
@@ -58,13 +57,16 @@ export function startLive(log) {
     morph(document.getElementById("main"), fresh);
     const nav = request.response.getElementById("nav");
     if (nav) morph(document.getElementById("nav"), nav);
+    // A new connection asks for what is newer than this answer.
+    const live = request.response.querySelector('meta[name="live"]');
+    if (live) document.querySelector('meta[name="live"]').content = live.content;
     log.refreshed();
     document.dispatchEvent(new CustomEvent("refreshed"));
     updateTimes();
   }
 
   function connect() {
-    const url = new URL(address, location.href);
+    const url = new URL(meta("live"), location.href);
     if (log.last() !== null) url.searchParams.set("after", log.last());
     source = new EventSource(url);
     source.addEventListener("hello", () => show("on", "Live"));

@@ -51,6 +51,8 @@ pub struct Cx {
     pub theme: Theme,
     /// One moment for the whole page.
     pub now: Timestamp,
+    /// The newest event when the page began to be made: what comes after it, the page may not show.
+    pub seen: i64,
     pub path: String,
 }
 
@@ -65,6 +67,7 @@ impl FromRequestParts<Web> for Cx {
             session: parts.extensions.get::<Session>().cloned(),
             theme: Theme::of(&parts.headers),
             now: web.now(),
+            seen: web.parts.store.commits().borrow().event_seq,
             path: parts.uri.path().to_owned(),
             web: web.clone(),
         })

@@ -125,9 +125,9 @@ pub async fn outline(cx: &Cx, window: Window, only: Option<&JobName>) -> ApiResu
         ul.lanes { @for (name, lane) in &lanes { li { a href=(format!("/jobs/{name}")) { (name) } (line(cx, window, lane)) } } }
         @if names.len() > JOBS_SHOWN { p.quiet-line { (names.len() - JOBS_SHOWN) " more jobs: choose one above." } }
         div.axis.lanes-axis {
-            time datetime=(window.from) title=(ui::absolute(window.from)) { (ui::relative(window.from, cx.now)) }
+            time datetime=(window.from) title=(ui::absolute(window.from)) { (window.from.strftime("%a %H:%M UTC")) }
             span { "now" }
-            time datetime=(window.to) title=(ui::absolute(window.to)) { (ui::relative(window.to, cx.now)) }
+            time datetime=(window.to) title=(ui::absolute(window.to)) { (window.to.strftime("%a %H:%M UTC")) }
         }
     };
     let aside = html! {

@@ -135,7 +135,7 @@ impl<'a> Page<'a> {
             }
             div.sr aria-live="polite" id="announce" {}
         };
-        let live = self.live.map(|query| format!("/live?{query}"));
+        let live = self.live.map(|query| format!("/live?seen={}&{query}", cx.seen));
         document(&cx.web.assets, cx.theme, self.title, Some((cx.csrf(), live)), frame)
     }
 }

@@ -47,10 +47,11 @@ pub async fn stream(
     if let Some(run) = run {
         parts.push(log(&web, run, after).boxed());
     }
-    // The first message tells the page that it is connected.
-    let hello =
-        stream::once(std::future::ready(Message::new("hello", &json!({ "version": env!("CARGO_PKG_VERSION") }))));
-    respond(&web, Format::ServerSentEvents, hello.chain(stream::select_all(parts)))
+    // The first message tells the page that it is connected; the second that something may have happened between
+    // its making and this connection.
+    let hello = Message::new("hello", &json!({ "version": env!("CARGO_PKG_VERSION") }));
+    let first = stream::iter([hello, Message::new("change", &json!({}))]);
+    respond(&web, Format::ServerSentEvents, first.chain(stream::select_all(parts)))
 }
 
 fn log(web: &Web, run: RunId, after: u64) -> impl Stream<Item = Message> + Send + 'static {

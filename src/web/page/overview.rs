@@ -183,7 +183,7 @@ fn last_day(cx: &Cx, since: Timestamp, buckets: &[Bucket]) -> Markup {
         @if good + bad + other == 0 {
             p.quiet-line { "No run ended in the last 24 hours." }
         } @else {
-            (bars(since, buckets, &format!("Runs of the last 24 hours: {good} succeeded, {bad} failed, {other} other")))
+            div.bars-box { (bars(since, buckets, &format!("Runs of the last 24 hours: {good} succeeded, {bad} failed, {other} other"))) }
             div.axis { time datetime=(since) title=(ui::absolute(since)) { "24h ago" } time datetime=(cx.now) { "now" } }
         }
     };

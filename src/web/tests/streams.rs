@@ -100,6 +100,14 @@ async fn a_page_is_told_of_changes() {
 }
 
 #[tokio::test]
+async fn what_a_page_missed_is_told_at_once() {
+    let app = App::new().await;
+    app.run_to_end("greet", json!({})).await;
+    let text = read_until(open(&app, "/live?seen=0", &[]).await, "event: change").await;
+    assert!(text.starts_with("event: hello") && text.contains("event: change"), "{text}");
+}
+
+#[tokio::test]
 async fn streams_are_counted_and_end_when_the_daemon_stops() {
     let app = App::new().await;
     let mut streams = Vec::new();

@@ -225,7 +225,7 @@ pub const DISK_USAGE: Function = Function {
 
 pub const INFO: Function = Function {
     name: "info",
-    doc: "The engine and its host: name, server_version, cpus, memory_bytes, containers_running, images, warnings, …",
+    doc: "The engine and its host: name, server_version, cpus, memory_bytes, containers_running, images, warnings and more.",
     returns: Type::Json,
     call: Call::Async(|context, _| Box::pin(calls::info(context))),
     ..LOOK

@@ -39,7 +39,11 @@ impl Schedule {
         loop {
             for due in timetable.take_due(self.clock.now()) {
                 if firing.len() >= limits::SCHEDULE_FIRING_MAX {
-                    firing.join_next().await;
+                    // While the store is away they all wait, and a stop must not wait with them.
+                    tokio::select! {
+                        _ = firing.join_next() => {}
+                        () = stop.cancelled() => break,
+                    }
                 }
                 firing.spawn(fire(self.desk.clone(), self.clock.clone(), due));
             }

@@ -31,7 +31,6 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 /// Statics that hold something which is made at run time, each with the reason why it may.
 const STATICS: &[(&str, &str, &str)] = &[
     ("src/store/tests/postgres.rs", "CLUSTER", "one server for all tests of a process; starting one takes seconds"),
-    ("src/primitives/docker/live/mod.rs", "READY", "the image of all tests of a process is made once"),
 ];
 
 fn hold(broken: Vec<String>) {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aegis::base::{Clock, Fault, RunId};
-use aegis::lua::{Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope};
+use aegis::lua::{ArtifactPort, Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope};
 use aegis::model::run::Progress;
-use aegis::model::{Grants, LogLevel, Run, Trigger, TriggerKind};
+use aegis::model::{Grants, LogLevel, Run, Signal, Trigger, TriggerKind};
 use aegis::primitives::{Options, Primitives};
 use aegis::store::{KvEntry, KvOutcome, KvWrite};
 use futures_util::future::BoxFuture;
@@ -186,6 +186,8 @@ fn scope() -> RunScope {
         log: Arc::new(Nothing),
         jobs: Arc::new(Nothing),
         kv: Arc::new(Nothing),
+        artifacts: Arc::new(Nothing),
+        durable: None,
     }
 }
 
@@ -212,6 +214,16 @@ impl JobsPort for Nothing {
     }
 
     fn wait(&self, _: RunId) -> BoxFuture<'_, Result<Run, Fault>> {
+        absent()
+    }
+
+    fn signal(&self, _: Signal) -> BoxFuture<'_, Result<(), Fault>> {
+        absent()
+    }
+}
+
+impl ArtifactPort for Nothing {
+    fn keep(&self, _: RunId, _: String, _: String, _: bytes::Bytes) -> BoxFuture<'_, Result<(), Fault>> {
         absent()
     }
 }

@@ -177,6 +177,10 @@ async fn live(store: &Store, job: &JobName) {
         parent: None,
         idempotency_key: None,
         progress: None,
+        fence: 0,
+        wake_at: None,
+        deadline_at: None,
+        concurrency_key: None,
     };
     let event = |kind: &str| NewEvent::new(now, kind).job(job).run(run.id);
     let line = |seq| LogLine {

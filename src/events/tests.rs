@@ -63,6 +63,10 @@ fn run() -> Run {
         parent: None,
         idempotency_key: None,
         progress: None,
+        fence: 0,
+        wake_at: None,
+        deadline_at: None,
+        concurrency_key: None,
     }
 }
 
@@ -85,11 +89,16 @@ fn end(run: &Run, logs: Vec<LogLine>) -> Transition {
         from: RunState::Running,
         to: RunState::Succeeded,
         attempt: 1,
+        fence: run.fence,
         at: Timestamp::UNIX_EPOCH,
         reason: None,
         result: None,
         error: None,
         not_before: None,
+        wake_at: None,
+        clear_deadline: false,
+        journal: vec![],
+        forget: vec![],
         logs,
         events: vec![NewEvent::new(Timestamp::UNIX_EPOCH, "run.succeeded")],
     }

@@ -103,6 +103,13 @@ impl Engine {
         attempt::attempt(&self.core, bundle, scope, hook, Some(argument)).await
     }
 
+    /// Undoes what a durable run did, after it failed or was cancelled: the script is replayed without recording
+    /// anything new, so that its functions are there, and then the undo functions of the completed steps are called,
+    /// the latest first, each recorded when it is done. [`Outcome::Unwound`] when all were tried.
+    pub async fn unwind(&self, bundle: Arc<Bundle>, scope: RunScope) -> Outcome {
+        attempt::attempt(&self.core, bundle, scope, "run", None).await
+    }
+
     /// A console session on this lane; its locals live between lines.
     pub fn console(&self, scope: RunScope) -> Result<Console, Fault> {
         Console::open(&self.core, scope)

@@ -25,5 +25,5 @@ pub use bundle::Bundle;
 pub use console::{Console, EvalOutcome, is_incomplete};
 pub use docs::{doc, reference, types};
 pub use engine::{Engine, EngineOptions, Inspected};
-pub use scope::{JobsPort, KvPort, LogSink, Outcome, RunScope};
+pub use scope::{ArtifactPort, Durable, JobsPort, JournalPort, KvPort, LogSink, Outcome, RunScope};
 pub use testing::TestResult;

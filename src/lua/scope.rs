@@ -8,9 +8,9 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::{Fault, JobName, RunId};
+use crate::base::{Fault, JobName, RunId, Timestamp};
 use crate::model::run::Progress;
-use crate::model::{Grants, LogLevel, Run, Trigger};
+use crate::model::{Entry, Grants, LogLevel, Run, Signal, StepKey, Trigger};
 use crate::store::{KvEntry, KvOutcome, KvWrite};
 
 /// Everything that an attempt of a run is given.
@@ -32,6 +32,43 @@ pub struct RunScope {
     pub log: Arc<dyn LogSink>,
     pub jobs: Arc<dyn JobsPort>,
     pub kv: Arc<dyn KvPort>,
+    pub artifacts: Arc<dyn ArtifactPort>,
+    /// None for jobs that do not say `resume = true`, for hooks and for consoles.
+    pub durable: Option<Durable>,
+}
+
+/// What a durable run has done before, and how it records what it does.
+#[derive(Debug, Clone)]
+pub struct Durable {
+    /// In the order in which the entries were recorded.
+    pub journal: Arc<Vec<Entry>>,
+    pub port: Arc<dyn JournalPort>,
+    /// Of the attempt, waits and restarts included. `RunScope::timeout` is what is left of it.
+    pub deadline: Timestamp,
+    /// Waits that are longer than this give the VM back.
+    pub hold: Duration,
+}
+
+/// Where a durable run's entries are kept. The runner implements it.
+pub trait JournalPort: Debug + Send + Sync {
+    /// Resolves when the entries are on disk. An entry of the same key is replaced. `run.lost` when another daemon has
+    /// taken the run over.
+    fn record(&self, entries: Vec<Entry>) -> BoxFuture<'_, Result<(), Fault>>;
+    /// Resolves when the waiting entry at `key`, which was recorded before, is answered by an event or a decision, or
+    /// is found to be answered already; never by time.
+    fn answered(&self, key: StepKey) -> BoxFuture<'_, Result<Entry, Fault>>;
+}
+
+/// Where `ctx:artifact` puts things.
+pub trait ArtifactPort: Debug + Send + Sync {
+    /// Replaces an artifact of the same name.
+    fn keep(
+        &self,
+        run: RunId,
+        name: String,
+        media_type: String,
+        content: bytes::Bytes,
+    ) -> BoxFuture<'_, Result<(), Fault>>;
 }
 
 /// Where a run's lines and progress go. Bounded: a flood is cut with a note, never buffered without end.
@@ -46,6 +83,8 @@ pub trait JobsPort: Debug + Send + Sync {
     fn list(&self) -> BoxFuture<'_, Result<Value, Fault>>;
     fn trigger(&self, job: String, params: Value, by: Trigger, dry_run: bool) -> BoxFuture<'_, Result<RunId, Fault>>;
     fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>>;
+    /// Sends an event to the runs that wait for its name.
+    fn signal(&self, signal: Signal) -> BoxFuture<'_, Result<(), Fault>>;
 }
 
 /// The key-value store, as scripts reach it.
@@ -66,4 +105,13 @@ pub enum Outcome {
     /// Wall (`run.timeout`) or CPU (`run.cpu`) limit.
     TimedOut(Fault),
     Cancelled,
+    /// All that is left of the run waits, for longer than it is held: the VM is gone, the journal says for what.
+    Parked {
+        /// The earliest moment at which one of its waits is over by itself.
+        wake_at: Option<Timestamp>,
+        /// For people: `sleep until …`, `event "paid"`, `approval "switch"`.
+        waits_for: String,
+    },
+    /// What was to be undone was undone, as far as it could be; the faults of what could not.
+    Unwound(Vec<Fault>),
 }

@@ -181,10 +181,18 @@ pub struct Run {
     pub priority: i32,
     /// Counted from 1; 0 before the first begins.
     pub attempt: u32,
+    /// Grows whenever a daemon takes the run up. Only the holder of the latest one may change the run.
+    pub fence: i64,
     pub dry_run: bool,
     pub queued_at: Timestamp,
     /// No earlier than this, for an attempt that waits out its backoff.
     pub not_before: Option<Timestamp>,
+    /// When a parked run goes on unless something wakes it before.
+    pub wake_at: Option<Timestamp>,
+    /// Of a durable run: when its attempt is out of time, waits and restarts included.
+    pub deadline_at: Option<Timestamp>,
+    /// What limits it together with other runs, from `concurrency.key`.
+    pub concurrency_key: Option<String>,
     /// Of the latest attempt.
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,

@@ -75,6 +75,8 @@ impl Attempt {
             log: self.log.clone(),
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
+            artifacts: self.ports.clone(),
+            durable: None,
         }
     }
 }

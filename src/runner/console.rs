@@ -160,6 +160,10 @@ impl Session {
             parent: None,
             idempotency_key: None,
             progress: None,
+            fence: 0,
+            wake_at: None,
+            deadline_at: None,
+            concurrency_key: None,
         }
     }
 
@@ -184,6 +188,8 @@ impl Session {
             log,
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
+            artifacts: self.ports.clone(),
+            durable: None,
         }
     }
 }

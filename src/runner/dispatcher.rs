@@ -28,7 +28,7 @@ use crate::base::{Clock, RunId, Timestamp};
 use crate::jobs::{Job, Registry};
 use crate::lua::{Engine, Outcome};
 use crate::model::{Actor, Run, RunState};
-use crate::store::{Accepted, Guarded, Store, StoreError, Transition};
+use crate::store::{Accepted, Guarded, StartRun, Started, Store, StoreError, Transition};
 
 /// What the dispatcher is told.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ pub(super) enum Done {
     },
     Started {
         run: RunId,
-        result: Result<Guarded, StoreError>,
+        result: Result<Started, StoreError>,
     },
     Settled {
         run: RunId,
@@ -257,11 +257,16 @@ impl Dispatcher {
         }
     }
 
-    fn started(&mut self, run: RunId, result: Result<Guarded, StoreError>) {
+    fn started(&mut self, run: RunId, result: Result<Started, StoreError>) {
         let now = self.shared.clock.now();
         match result {
-            Ok(Guarded::Applied) => self.give_to_lane(run),
-            Ok(Guarded::Refused) => {
+            Ok(Started::Applied) => {
+                if let Some(entry) = self.live.get_mut(run) {
+                    entry.run.fence += 1;
+                }
+                self.give_to_lane(run);
+            }
+            Ok(Started::Lost | Started::Busy) => {
                 warn!(%run, "another daemon or an administrator changed this run; it is left alone");
                 self.remove(run);
             }
@@ -328,12 +333,19 @@ impl Dispatcher {
         entry.run.attempt += 1;
         entry.run.state = RunState::Running;
         entry.run.started_at = Some(now);
-        let attempt = entry.run.attempt;
         let event = settle::started_event(&entry.run, now);
+        let start = StartRun {
+            run,
+            fence: entry.run.fence,
+            attempt: entry.run.attempt,
+            at: now,
+            deadline_at: None,
+            alone: false,
+            key: None,
+            events: vec![event],
+        };
         let store = self.shared.store.clone();
-        self.pending.push(Box::pin(async move {
-            Done::Started { run, result: store.start_run(run, attempt, now, vec![event]).await }
-        }));
+        self.pending.push(Box::pin(async move { Done::Started { run, result: store.start_run(start).await } }));
         self.publish_entry(run);
     }
 

@@ -17,8 +17,8 @@ use crate::base::suggest::did_you_mean;
 use crate::base::{Clock, Fault, JobName, RunId};
 use crate::jobs::{Job, Registry};
 use crate::model::params::{self, BadParam, Params};
-use crate::model::{Actor, Grants, NewEvent, Occurrence, Run, RunState, Trigger};
-use crate::store::{Store, StoreError};
+use crate::model::{Actor, Decision, Grants, NewEvent, Occurrence, Run, RunState, Signal, Trigger};
+use crate::store::{Decided, Store, StoreError};
 
 /// How many runs there may be, and how long they may take to end.
 #[derive(Debug, Clone)]
@@ -160,6 +160,32 @@ impl Handle {
             Some(run) => CancelOutcome::AlreadyFinal(run.state),
             None => CancelOutcome::NotFound,
         })
+    }
+
+    /// Sends an event to the runs that wait for its name. Runs that come to wait for it later see it too, if they were
+    /// accepted before it was sent. Tells how many parked runs go on because of it.
+    pub async fn signal(&self, signal: Signal) -> Result<usize, Fault> {
+        let woken = self.shared.store.signal(signal).await?;
+        Ok(woken.parked.len())
+    }
+
+    /// Decides on an approval that waits and gives its name. `approval.not_waiting` and `approval.decided` say why not.
+    pub async fn decide(&self, decision: Decision) -> Result<String, Fault> {
+        let run = decision.run;
+        match self.shared.store.decide(decision).await? {
+            Decided::Applied { name, .. } => Ok(name),
+            Decided::NotWaiting { others } if others.is_empty() => {
+                Err(Fault::new("approval.not_waiting", format!("run {run} waits for no approval")))
+            }
+            Decided::NotWaiting { others } => {
+                let message = format!("run {run} waits for no approval of that name");
+                Err(Fault::new("approval.not_waiting", message).hint(format!("it waits for: {}", others.join(", "))))
+            }
+            Decided::Already { name, actor, .. } => {
+                let by = actor.map_or_else(|| "it has expired".to_owned(), |actor| format!("{actor} was faster"));
+                Err(Fault::new("approval.decided", format!("approval {name:?} of run {run} is decided: {by}")))
+            }
+        }
     }
 
     /// Submits the job of an ended run anew, with its parameters and the job's current version.

@@ -304,6 +304,10 @@ mod tests {
             parent: None,
             idempotency_key: None,
             progress: None,
+            fence: 0,
+            wake_at: None,
+            deadline_at: None,
+            concurrency_key: None,
         };
         let id = run.id;
         let (flusher, _) = Flusher::new();

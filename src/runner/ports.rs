@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::handle::{Handle, Submission, SubmitRequest};
 use crate::base::{Fault, RunId};
-use crate::lua::{JobsPort, KvPort};
-use crate::model::{Run, Trigger};
-use crate::store::{KvEntry, KvOutcome, KvWrite};
+use crate::lua::{ArtifactPort, JobsPort, KvPort};
+use crate::model::{Run, Signal, Trigger};
+use crate::store::{Artifact, KvEntry, KvOutcome, KvWrite};
 
 /// Implements the runtime's ports on a [`Handle`].
 #[derive(Debug)]
@@ -56,6 +56,27 @@ impl JobsPort for Ports {
         async move {
             let ended = self.0.wait(run).await?;
             ended.ok_or_else(|| Fault::new("run.not_found", format!("there is no run {run}")))
+        }
+        .boxed()
+    }
+
+    fn signal(&self, signal: Signal) -> BoxFuture<'_, Result<(), Fault>> {
+        async move { self.0.signal(signal).await.map(drop) }.boxed()
+    }
+}
+
+impl ArtifactPort for Ports {
+    fn keep(
+        &self,
+        run: RunId,
+        name: String,
+        media_type: String,
+        content: bytes::Bytes,
+    ) -> BoxFuture<'_, Result<(), Fault>> {
+        async move {
+            let (bytes, created_at) = (content.len() as u64, self.0.shared.clock.now());
+            let artifact = Artifact { name, media_type, bytes, created_at };
+            Ok(self.0.shared.store.put_artifact(run, artifact, content).await?)
         }
         .boxed()
     }

@@ -33,11 +33,16 @@ pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Sto
         from: RunState::Running,
         to: RunState::Succeeded,
         attempt: run.attempt,
+        fence: run.fence,
         at,
         reason: None,
         result: None,
         error: None,
         not_before: None,
+        wake_at: None,
+        clear_deadline: false,
+        journal: vec![],
+        forget: vec![],
         logs: Vec::new(),
         events: Vec::new(),
     };
@@ -45,6 +50,13 @@ pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Sto
         Outcome::Returned(result) => change.result = Some(result),
         Outcome::Raised(fault) => fail(&mut change, spec, RunState::Failed, fault),
         Outcome::TimedOut(fault) => fail(&mut change, spec, RunState::TimedOut, fault),
+        Outcome::Parked { wake_at, waits_for } => {
+            change.to = RunState::Parked;
+            change.wake_at = wake_at;
+            change.reason = Some(format!("waits for {waits_for}"));
+        }
+        // The attempt has put the outcome that led to it in its place.
+        Outcome::Unwound(_) => {}
         Outcome::Cancelled => match stopped {
             Some(Stopped::By { reason, .. }) => {
                 change.to = RunState::Cancelled;
@@ -157,6 +169,10 @@ mod tests {
             parent: None,
             idempotency_key: None,
             progress: None,
+            fence: 0,
+            wake_at: None,
+            deadline_at: None,
+            concurrency_key: None,
         }
     }
 

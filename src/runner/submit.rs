@@ -169,6 +169,10 @@ fn new_run(request: &SubmitRequest, job: &Job, params: serde_json::Value, start:
         parent: request.parent,
         idempotency_key: request.idempotency_key.clone(),
         progress: None,
+        fence: i64::from(start),
+        wake_at: None,
+        deadline_at: None,
+        concurrency_key: job.spec.concurrency.as_ref().map(|limit| limit.key_for(&request.params.clone().into())),
     }
 }
 

@@ -9,12 +9,12 @@ use super::metrics::{Counters, StoreMetrics};
 use super::sql::{Readers, query};
 use super::target::Target;
 use super::types::*;
-use super::write::{Answer, Command, Request, Start};
+use super::write::{Answer, Command, Request};
 use super::writer::Writer;
 use super::{check, schema};
 use crate::base::limits::{STORE_QUEUE_COMMANDS_MAX, STORE_SEND_WAIT};
 use crate::base::{Clock, JobName, RunId, Timestamp};
-use crate::model::{LogLine, NewEvent, Occurrence};
+use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -124,9 +124,35 @@ impl Store {
         self.write(Command::Transition(Box::new(change))).await
     }
 
-    /// queued -> running for attempt `attempt` (the attempt that begins; guarded on the attempt before it).
-    pub async fn start_run(&self, run: RunId, attempt: u32, at: Timestamp, events: Vec<NewEvent>) -> Result<Guarded> {
-        self.write(Command::Start(Start { run, attempt, at, events })).await
+    /// queued -> running, guarded by the fence that the caller knows.
+    pub async fn start_run(&self, start: StartRun) -> Result<Started> {
+        self.write(Command::Start(start)).await
+    }
+
+    /// Adds entries to a run's journal, or replaces those of the same key. Refused when the run is not running at that
+    /// fence any more. A waiting event that was sent since the run was accepted is answered in the same commit.
+    pub async fn journal_write(&self, write: JournalWrite) -> Result<Guarded> {
+        self.write(Command::Journal(write)).await
+    }
+
+    /// Keeps an event and answers the waits that it is for; parked runs among them become queued.
+    pub async fn signal(&self, signal: Signal) -> Result<Woken> {
+        self.write(Command::Signal(signal)).await
+    }
+
+    /// Answers an approval that waits; the run, if it is parked, becomes queued.
+    pub async fn decide(&self, decision: Decision) -> Result<Decided> {
+        self.write(Command::Decide(decision)).await
+    }
+
+    /// Parked runs whose `wake_at` or `deadline_at` has come become queued, at most `limit`, the earliest first.
+    pub async fn wake_due(&self, now: Timestamp, limit: usize) -> Result<Woken> {
+        self.write(Command::WakeDue(now, limit)).await
+    }
+
+    /// Keeps what a run made for people; an artifact of the same name is replaced.
+    pub async fn put_artifact(&self, run: RunId, artifact: Artifact, content: bytes::Bytes) -> Result<()> {
+        self.write(Command::PutArtifact(run, artifact, content)).await
     }
 
     /// Of updates that wait together the last one of each run is written. A run that has ended keeps what it had.

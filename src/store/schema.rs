@@ -9,12 +9,20 @@ use super::StoreError;
 use super::sql::{Conn, Dialect, query};
 
 /// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
-const STEPS: [(i64, &str, &str, &str); 1] = [(
-    1,
-    "init",
-    include_str!("../../migrations/sqlite/0001_init.sql"),
-    include_str!("../../migrations/postgres/0001_init.sql"),
-)];
+const STEPS: [(i64, &str, &str, &str); 2] = [
+    (
+        1,
+        "init",
+        include_str!("../../migrations/sqlite/0001_init.sql"),
+        include_str!("../../migrations/postgres/0001_init.sql"),
+    ),
+    (
+        2,
+        "durable",
+        include_str!("../../migrations/sqlite/0002_durable.sql"),
+        include_str!("../../migrations/postgres/0002_durable.sql"),
+    ),
+];
 
 /// Brings the database up to the newest schema.
 pub(super) async fn migrate(conn: &mut Conn, url: &str) -> Result<(), StoreError> {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::base::{Fault, JobName, RunId, Timestamp, VersionHash};
 use crate::model::run::Progress;
-use crate::model::{JobSpec, LogLine, NewEvent, Occurrence, Run, RunState};
+use crate::model::{Actor, Entry, JobSpec, LogLine, NewEvent, Occurrence, Run, RunState, StepKey};
 
 /// Where the database is and how it is kept.
 #[derive(Debug, Clone)]
@@ -66,7 +66,7 @@ pub enum Accepted {
     OccurrenceSettled,
 }
 
-/// A change of one run, applied only if it is in `from` and on attempt `attempt`.
+/// A change of one run, applied only if it is in `from`, on attempt `attempt` and still at `fence`.
 #[derive(Debug, Clone)]
 pub struct Transition {
     pub run: RunId,
@@ -74,11 +74,20 @@ pub struct Transition {
     pub to: RunState,
     /// The attempt in which the run must be now.
     pub attempt: u32,
+    /// [`Run::fence`] as the caller knows it.
+    pub fence: i64,
     pub at: Timestamp,
     pub reason: Option<String>,
     pub result: Option<Value>,
     pub error: Option<Fault>,
     pub not_before: Option<Timestamp>,
+    /// Of a run that is parked.
+    pub wake_at: Option<Timestamp>,
+    /// The attempt is over and the next one has all of its time again.
+    pub clear_deadline: bool,
+    /// Entries of the journal that go with it, and entries that the next attempt makes anew.
+    pub journal: Vec<Entry>,
+    pub forget: Vec<StepKey>,
     /// Written before the change, in the same transaction.
     pub logs: Vec<LogLine>,
     pub events: Vec<NewEvent>,
@@ -240,4 +249,93 @@ pub struct CommitMark {
 pub struct ProgressUpdate {
     pub run: RunId,
     pub progress: Progress,
+}
+
+/// queued -> running, by the daemon that asks.
+#[derive(Debug, Clone)]
+pub struct StartRun {
+    pub run: RunId,
+    /// The fence that the caller knows; the run has the next one afterwards.
+    pub fence: i64,
+    /// The attempt that begins, or goes on after it was parked or its daemon died.
+    pub attempt: u32,
+    pub at: Timestamp,
+    /// Set unless the attempt has one from before.
+    pub deadline_at: Option<Timestamp>,
+    /// Refused while another run of the job is running on any daemon.
+    pub alone: bool,
+    /// Refused while so many runs with this concurrency key are running on any daemon.
+    pub key: Option<(String, u32)>,
+    pub events: Vec<NewEvent>,
+}
+
+/// What became of a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Started {
+    Applied,
+    /// Another daemon, or an administrator, changed the run meanwhile.
+    Lost,
+    /// The run may not begin beside what runs on another daemon.
+    Busy,
+}
+
+/// Entries of one run, written only while it is running at this fence.
+#[derive(Debug, Clone)]
+pub struct JournalWrite {
+    pub run: RunId,
+    pub fence: i64,
+    pub entries: Vec<Entry>,
+}
+
+/// Runs that were parked and are queued now, because of what was committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Woken {
+    pub parked: Vec<RunId>,
+}
+
+/// What became of a decision.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decided {
+    Applied {
+        name: String,
+        woken: Woken,
+    },
+    /// Nothing of that name waits in that run; these do.
+    NotWaiting {
+        others: Vec<String>,
+    },
+    /// Somebody was faster, or it had expired.
+    Already {
+        name: String,
+        actor: Option<Actor>,
+        result: Option<Value>,
+    },
+}
+
+/// An approval that waits.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PendingApproval {
+    pub run: RunId,
+    pub job: JobName,
+    pub entry: Entry,
+}
+
+/// What a run keeps for people, without its content.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Artifact {
+    pub name: String,
+    pub media_type: String,
+    pub bytes: u64,
+    pub created_at: Timestamp,
+}
+
+/// A daemon that shares the database.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct NodeRow {
+    pub name: String,
+    pub epoch: i64,
+    pub address: String,
+    pub labels: Vec<String>,
+    pub started_at: Timestamp,
+    pub lease_until: Timestamp,
 }

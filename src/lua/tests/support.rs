@@ -69,6 +69,8 @@ impl Bed {
             log: self.log.clone(),
             jobs: self.jobs.clone(),
             kv: self.kv.clone(),
+            artifacts: Arc::new(NoArtifacts),
+            durable: None,
         }
     }
 
@@ -225,7 +227,24 @@ impl JobsPort for FakeJobs {
             parent: None,
             idempotency_key: None,
             progress: None,
+            fence: 0,
+            wake_at: None,
+            deadline_at: None,
+            concurrency_key: None,
         };
         Box::pin(async { Ok(run) })
+    }
+
+    fn signal(&self, _: crate::model::Signal) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[derive(Debug)]
+pub struct NoArtifacts;
+
+impl crate::lua::ArtifactPort for NoArtifacts {
+    fn keep(&self, _: RunId, _: String, _: String, _: bytes::Bytes) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async { Ok(()) })
     }
 }

@@ -36,6 +36,10 @@ pub(super) fn run_from(row: &Row) -> Result<Run> {
         parent: row.maybe_parsed("parent")?,
         idempotency_key: row.maybe_text("idempotency_key")?,
         progress: row.maybe_json("progress")?,
+        fence: row.int("fence")?,
+        wake_at: row.maybe_time("wake_at")?,
+        deadline_at: row.maybe_time("deadline_at")?,
+        concurrency_key: row.maybe_text("concurrency_key")?,
     })
 }
 

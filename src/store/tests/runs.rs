@@ -52,13 +52,13 @@ async fn a_run_comes_back_as_it_went_in(db: &mut Db) {
 async fn a_life_from_queue_to_end(db: &mut Db) {
     let run = run("backup", 1_000_000);
     db.store.accept_run(new_run(&run)).await.expect("accepted");
-    assert_eq!(db.store.start_run(run.id, 2, at(1_000_001), vec![]).await, Ok(Guarded::Refused));
-    assert_eq!(db.store.start_run(run.id, 1, at(1_000_001), vec![event("run.started")]).await, Ok(Guarded::Applied));
-    assert_eq!(db.store.start_run(run.id, 1, at(1_000_002), vec![event("run.started")]).await, Ok(Guarded::Refused));
+    assert_eq!(db.store.start_run(start(&run, 1, 1)).await, Ok(Started::Lost));
+    assert_eq!(db.store.start_run(start(&run, 0, 1)).await, Ok(Started::Applied));
+    assert_eq!(db.store.start_run(start(&run, 0, 1)).await, Ok(Started::Lost));
     let progress = Progress { done: 1.0, total: None, text: None };
     db.store.set_progress(ProgressUpdate { run: run.id, progress: progress.clone() }).await.expect("written");
 
-    let begun = Run { attempt: 1, ..run.clone() };
+    let begun = Run { attempt: 1, fence: 1, ..run.clone() };
     let retry = Transition {
         not_before: Some(at(1_000_020)),
         error: Some(Fault::new("http.timeout", "too slow")),
@@ -70,8 +70,8 @@ async fn a_life_from_queue_to_end(db: &mut Db) {
     assert_eq!((waiting.state, waiting.finished_at, waiting.not_before), (RunState::Queued, None, Some(at(1_000_020))));
     assert_eq!(waiting.error.map(|error| error.code), Some("http.timeout".into()));
 
-    assert_eq!(db.store.start_run(run.id, 2, at(1_000_020), vec![]).await, Ok(Guarded::Applied));
-    let again = Run { attempt: 2, ..run.clone() };
+    assert_eq!(db.store.start_run(start(&run, 1, 2)).await, Ok(Started::Applied));
+    let again = Run { attempt: 2, fence: 2, ..run.clone() };
     let success = Transition {
         result: Some(json!({"ok": true})),
         logs: vec![line(run.id, 2)],
@@ -89,7 +89,7 @@ async fn a_refused_change_writes_nothing(db: &mut Db) {
     let run = running("backup", 1_000_000);
     db.store.accept_run(new_run(&run)).await.expect("accepted");
     let events = db.store.events(0, 100).await.expect("readable").len();
-    let mut stale = change(&Run { attempt: 2, ..run.clone() }, RunState::Running, RunState::Failed);
+    let mut stale = change(&Run { attempt: 2, fence: 2, ..run.clone() }, RunState::Running, RunState::Failed);
     stale.logs = vec![line(run.id, 1)];
     assert_eq!(db.store.transition(stale).await, Ok(Guarded::Refused));
     let mut other = change(&run, RunState::Queued, RunState::Cancelled);

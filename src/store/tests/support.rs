@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::postgres;
 use crate::base::{Clock, FakeClock, JobName, RunId, Timestamp};
 use crate::model::{LogLevel, LogLine, NewEvent, Run, RunState, Trigger, TriggerKind};
-use crate::store::{NewRun, Options, Store, Transition};
+use crate::store::{NewRun, Options, StartRun, Store, Transition};
 
 #[derive(Debug, Clone, Copy)]
 pub enum Backend {
@@ -154,12 +154,16 @@ pub fn run(name: &str, queued: i64) -> Run {
         parent: None,
         idempotency_key: None,
         progress: None,
+        fence: 0,
+        wake_at: None,
+        deadline_at: None,
+        concurrency_key: None,
     }
 }
 
 /// A run that is accepted as running on its first attempt.
 pub fn running(name: &str, queued: i64) -> Run {
-    Run { state: RunState::Running, attempt: 1, started_at: Some(at(queued)), ..run(name, queued) }
+    Run { state: RunState::Running, attempt: 1, fence: 1, started_at: Some(at(queued)), ..run(name, queued) }
 }
 
 pub fn new_run(run: &Run) -> NewRun {
@@ -170,18 +174,37 @@ pub fn event(kind: &str) -> NewEvent {
     NewEvent::new(at(1_000_000), kind)
 }
 
-/// A change from `from` on the run's own attempt.
+/// The start of an attempt of a run that is known at `fence`.
+pub fn start(run: &Run, fence: i64, attempt: u32) -> StartRun {
+    StartRun {
+        run: run.id,
+        fence,
+        attempt,
+        at: at(1_000_001),
+        deadline_at: None,
+        alone: false,
+        key: None,
+        events: vec![event("run.started").run(run.id)],
+    }
+}
+
+/// A change from `from` on the run's own attempt and fence.
 pub fn change(run: &Run, from: RunState, to: RunState) -> Transition {
     Transition {
         run: run.id,
         from,
         to,
         attempt: run.attempt,
+        fence: run.fence,
         at: at(1_000_010),
         reason: None,
         result: None,
         error: None,
         not_before: None,
+        wake_at: None,
+        clear_deadline: false,
+        journal: vec![],
+        forget: vec![],
         logs: Vec::new(),
         events: vec![event(&format!("run.{to}")).run(run.id)],
     }

@@ -68,11 +68,12 @@ async fn holder_of_key(conn: &mut Conn, run: &Run) -> Result<Option<RunId>> {
 const INSERT: &str = "
     INSERT INTO runs (id, job, version, state, params, trigger_kind, actor, scheduled_for, payload, priority, attempt,
         dry_run, queued_at, not_before, started_at, finished_at, result, error, reason, parent, idempotency_key,
-        progress, node)
+        progress, fence, wake_at, deadline_at, concurrency_key, node)
     SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, CAST(value->>7 AS BIGINT),
         value->>8, CAST(value->>9 AS BIGINT), CAST(value->>10 AS BIGINT), CAST(value->>11 AS BIGINT),
         CAST(value->>12 AS BIGINT), CAST(value->>13 AS BIGINT), CAST(value->>14 AS BIGINT),
-        CAST(value->>15 AS BIGINT), value->>16, value->>17, value->>18, value->>19, value->>20, value->>21, $2
+        CAST(value->>15 AS BIGINT), value->>16, value->>17, value->>18, value->>19, value->>20, value->>21, CAST(value->>22 AS BIGINT), CAST(value->>23 AS BIGINT),
+        CAST(value->>24 AS BIGINT), value->>25, $2
     FROM {rows} WHERE true
     ON CONFLICT DO NOTHING
     RETURNING id";
@@ -102,6 +103,10 @@ struct RunRow<'a>(
     Option<RunId>,
     Option<std::borrow::Cow<'a, str>>,
     Option<String>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<std::borrow::Cow<'a, str>>,
 );
 
 impl<'a> RunRow<'a> {
@@ -129,6 +134,10 @@ impl<'a> RunRow<'a> {
             run.parent,
             run.idempotency_key.as_deref().map(clean),
             run.progress.as_ref().map(json_of).transpose()?,
+            run.fence,
+            micros(run.wake_at),
+            micros(run.deadline_at),
+            run.concurrency_key.as_deref().map(clean),
         ))
     }
 }

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::Removal;
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{LogLine, NewEvent, Occurrence};
+use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
@@ -20,7 +20,12 @@ pub struct Request {
 pub enum Command {
     Accept(Box<NewRun>),
     Transition(Box<Transition>),
-    Start(Start),
+    Start(StartRun),
+    Journal(JournalWrite),
+    Signal(Signal),
+    Decide(Decision),
+    WakeDue(Timestamp, usize),
+    PutArtifact(RunId, Artifact, bytes::Bytes),
     Progress(ProgressUpdate),
     Logs(Vec<LogLine>),
     Events(Vec<NewEvent>),
@@ -40,20 +45,14 @@ pub enum Command {
     Checkpoint,
 }
 
-/// queued -> running: `attempt` is the one that begins.
-#[derive(Debug)]
-pub struct Start {
-    pub run: RunId,
-    pub attempt: u32,
-    pub at: Timestamp,
-    pub events: Vec<NewEvent>,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     Done,
     Accepted(Accepted),
     Guarded(Guarded),
+    Started(Started),
+    Woken(Woken),
+    Decided(Decided),
     Flag(bool),
     Kv(KvOutcome),
     Session(Option<SessionRow>),
@@ -96,6 +95,9 @@ macro_rules! answers {
 answers! {
     Accepted => Accepted,
     Guarded => Guarded,
+    Started => Started,
+    Woken => Woken,
+    Decided => Decided,
     Flag => bool,
     Kv => KvOutcome,
     Session => Option<SessionRow>,

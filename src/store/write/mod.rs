@@ -12,6 +12,6 @@ mod removal;
 mod runs;
 mod sheet;
 
-pub(super) use command::{Answer, Command, Request, Start};
+pub(super) use command::{Answer, Command, Request};
 pub(super) use removal::Removal;
 pub(super) use sheet::{Applied, apply};

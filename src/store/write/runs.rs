@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::command::{Answer, Start};
+use super::command::Answer;
 use super::sheet::Sheet;
 use crate::base::RunId;
 use crate::store::sql::{Conn, Rows, query};
@@ -13,12 +13,15 @@ type Result<T> = std::result::Result<T, StoreError>;
 
 const TRANSITION: &str = "
     UPDATE runs SET state = c.to_state, reason = c.reason, result = c.result, error = c.error,
-        not_before = c.not_before, finished_at = c.finished_at
+        not_before = c.not_before, finished_at = c.finished_at, wake_at = c.wake_at,
+        deadline_at = CASE WHEN c.clear_deadline = 1 THEN NULL ELSE runs.deadline_at END
     FROM (SELECT value->>0 AS run, value->>1 AS from_state, CAST(value->>2 AS BIGINT) AS attempt,
             value->>3 AS to_state, value->>4 AS reason, value->>5 AS result, value->>6 AS error,
-            CAST(value->>7 AS BIGINT) AS not_before, CAST(value->>8 AS BIGINT) AS finished_at
+            CAST(value->>7 AS BIGINT) AS not_before, CAST(value->>8 AS BIGINT) AS finished_at,
+            CAST(value->>9 AS BIGINT) AS fence, CAST(value->>10 AS BIGINT) AS wake_at,
+            CAST(value->>11 AS BIGINT) AS clear_deadline
           FROM {rows}) AS c
-    WHERE runs.id = c.run AND runs.state = c.from_state AND runs.attempt = c.attempt
+    WHERE runs.id = c.run AND runs.state = c.from_state AND runs.attempt = c.attempt AND runs.fence = c.fence
     RETURNING id";
 
 pub async fn transition<'a>(conn: &mut Conn, list: &[(usize, &'a Transition)], sheet: &mut Sheet<'a>) -> Result<()> {
@@ -36,6 +39,9 @@ pub async fn transition<'a>(conn: &mut Conn, list: &[(usize, &'a Transition)], s
                 change.error.as_ref().map(json_of).transpose()?,
                 micros(change.not_before),
                 change.to.is_final().then(|| change.at.as_microsecond()),
+                change.fence,
+                micros(change.wake_at),
+                u8::from(change.clear_deadline),
             ))?;
         }
         let changed = ids(conn, query(TRANSITION).bind(rows)).await?;
@@ -53,22 +59,34 @@ pub async fn transition<'a>(conn: &mut Conn, list: &[(usize, &'a Transition)], s
 
 const START: &str = "
     UPDATE runs SET state = 'running', attempt = c.attempt, started_at = c.at, finished_at = NULL, not_before = NULL,
-        reason = NULL, node = $2
-    FROM (SELECT value->>0 AS run, CAST(value->>1 AS BIGINT) AS attempt, CAST(value->>2 AS BIGINT) AS at
+        reason = NULL, node = $2, fence = c.fence + 1, wake_at = NULL,
+        deadline_at = coalesce(runs.deadline_at, c.deadline_at)
+    FROM (SELECT value->>0 AS run, CAST(value->>1 AS BIGINT) AS attempt, CAST(value->>2 AS BIGINT) AS at,
+            CAST(value->>3 AS BIGINT) AS fence, CAST(value->>4 AS BIGINT) AS deadline_at
           FROM {rows}) AS c
-    WHERE runs.id = c.run AND runs.state = 'queued' AND runs.attempt = c.attempt - 1
+    WHERE runs.id = c.run AND runs.state = 'queued' AND runs.fence = c.fence
     RETURNING id";
 
-pub async fn start<'a>(conn: &mut Conn, list: &[(usize, &'a Start)], node: &str, sheet: &mut Sheet<'a>) -> Result<()> {
+pub async fn start<'a>(
+    conn: &mut Conn,
+    list: &[(usize, &'a StartRun)],
+    node: &str,
+    sheet: &mut Sheet<'a>,
+) -> Result<()> {
     for round in rounds(list, |start| start.run) {
-        let rows = Rows::of(round.iter().map(|(_, start)| (start.run, start.attempt, start.at.as_microsecond())))?;
+        let rows = Rows::of(round.iter().map(|(_, start)| {
+            (start.run, start.attempt, start.at.as_microsecond(), start.fence, micros(start.deadline_at))
+        }))?;
         let changed = ids(conn, query(START).bind(rows).bind(node)).await?;
         for (index, start) in round {
             if changed.contains(&start.run) {
                 sheet.events(index, &start.events);
                 sheet.touched.push(start.run);
             }
-            sheet.answer(index, guarded(changed.contains(&start.run)));
+            sheet.answer(
+                index,
+                Answer::Started(if changed.contains(&start.run) { Started::Applied } else { Started::Lost }),
+            );
         }
     }
     Ok(())

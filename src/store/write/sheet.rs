@@ -4,7 +4,7 @@
 //! that keeps the kinds' own order: versions, jobs, accepted runs, changes of runs, progress, occurrences, key-value,
 //! access, removals, and last the log lines and events that all of those brought along.
 
-use super::command::{Answer, Command, Start};
+use super::command::{Answer, Command};
 use super::{Removal, accept, access, events, jobs, kv, logs, occurrences, removal, runs};
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{LogLine, NewEvent, Occurrence};
@@ -60,7 +60,7 @@ struct Groups<'a> {
     enabled: Vec<(usize, &'a JobName, Option<bool>, &'a [NewEvent])>,
     accepts: Vec<(usize, &'a NewRun)>,
     transitions: Vec<(usize, &'a Transition)>,
-    starts: Vec<(usize, &'a Start)>,
+    starts: Vec<(usize, &'a StartRun)>,
     progress: Vec<&'a ProgressUpdate>,
     settled: Vec<(usize, &'a Occurrence, &'a [NewEvent])>,
     until: Vec<(&'a [JobName], Timestamp)>,
@@ -116,6 +116,12 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             Command::Accept(new) => groups.accepts.push((index, new)),
             Command::Transition(change) => groups.transitions.push((index, change)),
             Command::Start(start) => groups.starts.push((index, start)),
+            // Still to come.
+            Command::Journal(_)
+            | Command::Signal(_)
+            | Command::Decide(_)
+            | Command::WakeDue(..)
+            | Command::PutArtifact(..) => sheet.refuse(index, StoreError::Closed),
             Command::Progress(update) => groups.progress.push(update),
             Command::Logs(lines) => sheet.logs(lines),
             Command::Events(events) => sheet.events(index, events),

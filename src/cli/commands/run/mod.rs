@@ -90,6 +90,8 @@ fn scope(job: &Job, args: &Args, cancel: CancellationToken, ctx: &Context) -> Re
         log: Arc::new(ports::Terminal { clock: ctx.clock.clone(), json: ctx.out.json }),
         jobs: Arc::new(ports::NoDaemon),
         kv: Arc::new(kv::Memory::new(ctx.clock.clone())),
+        artifacts: Arc::new(ports::NoDaemon),
+        durable: None,
     })
 }
 
@@ -138,5 +140,9 @@ fn finish(outcome: Outcome, ctx: &Context) -> Result<(), Failure> {
         Outcome::Returned(value) => ctx.out.document(&value),
         Outcome::Raised(fault) | Outcome::TimedOut(fault) => failed(fault),
         Outcome::Cancelled => Err(Failure::new("the run was cancelled").exit(Exit::Interrupted)),
+        Outcome::Parked { waits_for, .. } => {
+            Err(Failure::new(format!("the run waits for {waits_for}, which needs a daemon")).exit(Exit::RunFailed))
+        }
+        Outcome::Unwound(_) => Ok(()),
     }
 }

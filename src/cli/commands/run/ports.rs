@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use crate::base::{Clock, Fault, RunId};
 use crate::cli::{api, show};
-use crate::lua::{JobsPort, LogSink};
+use crate::lua::{ArtifactPort, JobsPort, LogSink};
 use crate::model::run::Progress;
-use crate::model::{LogLevel, Run, Trigger};
+use crate::model::{LogLevel, Run, Signal, Trigger};
 
 /// Lines go to standard error as they come.
 #[derive(Debug)]
@@ -53,6 +53,16 @@ impl JobsPort for NoDaemon {
     }
 
     fn wait(&self, _: RunId) -> BoxFuture<'_, Result<Run, Fault>> {
+        Box::pin(async { Err(Self::fault()) })
+    }
+
+    fn signal(&self, _: Signal) -> BoxFuture<'_, Result<(), Fault>> {
+        Box::pin(async { Err(Self::fault()) })
+    }
+}
+
+impl ArtifactPort for NoDaemon {
+    fn keep(&self, _: RunId, _: String, _: String, _: bytes::Bytes) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async { Err(Self::fault()) })
     }
 }

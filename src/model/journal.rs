@@ -1,0 +1,207 @@
+//! What a durable run has done and waits for: the entries by which it is replayed after a restart.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Actor;
+use crate::base::{Fault, RunId, Timestamp};
+
+/// The place of an entry in its run: counted from 1 in the order of calls. Within `ctx:all` and `ctx:map` each function
+/// counts for itself: `4.2.1` is the first entry of the second function of the group that stands at place 4.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepKey(Vec<u32>);
+
+impl StepKey {
+    pub fn new(places: Vec<u32>) -> Self {
+        Self(places)
+    }
+
+    /// The entry of the run itself under which its failure stands, once its completed steps are being undone.
+    pub fn unwind() -> Self {
+        Self(vec![0])
+    }
+
+    /// Where the undoing of the entry at this place is recorded.
+    #[must_use]
+    pub fn undo(&self) -> Self {
+        let mut places = vec![0];
+        places.extend(&self.0);
+        Self(places)
+    }
+
+    pub fn places(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, place) in self.0.iter().enumerate() {
+            let dot = if index > 0 { "." } else { "" };
+            write!(f, "{dot}{place}")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the place of a step")]
+pub struct BadStepKey(String);
+
+impl FromStr for StepKey {
+    type Err = BadStepKey;
+
+    fn from_str(text: &str) -> Result<Self, BadStepKey> {
+        let places: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
+        places.map(Self).map_err(|_| BadStepKey(text.to_owned()))
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$of])* $variant),* }
+
+        impl $name {
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),* }
+            }
+
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($word => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+words! {
+    /// What an entry records.
+    EntryKind {
+        /// `ctx:step`: the function's result, or the error that was left after its retries.
+        Step = "step",
+        /// `ctx:sleep` that outlasts a short hold.
+        Sleep = "sleep",
+        /// `ctx:wait_event`.
+        Event = "event",
+        /// `ctx:approval`.
+        Approval = "approval",
+        /// A value that would come out differently the next time: the clock, say.
+        Value = "value",
+        /// `ctx:compensate`: a function to be called if the run fails.
+        Compensation = "compensation",
+        /// The run failed or was cancelled, and what it did is being undone. `error` says why.
+        Unwind = "unwind",
+        /// One step was undone, or could not be.
+        Undo = "undo",
+    }
+}
+
+words! {
+    EntryState {
+        /// For its time, an event or a decision.
+        Waiting = "waiting",
+        Done = "done",
+        Failed = "failed",
+    }
+}
+
+/// One entry of a run's journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub key: StepKey,
+    pub kind: EntryKind,
+    pub name: String,
+    pub state: EntryState,
+    /// Of a step: what it returned. Of an event: its payload. Of an approval: `{approved, by, comment, at}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Fault>,
+    /// What an approval shows to whoever decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub show: Option<Value>,
+    /// Of an event: only one that carries the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_key: Option<String>,
+    /// Who sent the event or decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
+    /// It has to be undone when the run fails.
+    #[serde(default)]
+    pub undo: bool,
+    /// Calls of the step's function, retries included.
+    #[serde(default)]
+    pub tries: u32,
+    pub attempt: u32,
+    pub started_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// When a sleep is over, and when a wait gives up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wake_at: Option<Timestamp>,
+}
+
+/// An event for runs that wait for its name, sent by a person, a program or another run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Signal {
+    pub name: String,
+    /// Reaches only waits with the same key, and those without any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Reaches only this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunId>,
+    #[serde(default)]
+    pub payload: Value,
+    pub actor: Actor,
+    pub at: Timestamp,
+}
+
+/// A decision on an approval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    pub run: RunId,
+    /// The approval's name; None means the only one that waits.
+    pub name: Option<String>,
+    pub approved: bool,
+    pub comment: Option<String>,
+    pub actor: Actor,
+    pub at: Timestamp,
+}
+
+/// The entries that still have to be undone, in the order in which that happens: the latest first.
+pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
+    let undone: Vec<StepKey> = entries.iter().filter(|e| e.kind == EntryKind::Undo).map(|e| e.key.clone()).collect();
+    let mut left: Vec<&Entry> = entries
+        .iter()
+        .filter(|entry| entry.undo && entry.state == EntryState::Done && !undone.contains(&entry.key.undo()))
+        .collect();
+    left.sort_by(|a, b| (b.finished_at, &b.key).cmp(&(a.finished_at, &a.key)));
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_read_back() {
+        for text in ["1", "4.2.1", "0.3"] {
+            assert_eq!(text.parse::<StepKey>().expect("a key").to_string(), text);
+        }
+        assert!("4..1".parse::<StepKey>().is_err());
+        assert!("".parse::<StepKey>().is_err());
+    }
+
+    #[test]
+    fn places_sort_as_numbers() {
+        let key = |text: &str| text.parse::<StepKey>().expect("a key");
+        assert!(key("2") < key("10") && key("4.2.1") < key("4.10.1") && key("4") < key("4.1.1"));
+    }
+}

@@ -203,6 +203,11 @@ async fn live(store: &Store, job: &JobName) {
         result: Some(serde_json::json!({"checked": 12})),
         error: None,
         not_before: None,
+        fence: run.fence,
+        wake_at: None,
+        clear_deadline: false,
+        journal: vec![],
+        forget: vec![],
         logs: vec![line(1), line(2)],
         events: vec![event("run.log"), event("run.succeeded")],
     };

@@ -48,6 +48,7 @@ fn kind(outcome: &Outcome) -> String {
         Outcome::Returned(_) => "value".to_owned(),
         Outcome::TimedOut(fault) if fault.code == "run.timeout" => "timeout".to_owned(),
         Outcome::TimedOut(fault) | Outcome::Raised(fault) => fault.code.clone().into_owned(),
+        Outcome::Parked { .. } | Outcome::Unwound(_) => panic!("no script here is durable"),
         Outcome::Cancelled => "cancelled".to_owned(),
     }
 }

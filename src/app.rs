@@ -91,6 +91,7 @@ impl Daemon {
             lanes: config.runner.lanes,
             running_max: config.runner.max_running,
             grace: config.runner.shutdown_grace,
+            shares: config.store.url.starts_with("postgres"),
         };
         let (dispatcher, runner) =
             Dispatcher::new(&options, store.clone(), registry.clone(), clock.clone(), &engine)

@@ -39,6 +39,16 @@ pub const RUN_ATTEMPTS_MAX: u32 = 100;
 /// Priorities go from minus this to this.
 pub const RUN_PRIORITY_MAX: i32 = 1_000;
 pub const RUN_QUEUE_MAX: usize = 100_000;
+/// Of the parameters of all runs that are queued or running.
+pub const RUN_QUEUE_BYTES_MAX: usize = 256 << 20;
+/// A durable run that waits for longer than this gives its VM back.
+pub const RUN_HOLD: Duration = Duration::from_secs(2);
+/// Parked runs that are woken by one commit.
+pub const RUN_WAKE_MAX: usize = 500;
+/// Undoing what a run did may take this long in all.
+pub const RUN_UNWIND_MAX: Duration = Duration::from_secs(3_600);
+pub const RUN_DURABLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+pub const RUN_DURABLE_TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Runs that a lane holds as live VMs at once.
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;

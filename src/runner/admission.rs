@@ -11,6 +11,10 @@ pub struct View {
     pub job_running: Option<RunId>,
     /// A run of the same job that waits; the oldest of them.
     pub job_waiting: Option<RunId>,
+    /// A waiting run of the same job that has begun before and goes on where it was.
+    pub job_resuming: Option<RunId>,
+    /// Runs of the same job that are parked.
+    pub job_parked: usize,
     /// A waiting run of the same job that its schedule set off.
     pub scheduled_waiter: Option<RunId>,
     /// Runs, of any job, that hold the same concurrency key.
@@ -18,6 +22,10 @@ pub struct View {
     pub running: usize,
     pub running_max: usize,
     pub waiting: usize,
+    /// Of the parameters of all live runs.
+    pub waiting_bytes: usize,
+    /// The run in question has begun before: only what runs is in its way.
+    pub resumes: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +49,11 @@ pub enum Decision {
 
 /// What to do with a new run of `spec` that `trigger` set off.
 pub fn decide(spec: &JobSpec, trigger: TriggerKind, view: &View) -> Decision {
-    if let Some(earlier) = view.job_running.or(view.job_waiting) {
+    if let Some(earlier) = earlier(view) {
         match spec.overlap {
             Overlap::Parallel => {}
-            Overlap::Skip => {
-                let verb = if view.job_running.is_some() { "running" } else { "waiting" };
-                return Decision::Skip { reason: format!("run {earlier} is still {verb}, and overlap is \"skip\"") };
-            }
-            Overlap::Replace => return Decision::Replace,
+            Overlap::Skip => return Decision::Skip { reason: format!("{earlier}, and overlap is \"skip\"") },
+            Overlap::Replace => return full(view).unwrap_or(Decision::Replace),
             Overlap::Queue if trigger == TriggerKind::Schedule => {
                 if let Some(run) = view.scheduled_waiter {
                     return Decision::Coalesce { run };
@@ -57,17 +62,40 @@ pub fn decide(spec: &JobSpec, trigger: TriggerKind, view: &View) -> Decision {
             Overlap::Queue => {}
         }
     }
-    if view.waiting >= limits::RUN_QUEUE_MAX {
-        return Decision::QueueFull { limit: limits::RUN_QUEUE_MAX };
+    if let Some(full) = full(view) {
+        return full;
     }
-    if may_start(spec, view) { Decision::Start } else { Decision::Queue }
+    if has_room(view) && may_start(spec, view) { Decision::Start } else { Decision::Queue }
 }
 
-/// Whether a waiting run of `spec` may begin now.
+/// What is alive of the same job, as a clause.
+fn earlier(view: &View) -> Option<String> {
+    match (view.job_running, view.job_waiting, view.job_parked) {
+        (Some(run), ..) => Some(format!("run {run} is still running")),
+        (None, Some(run), _) => Some(format!("run {run} is still waiting")),
+        (None, None, 0) => None,
+        (None, None, 1) => Some("a run of it is parked".to_owned()),
+        (None, None, parked) => Some(format!("{parked} runs of it are parked")),
+    }
+}
+
+fn full(view: &View) -> Option<Decision> {
+    if view.waiting >= limits::RUN_QUEUE_MAX {
+        return Some(Decision::QueueFull { limit: limits::RUN_QUEUE_MAX });
+    }
+    (view.waiting_bytes >= limits::RUN_QUEUE_BYTES_MAX).then_some(Decision::QueueFull { limit: view.waiting })
+}
+
+fn has_room(view: &View) -> bool {
+    view.running < view.running_max
+}
+
+/// Whether nothing but a full house keeps a waiting run of `spec` from beginning now.
 pub fn may_start(spec: &JobSpec, view: &View) -> bool {
-    let alone = spec.overlap == Overlap::Parallel || view.job_running.is_none();
+    let others_go_first = view.job_resuming.is_some() || view.job_parked > 0;
+    let alone = spec.overlap == Overlap::Parallel || (view.job_running.is_none() && (view.resumes || !others_go_first));
     let key_free = spec.concurrency.as_ref().is_none_or(|limit| view.key_running < limit.limit);
-    view.running < view.running_max && alone && key_free
+    alone && key_free
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::handle::Handle;
 use super::logs::RunLog;
 use super::ports::Ports;
-use super::settle::{self, Stopped};
+use super::settle;
+use super::stop::Stopped;
 use crate::base::{Fault, JobName, RunId, limits};
 use crate::lua::{Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
 use crate::model::run::Progress;
@@ -128,7 +129,7 @@ impl Session {
         });
         let mut change = settle::conclude(&run, &spec, outcome_of(&outcome), stopped, shared.clock.now());
         change.logs = lines;
-        let _ = settle::commit(shared.store.clone(), shared.clock.clone(), &shared.metrics, change).await;
+        let _ = settle::commit(&shared.store, &shared.clock, &shared.metrics, &change).await;
         self.handle.forget(run.id);
         outcome
     }

@@ -5,16 +5,21 @@
 
 mod admission;
 mod attempt;
+mod comeback;
 mod console;
+mod core;
 mod dispatcher;
 mod handle;
+mod journal;
 mod lane;
 mod live;
 mod logs;
 mod metrics;
 mod ports;
+mod queue;
 mod recovery;
 mod settle;
+mod stop;
 mod submit;
 
 pub use admission::{Decision, View, decide, may_start};

@@ -88,6 +88,8 @@ pub struct Transition {
     /// Entries of the journal that go with it, and entries that the next attempt makes anew.
     pub journal: Vec<Entry>,
     pub forget: Vec<StepKey>,
+    /// Of a run that is to be parked: if one of these entries is answered already, it is queued instead.
+    pub parks_on: Vec<StepKey>,
     /// Written before the change, in the same transaction.
     pub logs: Vec<LogLine>,
     pub events: Vec<NewEvent>,
@@ -97,7 +99,9 @@ pub struct Transition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarded {
     Applied,
-    /// The run was not in the expected state or attempt; nothing was written.
+    /// What the run was to be parked for has come: it is queued.
+    Woken,
+    /// The run was not in the expected state, attempt or fence; nothing was written.
     Refused,
 }
 

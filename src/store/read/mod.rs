@@ -6,6 +6,7 @@ mod jobs;
 mod kv;
 mod logs;
 mod occurrences;
+mod pending;
 mod runs;
 mod stats;
 

@@ -205,6 +205,7 @@ pub fn change(run: &Run, from: RunState, to: RunState) -> Transition {
         clear_deadline: false,
         journal: vec![],
         forget: vec![],
+        parks_on: vec![],
         logs: Vec::new(),
         events: vec![event(&format!("run.{to}")).run(run.id)],
     }

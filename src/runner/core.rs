@@ -36,6 +36,8 @@ pub enum Effect {
     Settle { change: Box<Transition>, log: Arc<RunLog>, parks_on: Vec<StepKey> },
     /// A run is parked: look when it has to be woken.
     Parked { wake_at: Option<Timestamp> },
+    /// A run is on disk and has no entry: read it; answered by [`Core::comes_back`].
+    Load(RunId),
     /// Cancel the parked runs of a job; they have no entry here.
     CancelParked { job: JobName, stopped: Stopped },
 }
@@ -157,6 +159,18 @@ impl Core {
         self.adopted.values().for_each(CancellationToken::cancel);
     }
 
+    /// This daemon has lost the right to its runs: they are stopped and forgotten, and whoever waits asks the store.
+    pub fn abandon(&mut self) {
+        let runs: Vec<RunId> = self.live.all().map(|entry| entry.run.id).collect();
+        for run in runs {
+            if let Some(entry) = self.live.get_mut(run) {
+                entry.stop.now(Stopped::Lost);
+            }
+            self.remove(run);
+        }
+        self.live.forget_all_parked();
+    }
+
     /// Stops a live run; false when there is none of that id.
     pub fn cancel(&mut self, run: RunId, by: Actor, reason: String) -> bool {
         if let Some(token) = self.adopted.get(&run) {
@@ -186,10 +200,10 @@ impl Core {
         self.settle(run, change, Vec::new());
     }
 
-    /// A lane is done with an attempt.
-    pub fn finished(&mut self, run: RunId, finished: Finished) {
+    /// A lane is done with an attempt that it was given at this fence.
+    pub fn finished(&mut self, run: RunId, fence: i64, finished: Finished) {
         let stopping = self.stopping;
-        let Some(entry) = self.live.get_mut(run) else { return };
+        let Some(entry) = self.live.get_mut(run).filter(|entry| entry.run.fence == fence) else { return };
         let stopped = finished.stopped.or_else(|| entry.stop.why()).or(stopping.then_some(Stopped::Shutdown));
         if stopped == Some(Stopped::Lost) {
             warn!(%run, "another daemon has this run now; what was done here is not recorded");
@@ -209,9 +223,9 @@ impl Core {
     }
 
     /// The start that was asked for was committed, or was not.
-    pub fn started(&mut self, run: RunId, result: Result<Started, StoreError>) {
+    pub fn started(&mut self, run: RunId, fence: i64, result: Result<Started, StoreError>) {
         let now = self.now;
-        let Some(entry) = self.live.get_mut(run) else { return };
+        let Some(entry) = self.live.get_mut(run).filter(|entry| entry.run.fence == fence) else { return };
         match result {
             Ok(Started::Applied) => {
                 entry.run.fence += 1;
@@ -244,7 +258,11 @@ impl Core {
     }
 
     /// The change that was asked for was committed; `woken` when what the parked run waits for had come meanwhile.
-    pub fn settled(&mut self, run: RunId, change: Transition, result: Result<Settled, StoreError>) {
+    pub fn settled(&mut self, change: Transition, result: Result<Settled, StoreError>) {
+        let run = change.run;
+        if self.live.get_mut(run).is_none_or(|entry| entry.run.fence != change.fence) {
+            return;
+        }
         match result {
             Ok(Settled::Applied) => {}
             Ok(Settled::Woken) => return self.go_on_at_once(run, &change),
@@ -322,6 +340,15 @@ impl Core {
         self.live.insert(NewEntry { run, job, log, resumes, was_parked: how == Comeback::Woken });
         self.live.enqueue(id, self.now);
         self.publish_entry(id);
+    }
+
+    /// Where a run stands here, for the simulation's complaints.
+    #[cfg(test)]
+    pub fn describe(&self, run: RunId) -> String {
+        let entry = self.live.all().find(|entry| entry.run.id == run);
+        let entry =
+            entry.map(|entry| (entry.phase, entry.holds_slot, entry.holds_key, entry.resumes, entry.stop.why()));
+        format!("{entry:?}")
     }
 
     /// Begins every waiting run that may. Returns when the next one that waits for a moment shall be looked at.

@@ -57,6 +57,7 @@ pub enum Message {
     },
     Finished {
         run: RunId,
+        fence: i64,
         finished: Finished,
     },
     /// Runs that were parked are queued in the store.
@@ -82,6 +83,7 @@ pub(super) enum Done {
     },
     Started {
         run: RunId,
+        fence: i64,
         result: Result<Started, StoreError>,
     },
     Settled {
@@ -249,7 +251,7 @@ impl Dispatcher {
             Message::Wait { run, reply } => self.core.wait(run, reply),
             Message::Adopt { live, cancel } => self.core.adopt(live, cancel),
             Message::Forget { run } => self.core.forget(run),
-            Message::Finished { run, finished } => self.core.finished(run, finished),
+            Message::Finished { run, fence, finished } => self.core.finished(run, fence, finished),
             Message::Woken { runs } => self.load(runs, false),
             Message::Unparked { job, key } => self.core.live.forget_parked(&job, key.as_deref()),
         }
@@ -259,8 +261,8 @@ impl Dispatcher {
         match done {
             Done::Accepted { run, result } => self.core.accepted(run, result),
             Done::Resolved { run, is_there } => self.core.resolved(run, is_there),
-            Done::Started { run, result } => self.core.started(run, result),
-            Done::Settled { change, result } => self.core.settled(change.run, *change, result),
+            Done::Started { run, fence, result } => self.core.started(run, fence, result),
+            Done::Settled { change, result } => self.core.settled(*change, result),
             Done::Journal { execution, entries } => self.give_to_lane(*execution, Some(entries)),
             Done::Loaded { runs, more } => {
                 for (pinned, how) in runs {
@@ -293,8 +295,8 @@ impl Dispatcher {
                 Done::Resolved { run, is_there: settle::is_there(&shared.store, &shared.clock, run).await }
             })),
             Effect::Start(start) => self.pending.push(Box::pin(async move {
-                let run = start.run;
-                Done::Started { run, result: settle::start(&shared.store, *start).await }
+                let (run, fence) = (start.run, start.fence);
+                Done::Started { run, fence, result: settle::start(&shared.store, *start).await }
             })),
             Effect::Settle { mut change, log, parks_on } => self.pending.push(Box::pin(async move {
                 let (lines, dropped) = log.drain().await;
@@ -313,6 +315,7 @@ impl Dispatcher {
             Effect::Parked { wake_at } => {
                 self.wake_at = [self.wake_at, wake_at].into_iter().flatten().min();
             }
+            Effect::Load(run) => self.load(vec![run], false),
             Effect::CancelParked { job, stopped } => self.cancel_parked(job, stopped),
         }
     }
@@ -343,11 +346,11 @@ impl Dispatcher {
         let given = self.shared.lanes.give(Box::new(move |engine| {
             Box::pin(async move {
                 let finished = attempt.execute(engine).await;
-                let _ = report.send(Message::Finished { run, finished });
+                let _ = report.send(Message::Finished { run, fence, finished });
             })
         }));
         if !given {
-            self.core.finished(run, Outcome::Cancelled.into());
+            self.core.finished(run, fence, Outcome::Cancelled.into());
         }
     }
 }

@@ -68,7 +68,7 @@ pub struct Entry {
 
 impl Entry {
     fn rank(&self) -> Rank {
-        (Reverse(self.run.priority), self.order, self.run.id)
+        (!self.resumes, Reverse(self.run.priority), self.order, self.run.id)
     }
 }
 
@@ -222,6 +222,11 @@ impl Live {
         *self.keys.entry(key).or_default() += runs;
     }
 
+    pub fn forget_all_parked(&mut self) {
+        self.by_job.clear();
+        self.keys.clear();
+    }
+
     /// A parked run has ended without coming back.
     pub fn forget_parked(&mut self, job: &JobName, key: Option<&str>) {
         if let Some(of_job) = self.by_job.get_mut(job) {
@@ -328,7 +333,7 @@ impl Live {
     }
 
     fn refresh_group(&mut self, group: &Group) {
-        let head = self.queue.head(group).filter(|(_, _, run)| {
+        let head = self.queue.head(group).filter(|(.., run)| {
             self.entries.get(run).is_some_and(|entry| {
                 let view = self.view(&group.job, group.key.as_deref().filter(|_| !entry.holds_key));
                 may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })

@@ -28,3 +28,22 @@ pub use dispatcher::Dispatcher;
 pub use handle::{CancelOutcome, Handle, Options, Submission, SubmitError, SubmitRequest};
 pub use live::LiveRun;
 pub use metrics::{DURATION_BUCKETS_S, Metrics, Numbers};
+
+/// What the simulation drives.
+#[cfg(test)]
+pub(crate) mod sim {
+    use std::sync::Arc;
+
+    pub use super::core::{Comeback, Core, Effect, Execution, Settled};
+    use super::handle::LiveTable;
+    use super::logs::Flusher;
+    pub use super::recovery::plan;
+    pub use super::settle::runs_alone;
+    pub use super::stop::Stopped;
+    use crate::base::Clock;
+
+    /// A core without anything around it.
+    pub fn new_core(clock: Clock, running_max: usize, shares: bool) -> Core {
+        Core::new(clock, Arc::default(), LiveTable::default(), Flusher::new().0, running_max, shares)
+    }
+}

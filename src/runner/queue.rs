@@ -6,8 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::base::{JobName, RunId, Timestamp};
 
-/// A run's place among all that wait: priority, then age.
-pub type Rank = (Reverse<i32>, u64, RunId);
+/// A run's place among all that wait: what has begun before goes first (false), then priority, then age.
+pub type Rank = (bool, Reverse<i32>, u64, RunId);
 
 /// Runs of one job with the same concurrency key: what holds one of them back holds all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,7 +95,7 @@ impl Queue {
 
     /// The first of all that may go on.
     pub fn next(&self) -> Option<RunId> {
-        self.heads.first().map(|((_, _, run), _)| *run)
+        self.heads.first().map(|((.., run), _)| *run)
     }
 
     /// The earliest moment that a run waits for.

@@ -7,8 +7,8 @@ use super::core::Comeback;
 use super::dispatcher::Dispatcher;
 use super::settle;
 use crate::base::Timestamp;
-use crate::model::{Run, RunState};
-use crate::store::StoreError;
+use crate::model::{JobSpec, Run, RunState};
+use crate::store::{StoreError, Transition};
 
 const DIED: &str = "the daemon died while it ran";
 const GONE: &str = "the version of the script that it was accepted with is gone";
@@ -68,31 +68,63 @@ impl Dispatcher {
         count: &mut Count,
     ) -> Result<(), StoreError> {
         let store = self.shared.store.clone();
-        let (state, reason) = (run.state, if run.state == RunState::Running { DIED } else { GONE });
-        let Some(mut pinned) = versions.pin(&store, run.clone()).await? else {
-            count.interrupted += 1;
-            let change = settle::change(&run, state, RunState::Interrupted, reason, now);
-            return store.transition(change).await.map(drop);
-        };
-        let spec = &pinned.job.spec;
-        if state == RunState::Running {
-            let resumes = spec.resume;
-            if !resumes && run.attempt >= spec.retry.attempts {
-                count.interrupted += 1;
-                let change = settle::change(&run, state, RunState::Interrupted, reason, now);
-                return store.transition(change).await.map(drop);
-            }
-            let mut change = settle::change(&run, state, RunState::Queued, reason, now);
-            change.clear_deadline = !resumes;
+        let pinned = versions.pin(&store, run.clone()).await?;
+        let plan = plan(&run, pinned.as_ref().map(|pinned| &*pinned.job.spec));
+        if let Some(change) = plan.change(&run, now) {
             store.transition(change).await?;
-            if !resumes {
+        }
+        *(match plan {
+            Plan::Resume => &mut count.resumed,
+            Plan::Repeat => &mut count.again,
+            Plan::Wait => &mut count.waiting,
+            Plan::Interrupt { .. } => &mut count.interrupted,
+        }) += 1;
+        if let (Some(mut pinned), false) = (pinned, matches!(plan, Plan::Interrupt { .. })) {
+            if plan == Plan::Repeat {
                 pinned.run.deadline_at = None;
             }
-            *(if resumes { &mut count.resumed } else { &mut count.again }) += 1;
-        } else {
-            count.waiting += 1;
+            self.core.comes_back(pinned.run, pinned.job, pinned.last_log, Comeback::Waiting);
         }
-        self.core.comes_back(pinned.run, pinned.job, pinned.last_log, Comeback::Waiting);
         Ok(())
+    }
+}
+
+/// What becomes of a run whose daemon is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// It goes on at its first unfinished step.
+    Resume,
+    /// Its next attempt begins.
+    Repeat,
+    /// It had not begun.
+    Wait,
+    Interrupt {
+        reason: &'static str,
+    },
+}
+
+/// `spec` is the job as it was when the run was accepted; None when it is gone.
+pub fn plan(run: &Run, spec: Option<&JobSpec>) -> Plan {
+    match (run.state, spec) {
+        (_, None) => Plan::Interrupt { reason: GONE },
+        (RunState::Running, Some(spec)) if spec.resume => Plan::Resume,
+        (RunState::Running, Some(spec)) if run.attempt < spec.retry.attempts => Plan::Repeat,
+        (RunState::Running, Some(_)) => Plan::Interrupt { reason: DIED },
+        _ => Plan::Wait,
+    }
+}
+
+impl Plan {
+    /// What has to be written for it.
+    pub fn change(self, run: &Run, at: Timestamp) -> Option<Transition> {
+        match self {
+            Self::Wait => None,
+            Self::Resume => Some(settle::change(run, run.state, RunState::Queued, DIED, at)),
+            Self::Repeat => {
+                let change = settle::change(run, run.state, RunState::Queued, DIED, at);
+                Some(Transition { clear_deadline: true, ..change })
+            }
+            Self::Interrupt { reason } => Some(settle::change(run, run.state, RunState::Interrupted, reason, at)),
+        }
     }
 }

@@ -98,6 +98,9 @@ impl Core {
         };
         self.answer(run, &answer);
         match answer {
+            Ok(Submission::Accepted { run: accepted, .. }) if accepted == run && !self.live.contains(run) => {
+                self.effects.push(Effect::Load(run));
+            }
             Ok(Submission::Accepted { run: accepted, .. }) if accepted == run => self.admitted(run),
             // It may be on disk nevertheless; a run that nobody executes must not stay there.
             Err(SubmitError::Store(StoreError::Unavailable { .. })) => self.effects.push(Effect::Resolve(run)),

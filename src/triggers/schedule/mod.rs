@@ -12,5 +12,9 @@ mod timetable;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(super) use catch_up::Verdict;
 pub use forecast::{Forecast, forecast};
 pub use run::{Schedule, Settled};
+#[cfg(test)]
+pub(super) use timetable::{Firing, Timetable};

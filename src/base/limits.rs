@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+// Names
+/// Longer names are nobody's slip of the fingers, and nothing like them is looked for.
+pub const SUGGEST_NAME_BYTES_MAX: usize = 128;
+
 // Scripts
 pub const SCRIPT_SOURCE_BYTES_MAX: usize = 256 * 1024;
 pub const SCRIPT_FILES_MAX: usize = 10_000;
@@ -43,6 +47,8 @@ pub const RUN_QUEUE_MAX: usize = 100_000;
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// What the arguments of a run's calls take that are under way at once, the largest body of a request among them.
+pub const CALL_ARGUMENTS_BYTES_MAX: usize = 96 << 20;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 

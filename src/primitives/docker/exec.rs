@@ -6,6 +6,7 @@ use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use super::client::Address;
 use super::engine::Docker;
 use super::error::DockerError;
 use super::names::Found;
@@ -140,6 +141,10 @@ impl Docker {
         let Ok(state) = state else { return false };
         if state.running != Some(true) {
             return true;
+        }
+        // The process of another host's engine is not among this host's: what has its number here is something else.
+        if !matches!(Address::parse(self.host()), Ok(Address::Unix(_))) {
+            return false;
         }
         let Some(pid) = state.pid.filter(|pid| *pid > 0) else { return false };
         let status = tokio::fs::read_to_string(format!("/proc/{pid}/status")).await.unwrap_or_default();

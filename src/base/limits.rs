@@ -92,6 +92,9 @@ pub const STORE_RECENT_RUNS_MAX: usize = 20;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const KV_KEY_BYTES_MAX: usize = 512;
 pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
+/// What one scope of the key-value store holds: no job may fill the disk, which would stop all others.
+pub const KV_SCOPE_KEYS_MAX: usize = 10_000;
+pub const KV_SCOPE_BYTES_MAX: usize = 64 << 20;
 
 // Outgoing calls
 pub const HTTP_BODY_BYTES_DEFAULT: usize = 8 << 20;

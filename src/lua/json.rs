@@ -205,6 +205,23 @@ fn convert_table(table: &Table, budget: &mut Budget) -> Result<Value, NotJson> {
     Ok(Value::Object(object))
 }
 
+/// About what JSON text takes as values, from what it is made of: known before any of it is in memory. A short text can
+/// hold very many values.
+pub fn decoded_bytes(text: &[u8]) -> usize {
+    const VALUE_BYTES: usize = size_of::<Value>();
+    let (mut values, mut in_text, mut escaped) = (1_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b':' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values.saturating_mul(VALUE_BYTES).saturating_add(text.len())
+}
+
 /// Whether the keys are exactly 1 to `length`. Stops at the first that is not.
 fn is_sequence(table: &Table, length: usize) -> bool {
     let mut count = 0;
@@ -268,5 +285,45 @@ pub fn integer(lua: &Lua, value: i64) -> mlua::Result<LuaValue> {
         Ok(LuaValue::Number(value as f64))
     } else {
         Ok(LuaValue::String(lua.create_string(value.to_string())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mlua::Lua;
+
+    use super::*;
+
+    fn converted(code: &str) -> Result<Value, NotJson> {
+        let lua = Lua::new();
+        let made: LuaValue = lua.load(code).eval().expect("a value");
+        to_json(&made, Budget::of_bytes(limits::RUN_RESULT_BYTES_MAX))
+    }
+
+    #[test]
+    fn tables_that_are_met_again_become_the_same_and_cost_the_same() {
+        let shared = converted("local t = { 1, { x = 2 } } return { t, t, t, { t } }").expect("plain values");
+        let one = serde_json::json!([1, { "x": 2 }]);
+        assert_eq!(shared, serde_json::json!([one, one, one, [one]]));
+        let large = "local t = { string.rep('x', 300000) } return { t, t, t, t }";
+        assert!(converted(large).is_err_and(|problem| problem.message.starts_with("is too large")));
+        let deep = "local t = {} for _ = 1, 30 do t = { t, t, t } end local u = t for _ = 1, 40 do u = { u } end return u";
+        assert!(converted(deep).is_err());
+        let endless = converted("local t = {} t[1] = t return t").expect_err("endless");
+        assert!(endless.message.contains("nested deeper"), "{endless:?}");
+    }
+
+    #[test]
+    fn a_table_met_again_keeps_its_height() {
+        let code = "local t = { 1 } for _ = 1, 39 do t = { t } end
+             local u = t for _ = 1, 30 do u = { u } end return { t, t, t, u }";
+        assert!(converted(code).is_err_and(|problem| problem.message.contains("nested deeper")));
+    }
+
+    #[test]
+    fn short_texts_can_hold_many_values() {
+        let value = size_of::<Value>();
+        assert_eq!(decoded_bytes(b"[0,0]"), 3 * value + 5);
+        assert_eq!(decoded_bytes(br#"{"a,[":"\",:"}"#), 3 * value + 15);
     }
 }

@@ -143,7 +143,7 @@ impl Docker {
             return true;
         }
         // The process of another host's engine is not among this host's: what has its number here is something else.
-        if !matches!(Address::parse(self.host()), Ok(Address::Unix(_))) {
+        if !is_on_this_host(self.host()) {
             return false;
         }
         let Some(pid) = state.pid.filter(|pid| *pid > 0) else { return false };
@@ -176,6 +176,10 @@ impl Docker {
         }
         false
     }
+}
+
+fn is_on_this_host(engine: &str) -> bool {
+    matches!(Address::parse(engine), Ok(Address::Unix(_)))
 }
 
 /// `NSpid:  4711  17`: the innermost is what the container sees.
@@ -247,6 +251,12 @@ mod tests {
         assert_eq!(inner_pid("Name:\tsh\nNSpid:\t4711\t17\nVmRSS: 1 kB\n"), Some(17));
         assert_eq!(inner_pid("NSpid:\t4711\n"), None, "not in a namespace of its own");
         assert_eq!(inner_pid(""), None);
+    }
+
+    #[test]
+    fn processes_of_other_hosts_are_not_looked_for_here() {
+        assert!(is_on_this_host("unix:///var/run/docker.sock") && is_on_this_host("/run/d.sock"));
+        assert!(!is_on_this_host("tcp://10.0.0.5:2375") && !is_on_this_host("http://localhost:2375"));
     }
 
     #[test]

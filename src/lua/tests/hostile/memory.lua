@@ -124,6 +124,12 @@ local t = { "x" }
 for _ = 1, 60 do t = { t, t } end
 aegis.kv.set("x", t)
 
+--# json of very many values | json.too_large timeout
+return aegis.json.decode("[" .. ("0,"):rep(7000000) .. "0]")
+
+--# file: json of very many values | json.too_large timeout
+aegis.json.decode("[" .. ("0,"):rep(4000000) .. "0]")
+
 --# hash of everything | args.size timeout
 return aegis.hash.sha256(("x"):rep(30000000))
 

@@ -307,7 +307,8 @@ mod tests {
         assert_eq!(shared, serde_json::json!([one, one, one, [one]]));
         let large = "local t = { string.rep('x', 300000) } return { t, t, t, t }";
         assert!(converted(large).is_err_and(|problem| problem.message.starts_with("is too large")));
-        let deep = "local t = {} for _ = 1, 30 do t = { t, t, t } end local u = t for _ = 1, 40 do u = { u } end return u";
+        let deep =
+            "local t = {} for _ = 1, 30 do t = { t, t, t } end local u = t for _ = 1, 40 do u = { u } end return u";
         assert!(converted(deep).is_err());
         let endless = converted("local t = {} t[1] = t return t").expect_err("endless");
         assert!(endless.message.contains("nested deeper"), "{endless:?}");
@@ -324,6 +325,6 @@ mod tests {
     fn short_texts_can_hold_many_values() {
         let value = size_of::<Value>();
         assert_eq!(decoded_bytes(b"[0,0]"), 3 * value + 5);
-        assert_eq!(decoded_bytes(br#"{"a,[":"\",:"}"#), 3 * value + 15);
+        assert_eq!(decoded_bytes(br#"{"a,[":"\",:"}"#), 3 * value + 14);
     }
 }

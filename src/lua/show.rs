@@ -177,9 +177,8 @@ fn join(entries: &[String], depth: usize, pretty: bool) -> String {
 }
 
 fn is_name(text: &[u8]) -> bool {
-    let is_word = !text.is_empty()
-        && !text[0].is_ascii_digit()
-        && text.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_');
+    let is_word =
+        !text.is_empty() && !text[0].is_ascii_digit() && text.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_');
     is_word && std::str::from_utf8(text).is_ok_and(|text| !super::syntax::is_keyword(text))
 }
 
@@ -217,8 +216,10 @@ mod tests {
     #[test]
     fn a_table_on_very_many_paths_is_cut_by_its_whole_length() {
         let lua = Lua::new();
-        let made: Value =
-            lua.load("local t = {} for i = 1, 200 do t[i] = t end t.long = string.rep('x', 1e7) return t").eval().expect("a value");
+        let made: Value = lua
+            .load("local t = {} for i = 1, 200 do t[i] = t end t.long = string.rep('x', 1e7) return t")
+            .eval()
+            .expect("a value");
         assert!(value(&made).len() <= 400, "{}", value(&made).len());
         assert!(readable(&made).len() <= TEXT_BYTES_MAX + 100);
         assert_eq!(clip_bytes("äöü".as_bytes(), 3), "ä… (4 bytes cut)");

@@ -227,7 +227,10 @@ mod tests {
             let asked = asked.clone();
             move || {
                 asked.fetch_add(1, Ordering::Relaxed);
-                async { tokio::task::yield_now().await; Ok(()) }
+                async {
+                    tokio::task::yield_now().await;
+                    Ok(())
+                }
             }
         });
         let board = Board::new(clock, vec![probe]);

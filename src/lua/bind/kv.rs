@@ -53,7 +53,8 @@ const PERMISSION: &str = "kv = { \"shared:NAME\" }";
 
 pub const MODULE: Module = Module {
     name: "kv",
-    doc: "Values that outlive a run. Each job has a scope of its own; `shared:NAME` scopes are granted by name.",
+    doc: "Values that outlive a run. Each job has a scope of its own; `shared:NAME` scopes are granted by name. A scope \
+          holds 10 000 keys and 64 MiB at most.",
     functions: &[
         Function {
             name: "get",

@@ -85,8 +85,8 @@ impl Used {
     fn replace(&mut self, old: usize, new: usize) -> bool {
         let keys = self.keys.saturating_sub(usize::from(old > 0)) + usize::from(new > 0);
         let bytes = self.bytes.saturating_sub(old) + new;
-        let is_over = (keys > KV_SCOPE_KEYS_MAX && keys > self.keys)
-            || (bytes > KV_SCOPE_BYTES_MAX && bytes > self.bytes);
+        let is_over =
+            (keys > KV_SCOPE_KEYS_MAX && keys > self.keys) || (bytes > KV_SCOPE_BYTES_MAX && bytes > self.bytes);
         if !is_over {
             (self.keys, self.bytes) = (keys, bytes);
         }

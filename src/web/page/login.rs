@@ -114,7 +114,15 @@ mod tests {
     #[test]
     fn a_login_leads_nowhere_else() {
         assert_eq!(local(Some("/runs?state=failed")), "/runs?state=failed");
-        for bad in ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil.example", "/\n/evil.example", "/login?next=/", ""] {
+        for bad in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/login?next=/",
+            "",
+        ] {
             assert_eq!(local(Some(bad)), "/", "{bad}");
         }
     }

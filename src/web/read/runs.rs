@@ -236,7 +236,8 @@ pub async fn list(web: &Web, who: &Identity, query: &RunQuery) -> ApiResult<RunP
         filter.before = page.last().map(|run| run.id);
         runs.extend(page.into_iter().filter(|run| who.covers(&run.job)));
     }
-    let next = if runs.len() > wanted { runs.get(wanted - 1).map(|run| run.id) } else { filter.before.filter(|_| more) };
+    let next =
+        if runs.len() > wanted { runs.get(wanted - 1).map(|run| run.id) } else { filter.before.filter(|_| more) };
     runs.truncate(wanted);
     Ok(page_of(runs, next, now))
 }

@@ -84,16 +84,15 @@ mod tests {
         let (near, mut far) = tokio::io::duplex(8);
         let mut near = Patience::new(near, LIMIT);
         near.write_all(b"12345678").await.expect("it fits");
-        let reader = tokio::spawn(async move {
+        let reads = async {
             let mut buffer = [0; 4];
             for _ in 0..3 {
                 sleep(LIMIT / 2).await;
                 far.read_exact(&mut buffer).await.expect("bytes");
             }
-            far
-        });
-        near.write_all(b"1234567890ab").await.expect("slow, but it reads");
-        let _far = reader.await.expect("read");
+        };
+        let (written, ()) = futures_util::join!(near.write_all(b"1234567890ab"), reads);
+        written.expect("slow, but it reads");
         let stuck = near.write_all(b"12345678").await.expect_err("nobody reads");
         assert_eq!(stuck.kind(), io::ErrorKind::TimedOut);
     }

@@ -18,7 +18,7 @@ pub(super) fn needed(options: &CreateOptions) -> Vec<&'static str> {
         ("cap_add", !options.cap_add.0.is_empty()),
         ("devices", !options.devices.0.is_empty()),
         ("sysctls", !options.sysctls.0.is_empty()),
-        ("security_opt", options.security_opt.0.iter().any(relaxes)),
+        ("security_opt", options.security_opt.0.iter().any(|option| relaxes(option))),
         ("logging.driver", options.logging.as_ref().is_some_and(logs_elsewhere)),
         ("a path of the host in volumes", binds),
         ("network_mode", options.network_mode.as_ref().is_some_and(of_network)),
@@ -36,8 +36,8 @@ pub(super) fn needed(options: &CreateOptions) -> Vec<&'static str> {
 }
 
 /// Engines read the value of `no-new-privileges` in many spellings, of which only these are known to harden.
-fn relaxes(option: &String) -> bool {
-    !matches!(option.as_str(), "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true")
+fn relaxes(option: &str) -> bool {
+    !matches!(option, "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true")
 }
 
 /// Other drivers make the engine itself connect to wherever the options say. No driver is the engine's default, which

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+// Names
+/// Longer names are nobody's slip of the fingers, and nothing like them is looked for.
+pub const SUGGEST_NAME_BYTES_MAX: usize = 128;
+
 // Scripts
 pub const SCRIPT_SOURCE_BYTES_MAX: usize = 256 * 1024;
 pub const SCRIPT_FILES_MAX: usize = 10_000;
@@ -53,6 +57,8 @@ pub const RUN_DURABLE_TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// What the arguments of a run's calls take that are under way at once, the largest body of a request among them.
+pub const CALL_ARGUMENTS_BYTES_MAX: usize = 96 << 20;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 
@@ -93,13 +99,22 @@ pub const STORE_WAL_BYTES_MAX: usize = 64 << 20;
 pub const STORE_PRUNE_ROWS_MAX: usize = 500;
 pub const STORE_TAIL_PAGE_ROWS: usize = 500;
 pub const STORE_RECENT_RUNS_MAX: usize = 20;
+/// Runs that are looked through for those that a caller may see: of one stored page, and of one answer.
+pub const RUNS_LOOKED_THROUGH_AT_ONCE: usize = 200;
+pub const RUNS_LOOKED_THROUGH_MAX: usize = 4_000;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const KV_KEY_BYTES_MAX: usize = 512;
 pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
+/// What one scope of the key-value store holds: no job may fill the disk, which would stop all others.
+pub const KV_SCOPE_KEYS_MAX: usize = 10_000;
+pub const KV_SCOPE_BYTES_MAX: usize = 64 << 20;
 
 // Outgoing calls
 pub const HTTP_BODY_BYTES_DEFAULT: usize = 8 << 20;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 << 20;
+/// All large bodies that are being received; a small one needs no room of its own.
+pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
+pub const HTTP_BODY_SMALL_BYTES: usize = 1 << 20;
 pub const HTTP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const HTTP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 /// Resolving the name, opening the connection and agreeing on TLS together.
@@ -166,6 +181,8 @@ pub const API_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// From a request's head to the head of its answer.
 pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A client that takes nothing of an answer for this long has gone.
+pub const API_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Changes within this time are told to a page as one.
 pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
@@ -181,6 +198,8 @@ pub const AUTH_PEERS_MAX: usize = 4_096;
 pub const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 pub const TOKEN_NAME_BYTES_MAX: usize = 64;
 pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A reading is told again for so long: anybody may ask.
+pub const HEALTH_FRESH: Duration = Duration::from_secs(1);
 pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Lines of a run's log that its page begins with.
 pub const PAGE_LOG_LINES_MAX: usize = 500;

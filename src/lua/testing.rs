@@ -137,6 +137,26 @@ mod tests {
     }
 
     #[test]
+    fn the_faked_store_has_revisions_and_no_more_than_its_fakes() {
+        let results = run(
+            "local test = require('@std/test')
+             local expect = test.expect
+             test.it('keeps', function()
+               local _, _, fake = test.load('x.lua', { kv = { ['job/a'] = 1 } })
+               expect(fake.kv.entry('b')).to_be(nil)
+               expect(fake.kv.entry('a').revision).to_be(1)
+               local revision = fake.kv.set('a', 2, { revision = 1 })
+               expect(fake.kv.entry('a')).to_equal({ key = 'a', value = 2, revision = revision })
+               expect(function() fake.kv.set('a', 3, { revision = 1 }) end).to_raise('kv.conflict')
+               local err = expect(function() fake.kv.forget('a') end).to_raise('test.failed')
+               expect(err.message).to_contain('aegis.kv.forget was called but has no fake')
+             end)",
+            JOB,
+        );
+        assert_eq!(results.iter().map(|result| result.outcome.clone()).collect::<Vec<_>>(), [Ok(())]);
+    }
+
+    #[test]
     fn a_file_that_fails_is_one_failed_test() {
         let results = run("error('broken')", JOB);
         assert_eq!(results.len(), 1);

@@ -128,18 +128,19 @@ impl LogSink for RunLog {
             return;
         }
         let text = clip(text);
-        buffer.bytes += text.len();
+        buffer.bytes += text.len() + length(&fields);
         let seq = buffer.next_seq;
         buffer.full = seq >= limits::LOG_LINES_PER_RUN_MAX || buffer.bytes > limits::LOG_BYTES_PER_RUN_MAX;
-        let (level, text) = if buffer.full {
-            (LogLevel::Warn, "the log of this run is full; what follows is not kept".to_owned())
+        let (level, text, fields) = if buffer.full {
+            (LogLevel::Warn, "the log of this run is full; what follows is not kept".to_owned(), Value::Null)
         } else if buffer.dropped > 0 && buffer.lines.is_empty() {
             (
                 LogLevel::Warn,
                 format!("{} lines came faster than they could be written and were dropped", buffer.dropped),
+                fields,
             )
         } else {
-            (level, text)
+            (level, text, fields)
         };
         let line = LogLine { run: self.run, seq, at: self.clock.now(), attempt: buffer.attempt, level, text, fields };
         buffer.next_seq += 1;
@@ -152,6 +153,11 @@ impl LogSink for RunLog {
         buffer.progress = Some(progress);
         self.announce(&mut buffer);
     }
+}
+
+/// As it is stored.
+fn length(fields: &Value) -> usize {
+    if fields.is_null() { 0 } else { fields.to_string().len() }
 }
 
 /// `text` within [`limits::LOG_LINE_BYTES_MAX`], saying how long it was.
@@ -233,6 +239,19 @@ mod tests {
         log.line(LogLevel::Info, "on".into(), Value::Null);
         let (next, _) = log.drain().await;
         assert_eq!(next[0].seq, first.last().expect("lines").seq + 1);
+    }
+
+    #[tokio::test]
+    async fn particulars_count_as_the_text_does() {
+        let (log, _announced) = log();
+        let fields = Value::from("x".repeat(limits::LOG_LINE_BYTES_MAX));
+        let fits = limits::LOG_BYTES_PER_RUN_MAX / limits::LOG_LINE_BYTES_MAX;
+        for _ in 0..fits + 10 {
+            log.line(LogLevel::Info, "x".into(), fields.clone());
+        }
+        let (lines, _) = log.drain().await;
+        assert!(lines.len() <= fits + 1, "{} lines", lines.len());
+        assert!(lines.last().is_some_and(|line| line.text.contains("is full") && line.fields.is_null()));
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ impl From<StoreError> for Fault {
             StoreError::Corrupt { .. } => {
                 Self::new("store.corrupt", message).hint("restore a backup, and keep the damaged file for diagnosis")
             }
+            StoreError::ScopeFull { .. } => Self::new("kv.full", message)
+                .hint("delete what is not needed any more, or let it go by itself with ttl"),
             StoreError::TooLarge { .. } => Self::new("store.too_large", message),
         }
     }

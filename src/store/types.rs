@@ -41,6 +41,8 @@ pub enum StoreError {
     Refused { reason: String },
     #[error("a row cannot be understood: {reason}")]
     Corrupt { reason: String },
+    #[error("the key-value scope {scope:?} is full: it holds at most {keys_max} keys and {bytes_max} bytes")]
+    ScopeFull { scope: String, keys_max: usize, bytes_max: usize },
     #[error("{what} is {bytes} bytes long; at most {limit} are allowed")]
     TooLarge { what: String, bytes: usize, limit: usize },
 }

@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use super::error::ApiError;
 use super::guard::Peer;
 use super::parts::Web;
+use super::patience::Patience;
 use super::{api, page};
 use crate::base::limits;
 
@@ -95,7 +96,9 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: Cancell
         .header_read_timeout(limits::API_HEADER_TIMEOUT)
         .max_buf_size(limits::API_HEADER_BYTES_MAX)
         .max_headers(limits::API_HEADERS_MAX);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = std::pin::pin!(
+        builder.serve_connection(TokioIo::new(Patience::new(stream, limits::API_WRITE_TIMEOUT)), service)
+    );
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = stop.cancelled() => {

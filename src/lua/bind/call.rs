@@ -13,7 +13,7 @@ use super::check::arguments;
 use super::context::{CallContext, phase_fault};
 use super::spec::{Call, Function, Phase};
 use super::{FunctionId, reply};
-use crate::base::Fault;
+use crate::base::{Fault, limits};
 use crate::lua::vm::Host;
 
 /// `(true, value)` or `(false, error object)`; the prelude raises the latter.
@@ -22,7 +22,7 @@ pub type Answer = (bool, Value);
 /// A call that is answered at once.
 pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
     let host = Host::of(lua)?;
-    let outcome = admit(&host, id, values).and_then(|(context, args)| {
+    let outcome = admit(&host, id, values).and_then(|(context, args, _held)| {
         let Call::Sync(call) = context.function.call else { return Err(miswired(&context.name)) };
         let span = tracing::debug_span!("call", function = &*context.name);
         let result = span.in_scope(|| call(&context, &args));
@@ -36,7 +36,7 @@ pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
 pub async fn dispatch(lua: Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
     let host = Host::of(&lua)?;
     let outcome = match admit(&host, id, values) {
-        Ok((context, args)) => carry_out(&host, context, args).await,
+        Ok((context, args, _held)) => carry_out(&host, context, args).await,
         Err(fault) => Err(fault),
     };
     reply::answer(&lua, &host, outcome)
@@ -61,7 +61,7 @@ async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<
 }
 
 /// Whether the call may begin, and with what.
-fn admit(host: &Host, id: u32, values: MultiValue) -> Result<(CallContext, Args), Fault> {
+fn admit(host: &Rc<Host>, id: u32, values: MultiValue) -> Result<(CallContext, Args, Held), Fault> {
     let Some((module, function)) = FunctionId(id).resolve() else {
         return Err(Fault::new("internal.unknown_function", format!("there is no function number {id}")));
     };
@@ -74,8 +74,29 @@ fn admit(host: &Host, id: u32, values: MultiValue) -> Result<(CallContext, Args)
         }
         _ => {}
     }
-    let args = arguments(&name, function, values)?;
-    Ok((host.context(name, function), args))
+    let room = limits::CALL_ARGUMENTS_BYTES_MAX.saturating_sub(host.held_bytes().get());
+    let (args, bytes) = arguments(&name, function, values, room)?;
+    Ok((host.context(name, function), args, Held::new(host, bytes)))
+}
+
+/// The arguments of a call that is under way, against what the run may hold of them.
+struct Held {
+    host: Rc<Host>,
+    bytes: usize,
+}
+
+impl Held {
+    fn new(host: &Rc<Host>, bytes: usize) -> Self {
+        host.held_bytes().set(host.held_bytes().get() + bytes);
+        Self { host: host.clone(), bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let held = self.host.held_bytes();
+        held.set(held.get().saturating_sub(self.bytes));
+    }
 }
 
 /// One event for each call that needed a permission, on the target `aegis::audit`.

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Args, Datum};
 use super::spec::Function;
-use crate::base::{Clock, Fault, Timestamp};
+use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::scope::{LogSink, RunScope};
 use crate::primitives::Primitives;
 
@@ -31,6 +31,11 @@ impl CallContext {
     /// The run that calls. Functions of `Phase::Run` always have one.
     pub fn run(&self) -> Result<&RunScope, Fault> {
         self.scope.as_deref().ok_or_else(|| phase_fault(&self.name))
+    }
+
+    /// What the script may hold in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.scope.as_ref().map_or(limits::LOAD_MEMORY_BYTES_MAX, |scope| scope.memory_bytes)
     }
 
     /// Whether to plan only: the run is dry, or the call asks for it by itself or in one of its option tables.

@@ -79,6 +79,9 @@ fn other_jobs_are_triggered_with_a_grant() {
     assert_eq!((job.as_str(), params, *dry_run), ("hello", &json!({ "a": 1 }), true));
     assert!(by.actor.to_string().starts_with("job:tester/"), "{by:?}");
     assert_eq!(&*bed.fault("aegis.jobs.trigger('other')").code, "permission.denied");
+    let stranger = Bed::default();
+    let fault = stranger.fault(&format!("return aegis.jobs.wait('{}')", crate::base::RunId::generate()));
+    assert_eq!(&*fault.code, "permission.denied", "another job's run is not everybody's");
 }
 
 #[test]

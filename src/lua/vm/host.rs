@@ -30,6 +30,8 @@ pub struct Host {
     declared: RefCell<Option<Table>>,
     last_trace: RefCell<Vec<String>>,
     switch: OnceCell<Arc<Switch>>,
+    /// What the arguments of calls take that are under way.
+    held_bytes: Cell<usize>,
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
 }
@@ -61,6 +63,7 @@ impl Host {
             declared: RefCell::new(None),
             last_trace: RefCell::new(Vec::new()),
             switch: OnceCell::new(),
+            held_bytes: Cell::new(0),
             error_meta: OnceCell::new(),
             list_meta: OnceCell::new(),
         }
@@ -78,6 +81,10 @@ impl Host {
     /// For what polls threads of this VM besides the run's own. None before the VM is finished.
     pub fn switch(&self) -> Option<Arc<Switch>> {
         self.switch.get().cloned()
+    }
+
+    pub fn held_bytes(&self) -> &Cell<usize> {
+        &self.held_bytes
     }
 
     pub fn set_bundle(&self, bundle: Arc<Bundle>) {

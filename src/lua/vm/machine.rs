@@ -26,6 +26,9 @@ const REMOVED: [&str; 7] = ["loadstring", "getfenv", "setfenv", "newproxy", "gci
 /// What Luau raises when an error's handler fails, for want of memory say.
 const HANDLER_FAILED: &str = "error in error handling";
 
+/// What the call chain of a stopped script may take on top of the script's own limit.
+const TRACE_BYTES_MAX: usize = 1 << 20;
+
 /// A VM with `aegis` in it. Not `Send`.
 #[derive(Debug)]
 pub struct Vm {
@@ -182,8 +185,9 @@ impl Vm {
             }
             Some(Err(problem)) => Ended::Raised(of_mlua(&problem)),
             None => {
+                let trace = self.where_is(thread);
                 self.connection.disarm();
-                Ended::Stopped(watch.stopped().unwrap_or(Stop::Cancelled), self.where_is(thread))
+                Ended::Stopped(watch.stopped().unwrap_or(Stop::Cancelled), trace)
             }
         }
     }
@@ -195,11 +199,13 @@ impl Vm {
         limit > 0 && self.lua().used_memory() >= limit / 10 * 9
     }
 
-    /// The call chain of a thread that was stopped.
+    /// The call chain of a thread that was stopped. Nothing of the script's own runs for it: the function is the
+    /// library's, kept since the VM was made, and the stop is still armed.
     fn where_is(&self, thread: &Thread) -> Vec<String> {
-        // A limit that is used up would make even this fail.
+        // A limit that is used up would make even this fail; without one, a deep stack of long names would fill memory.
         let limit = self.lua().set_memory_limit(0).unwrap_or(0);
-        let traceback = self.lua().globals().get::<Table>("debug").and_then(|debug| debug.get::<Function>("traceback"));
+        let _ = self.lua().set_memory_limit(limit.max(self.lua().used_memory() + TRACE_BYTES_MAX));
+        let traceback = self.entry.raw_get::<Function>("traceback");
         let text = traceback.and_then(|traceback| traceback.call::<String>(thread.clone()));
         let _ = self.lua().set_memory_limit(limit);
         text.map(|text| trace::frames(&text)).unwrap_or_default()

@@ -6,11 +6,13 @@ use mlua::{Function, Lua, MultiValue, Value};
 use super::host::Host;
 use super::{context, group, library, pattern};
 use crate::base::Fault;
+use crate::base::limits::SUGGEST_NAME_BYTES_MAX;
 use crate::base::suggest::did_you_mean;
 use crate::lua::bind::call::{self, Answer};
 use crate::lua::bind::{Call, FunctionId, MODULES, Module, ModuleKind, full_name, reply};
 use crate::lua::error::raised;
 use crate::lua::interrupt::mark_driven;
+use crate::lua::show::clip_bytes;
 
 macro_rules! operations {
     ($($variant:ident $name:literal $meaning:literal),* $(,)?) => {
@@ -55,7 +57,7 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
     let operation = number.checked_sub(1).and_then(|index| Operation::ALL.get(index)).map(|(operation, _)| *operation);
     let outcome = match operation {
         Some(Operation::Awaiter) => Ok(Value::Function(awaiter(lua)?)),
-        Some(Operation::Grouper) => Ok(Value::Function(group::grouper(lua)?)),
+        Some(Operation::Grouper) => Ok(Value::Function(with_own_coroutines(lua, || group::grouper(lua))?)),
         Some(Operation::Describe) => Ok(describe(lua, &text(&next()))?),
         Some(Operation::Modules) => modules(lua, &next())?,
         Some(Operation::Resolve) => match library::resolve(&host, &next()) {
@@ -107,7 +109,24 @@ fn text(value: &Value) -> String {
 
 /// The one asynchronous function of a VM, made when the first waiting call is.
 fn awaiter(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_async_function(|lua, (id, args): (u32, MultiValue)| call::dispatch(lua, id, args))
+    with_own_coroutines(lua, || {
+        lua.create_async_function(|lua, (id, args): (u32, MultiValue)| call::dispatch(lua, id, args))
+    })
+}
+
+/// mlua takes `coroutine.yield` from the globals when an asynchronous function is made, and calls it even after the run
+/// has ended. By then a script may have put something of its own there; the library's is behind the script's globals.
+fn with_own_coroutines(lua: &Lua, make: impl FnOnce() -> mlua::Result<Function>) -> mlua::Result<Function> {
+    const NAME: &str = "coroutine";
+    let globals = lua.globals();
+    let of_script: Value = globals.raw_get(NAME)?;
+    if of_script.is_nil() {
+        return make();
+    }
+    globals.raw_remove(NAME)?;
+    let made = make();
+    globals.raw_set(NAME, of_script)?;
+    made
 }
 
 /// Function numbers by name: the number itself for a call that is answered at once, minus the number less one for a
@@ -137,7 +156,10 @@ fn modules(lua: &Lua, wanted: &Value) -> mlua::Result<Result<Value, Fault>> {
     if wanted.is_nil() {
         return Ok(Ok(Value::Table(lua.create_sequence_from(names())?)));
     }
-    let wanted = text(wanted);
+    let wanted = match wanted {
+        Value::String(name) => clip_bytes(&name.as_bytes(), SUGGEST_NAME_BYTES_MAX),
+        _ => String::new(),
+    };
     if names().any(|name| name == wanted) {
         return Ok(Ok(Value::Nil));
     }

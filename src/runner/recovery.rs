@@ -22,7 +22,7 @@ impl Dispatcher {
     pub(super) async fn recover(&mut self) -> Result<(), StoreError> {
         let now = self.shared.clock.now();
         let mut versions = HashMap::new();
-        let running = self.shared.store.runs_in(RunState::Running).await?;
+        let running = self.shared.store.runs_in(RunState::Running, None).await?;
         let (mut interrupted, mut again) = (0, 0);
         for run in running {
             let job = self.pinned(&run, &mut versions).await?;
@@ -36,7 +36,7 @@ impl Dispatcher {
                 interrupted += 1;
             }
         }
-        let queued: Vec<Run> = self.shared.store.runs_in(RunState::Queued).await?;
+        let queued: Vec<Run> = self.shared.store.runs_in(RunState::Queued, None).await?;
         let mut waiting = 0;
         for run in queued {
             if self.live.get_mut(run.id).is_some() {

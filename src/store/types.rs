@@ -233,6 +233,13 @@ pub struct Pruned {
     pub kv: u64,
     pub sessions: u64,
     pub versions: u64,
+    /// Entries of journals.
+    pub steps: u64,
+    pub artifacts: u64,
+    /// Events that were sent to waiting runs.
+    pub signals: u64,
+    /// Counts by hour.
+    pub hours: u64,
 }
 
 /// What the last commits contained; readers that wait are woken by its change.

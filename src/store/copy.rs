@@ -83,6 +83,14 @@ impl Table {
         }
     }
 
+    #[cfg(test)]
+    pub async fn all(&self, from: &mut Conn) -> Vec<Vec<Value>> {
+        let rows = from.fetch(query(format!("SELECT * FROM {}", self.name))).await.expect("readable");
+        let mut rows: Vec<Vec<Value>> = rows.iter().map(|row| self.values(row).expect("readable")).collect();
+        rows.sort_by_key(|row| Value::from(row.clone()).to_string());
+        rows
+    }
+
     /// The next `limit` rows after `last`, in the order of the primary key.
     async fn page(&self, from: &mut Conn, last: Option<Row>, limit: usize) -> Result<Vec<Row>> {
         let mut key: Vec<&Column> = self.columns.iter().filter(|column| column.key > 0).collect();

@@ -14,7 +14,7 @@ mod runs;
 mod stats;
 
 pub(super) use access::session_from;
-#[cfg(test)]
-pub(super) use runs::page;
 pub(super) use runs::run_from;
 pub(super) use stats::JOB_NAMES;
+#[cfg(test)]
+pub(super) use {journal::pending, parked::earliest, runs::page, stats::Source};

@@ -57,6 +57,19 @@ async fn a_new_file_is_private_and_its_folders_are_made() {
 }
 
 #[tokio::test]
+async fn a_second_daemon_on_one_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite://{}", folder.path().join("aegis.db").display());
+    let options = Options { url: url.clone(), node: "test".into() };
+    let (_store, writer) = Store::open(options, Clock::system()).await.expect("opens");
+    let error = open(&url).await.expect_err("it is in use").to_string();
+    let holder = format!("process {}", std::process::id());
+    assert!(error.contains(&holder) && error.contains("store.url") && error.contains(&url), "{error}");
+    drop(writer);
+    open(&url).await.expect("it is free again, though somebody still reads");
+}
+
+#[tokio::test]
 async fn a_place_that_cannot_be_written_is_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("plain");

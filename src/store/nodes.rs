@@ -32,7 +32,7 @@ impl Store {
     }
 
     /// Takes over at most `limit` queued and running runs of daemons that have no live lease, oldest first, and returns
-    /// them with their new fences, in the states in which they were found.
+    /// them with their new fences, in the states in which they were found. Register first, or others take them back.
     pub async fn orphans(&self, now: Timestamp, limit: usize) -> Result<Vec<Run>> {
         self.write(Command::Node(NodeCommand::Orphans { now, limit })).await
     }

@@ -95,7 +95,7 @@ async fn prepare_copy(from: &Path, to: &Path) -> Result<()> {
     if !from.is_file() {
         return Err(refused(from, "there is no such file; name a file that `aegis backup` has written"));
     }
-    let mut source = connect_source(from).await?;
+    let mut source = connect_source(from).await.map_err(|error| damaged(from, &error.to_string()))?;
     check(&mut source, from).await?;
     vacuum_into(&mut source, to).await?;
     source.close().await?;
@@ -107,21 +107,21 @@ async fn prepare_copy(from: &Path, to: &Path) -> Result<()> {
 
 /// Whether the file is whole and is ours.
 async fn check(source: &mut Conn, from: &Path) -> Result<()> {
-    let damaged = |reason: &str| StoreError::Corrupt {
-        reason: format!("{} is damaged or no backup ({reason}); use another one", from.display()),
-    };
-    let found = match source.fetch_one(query("PRAGMA integrity_check")).await {
-        Ok(row) => row.text("integrity_check")?,
-        Err(error) => return Err(damaged(&error.to_string())),
-    };
-    if found != "ok" {
-        return Err(damaged(&found));
+    let whole = source.fetch_one(query("PRAGMA integrity_check")).await.and_then(|row| row.text("integrity_check"));
+    match whole.map_err(|error| damaged(from, &error.to_string()))? {
+        text if text == "ok" => {}
+        text => return Err(damaged(from, &text)),
     }
     let ours = query("SELECT count(*) AS found FROM sqlite_master WHERE name = '_sqlx_migrations'");
     if source.fetch_one(ours).await?.int("found")? == 0 {
-        return Err(damaged("it holds something else"));
+        return Err(damaged(from, "it holds something else"));
     }
     Ok(())
+}
+
+fn damaged(from: &Path, reason: &str) -> StoreError {
+    let reason = format!("{} is damaged or no backup ({reason}); use another one", from.display());
+    StoreError::Corrupt { reason }
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {

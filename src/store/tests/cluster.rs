@@ -21,8 +21,8 @@ struct Peer {
 }
 
 impl Peer {
-    async fn beside(db: &Db) -> Self {
-        let (store, stop, tasks) = support::open(&db.url, "peer", db.clock.clone()).await;
+    async fn beside(db: &Db, node: &str) -> Self {
+        let (store, stop, tasks) = support::open(&db.url, node, true, db.clock.clone()).await;
         Self { store, stop, tasks }
     }
 
@@ -44,7 +44,7 @@ async fn hears(peer: &Store, seq: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commits_of_the_other_daemon_are_heard() {
     let db = Db::new(Backend::Postgres).await;
-    let peer = Peer::beside(&db).await;
+    let peer = Peer::beside(&db, "peer").await;
     let run = running("a", 1_000_000);
     db.store.accept_run(new_run(&run)).await.expect("accepted");
     hears(&peer.store, 1).await;
@@ -64,7 +64,7 @@ async fn commits_of_the_other_daemon_are_heard() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_daemons_one_starts_what_must_be_alone() {
     let db = Db::new(Backend::Postgres).await;
-    let peer = Peer::beside(&db).await;
+    let peer = Peer::beside(&db, "peer").await;
     for round in 0..10 {
         let name = format!("job{round}");
         let (ours, theirs) = (run(&name, 1_000_000), run(&name, 1_000_000));
@@ -82,10 +82,18 @@ async fn of_two_daemons_one_starts_what_must_be_alone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_daemons_that_claim_together_each_run_goes_to_one() {
     let db = Db::new(Backend::Postgres).await;
-    let (one, two) = (Peer::beside(&db).await, {
-        let (store, stop, tasks) = support::open(&db.url, "third", db.clock.clone()).await;
-        Peer { store, stop, tasks }
-    });
+    let (one, two) = (Peer::beside(&db, "one").await, Peer::beside(&db, "two").await);
+    for peer in [&one, &two] {
+        let node = NodeRow {
+            name: peer.store.node().into(),
+            epoch: 0,
+            address: "host:1".into(),
+            labels: vec![],
+            started_at: at(1_000_000),
+            lease_until: at(2_000_000),
+        };
+        peer.store.register_node(node, false).await.expect("registered");
+    }
     let accepts = (0..40).map(|i| db.store.accept_run(new_run(&run("a", 1_000_000 + i))).boxed());
     for accepted in futures_util::future::join_all(accepts).await {
         assert_eq!(accepted, Ok(Accepted::New));
@@ -118,7 +126,7 @@ async fn comes_to_lead(leadership: &mut Leadership) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_daemon_leads_and_another_follows_when_it_stops() {
     let db = Db::new(Backend::Postgres).await;
-    let peer = Peer::beside(&db).await;
+    let peer = Peer::beside(&db, "peer").await;
     let mut tasks = JoinSet::new();
     let (mut first, stop) = stand(&db.store, &mut tasks);
     comes_to_lead(&mut first).await;

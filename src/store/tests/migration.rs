@@ -26,7 +26,7 @@ async fn a_database_of_the_first_schema_is_brought_up(db: &mut Db) {
     let url =
         if db.is_sqlite() { db.url.replace("aegis.db", "old.db") } else { super::postgres::create_database().await };
     first_schema(&url).await;
-    let (store, stop, mut tasks) = open(&url, "test", db.clock.clone()).await;
+    let (store, stop, mut tasks) = open(&url, "test", false, db.clock.clone()).await;
     let waiting = store.runs_in(RunState::Queued, None).await.expect("readable");
     assert_eq!(waiting.iter().map(|run| (run.job.as_str(), run.fence)).collect::<Vec<_>>(), [("b", 0)]);
     let mut counts = store.run_counts().await.expect("readable");

@@ -65,7 +65,7 @@ impl Db {
             Backend::Postgres => postgres::create_database().await,
         };
         let (clock, hand) = Clock::fake(at(1_000_000));
-        let (store, stop, tasks) = open(&url, "test", clock.clone()).await;
+        let (store, stop, tasks) = open(&url, "test", false, clock.clone()).await;
         Self { store, url, hand, clock, stop, tasks, _folder: folder }
     }
 
@@ -100,7 +100,7 @@ impl Db {
     }
 
     pub async fn reopen(&mut self) {
-        let (store, stop, tasks) = open(&self.url, "test", self.clock.clone()).await;
+        let (store, stop, tasks) = open(&self.url, "test", false, self.clock.clone()).await;
         (self.store, self.stop, self.tasks) = (store, stop, tasks);
     }
 
@@ -112,13 +112,15 @@ impl Db {
     }
 }
 
-/// A store of the daemon called `node`, with its writer and its listener running.
-pub async fn open(url: &str, node: &str, clock: Clock) -> (Store, CancellationToken, JoinSet<()>) {
+/// A store of the daemon called `node`, with its writer running, and its listener if it has company.
+pub async fn open(url: &str, node: &str, listens: bool, clock: Clock) -> (Store, CancellationToken, JoinSet<()>) {
     let options = Options { url: url.to_owned(), node: node.to_owned() };
     let (store, writer) = Store::open(options, clock).await.expect("the database opens");
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
     let (listener, stopped) = (writer.listener(), stop.clone());
-    tasks.spawn(async move { listener.run(stopped).await.expect("the listener ends well") });
+    if listens {
+        tasks.spawn(async move { listener.run(stopped).await.expect("the listener ends well") });
+    }
     let stopped = stop.clone();
     tasks.spawn(async move { writer.run(stopped).await.expect("the writer ends well") });
     (store, stop, tasks)

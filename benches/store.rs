@@ -208,7 +208,6 @@ async fn live(store: &Store, job: &JobName) {
         clear_deadline: false,
         journal: vec![],
         forget: vec![],
-        parks_on: vec![],
         logs: vec![line(1), line(2)],
         events: vec![event("run.log"), event("run.succeeded")],
     };

@@ -103,6 +103,19 @@ pub const STORE_RECENT_RUNS_MAX: usize = 20;
 pub const RUNS_LOOKED_THROUGH_AT_ONCE: usize = 200;
 pub const RUNS_LOOKED_THROUGH_MAX: usize = 4_000;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// What a run keeps for people: each, and how many.
+pub const ARTIFACT_BYTES_MAX: usize = 4 << 20;
+pub const ARTIFACTS_PER_RUN_MAX: usize = 64;
+pub const ARTIFACT_NAME_BYTES_MAX: usize = 255;
+/// Artifacts that retention removes in one statement: they are large.
+pub const STORE_PRUNE_ARTIFACTS_MAX: usize = 16;
+/// Runs that a commit names to the other daemons; of more they are told that there were more.
+pub const STORE_NOTIFY_RUNS_MAX: usize = 64;
+/// A daemon that leads the schedule makes sure of it this often.
+pub const LEADER_CHECK_EVERY: Duration = Duration::from_secs(2);
+/// A backup moves so many rows at a time, and about so many bytes.
+pub const BACKUP_PAGE_ROWS_MAX: usize = 500;
+pub const BACKUP_PAGE_BYTES: usize = 4 << 20;
 pub const KV_KEY_BYTES_MAX: usize = 512;
 pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 /// What one scope of the key-value store holds: no job may fill the disk, which would stop all others.

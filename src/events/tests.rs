@@ -99,7 +99,6 @@ fn end(run: &Run, logs: Vec<LogLine>) -> Transition {
         clear_deadline: false,
         journal: vec![],
         forget: vec![],
-        parks_on: vec![],
         logs,
         events: vec![NewEvent::new(Timestamp::UNIX_EPOCH, "run.succeeded")],
     }

@@ -14,11 +14,11 @@ pub struct View {
     /// A waiting run of the same job that has begun before and goes on where it was.
     pub job_resuming: Option<RunId>,
     /// Runs of the same job that are parked.
-    pub job_parked: usize,
+    pub job_parked: u64,
     /// A waiting run of the same job that its schedule set off.
     pub scheduled_waiter: Option<RunId>,
     /// Runs, of any job, that hold the same concurrency key.
-    pub key_running: u32,
+    pub key_running: u64,
     pub running: usize,
     pub running_max: usize,
     pub waiting: usize,
@@ -94,7 +94,7 @@ fn has_room(view: &View) -> bool {
 pub fn may_start(spec: &JobSpec, view: &View) -> bool {
     let others_go_first = view.job_resuming.is_some() || view.job_parked > 0;
     let alone = spec.overlap == Overlap::Parallel || (view.job_running.is_none() && (view.resumes || !others_go_first));
-    let key_free = spec.concurrency.as_ref().is_none_or(|limit| view.key_running < limit.limit);
+    let key_free = spec.concurrency.as_ref().is_none_or(|limit| view.key_running < u64::from(limit.limit));
     alone && key_free
 }
 

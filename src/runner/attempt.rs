@@ -65,7 +65,7 @@ impl Attempt {
                 Some(Stopped::By { reason, .. }) => Fault::new(CANCELLED, reason.clone()),
                 _ => return outcome.into(),
             },
-            Outcome::Parked { .. } => return Finished { parks_on: journal.unanswered(), ..outcome.into() },
+            Outcome::Parked { .. } => return Finished { asks: journal.asks(), ..outcome.into() },
             Outcome::Returned(_) | Outcome::Unwound(_) => return outcome.into(),
         };
         if !journal.has_something_to_undo() {

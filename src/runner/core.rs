@@ -19,7 +19,7 @@ use crate::base::{Clock, JobName, RunId, Timestamp};
 use crate::jobs::Job;
 use crate::lua::Outcome;
 use crate::model::{Actor, Run, RunState, StepKey};
-use crate::store::{NewRun, StartRun, Started, StoreError, Transition};
+use crate::store::{Guarded, NewRun, StartRun, Started, StoreError, Transition};
 
 /// What shall be done outside, in this order.
 #[derive(Debug)]
@@ -33,9 +33,9 @@ pub enum Effect {
     /// Give it to a lane; answered by [`Core::finished`].
     Execute(Box<Execution>),
     /// Commit what became of an attempt; answered by [`Core::settled`].
-    Settle { change: Box<Transition>, log: Arc<RunLog>, parks_on: Vec<StepKey> },
-    /// A run is parked: look when it has to be woken.
-    Parked { wake_at: Option<Timestamp> },
+    Settle { change: Box<Transition>, log: Arc<RunLog> },
+    /// A run is parked: it has to be woken at that moment, or as soon as the store knows, if it waits for an answer.
+    Parked { wake_at: Option<Timestamp>, asks: bool },
     /// A run is on disk and has no entry: read it; answered by [`Core::comes_back`].
     Load(RunId),
     /// Cancel the parked runs of a job; they have no entry here.
@@ -59,13 +59,13 @@ pub struct Finished {
     pub stopped: Option<Stopped>,
     /// Entries of the journal that another attempt makes anew.
     pub forget: Vec<StepKey>,
-    /// Entries whose answer a parked run waits for.
-    pub parks_on: Vec<StepKey>,
+    /// The run is parked until something is answered, which may have happened meanwhile.
+    pub asks: bool,
 }
 
 impl From<Outcome> for Finished {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, stopped: None, forget: Vec::new(), parks_on: Vec::new() }
+        Self { outcome, stopped: None, forget: Vec::new(), asks: false }
     }
 }
 
@@ -197,7 +197,7 @@ impl Core {
         let stopped = entry.stop.why();
         let mut change = settle::conclude(&entry.run, &entry.job.spec, Outcome::Cancelled, stopped, self.now);
         change.from = RunState::Queued;
-        self.settle(run, change, Vec::new());
+        self.settle(run, change);
     }
 
     /// A lane is done with an attempt that it was given at this fence.
@@ -212,14 +212,15 @@ impl Core {
         }
         let mut change = settle::conclude(&entry.run, &entry.job.spec, finished.outcome, stopped, self.now);
         change.forget = finished.forget;
-        self.settle(run, change, finished.parks_on);
+        entry.asks = finished.asks;
+        self.settle(run, change);
     }
 
-    fn settle(&mut self, run: RunId, change: Transition, parks_on: Vec<StepKey>) {
+    fn settle(&mut self, run: RunId, change: Transition) {
         let Some(entry) = self.live.get_mut(run) else { return };
         entry.phase = Phase::Settling;
         let log = entry.log.clone();
-        self.effects.push(Effect::Settle { change: Box::new(change), log, parks_on });
+        self.effects.push(Effect::Settle { change: Box::new(change), log });
     }
 
     /// The start that was asked for was committed, or was not.
@@ -257,16 +258,15 @@ impl Core {
         }
     }
 
-    /// The change that was asked for was committed; `woken` when what the parked run waits for had come meanwhile.
-    pub fn settled(&mut self, change: Transition, result: Result<Settled, StoreError>) {
+    /// The change that was asked for was committed.
+    pub fn settled(&mut self, change: Transition, result: Result<Guarded, StoreError>) {
         let run = change.run;
         if self.live.get_mut(run).is_none_or(|entry| entry.run.fence != change.fence) {
             return;
         }
         match result {
-            Ok(Settled::Applied) => {}
-            Ok(Settled::Woken) => return self.go_on_at_once(run, &change),
-            Ok(Settled::Refused) => {
+            Ok(Guarded::Applied) => {}
+            Ok(Guarded::Refused) => {
                 warn!(%run, to = %change.to, "this run was changed by another daemon; the outcome here is not recorded");
                 self.remove(run);
                 return;
@@ -285,10 +285,11 @@ impl Core {
         match change.to {
             RunState::Queued => self.wait_again(run, change.clear_deadline),
             RunState::Parked => {
+                let asks = entry.asks;
                 let wake_at = [change.wake_at, entry.run.deadline_at].into_iter().flatten().min();
                 self.publish(run, None);
                 self.live.park(run);
-                self.effects.push(Effect::Parked { wake_at });
+                self.effects.push(Effect::Parked { wake_at, asks });
             }
             _ => {
                 entry.run.result = change.result;
@@ -318,14 +319,6 @@ impl Core {
         if self.live.get_mut(run).is_some_and(|entry| matches!(entry.stop.why(), Some(Stopped::By { .. }))) {
             self.conclude_waiting(run);
         }
-    }
-
-    fn go_on_at_once(&mut self, run: RunId, change: &Transition) {
-        if let Some(entry) = self.live.get_mut(run) {
-            entry.run.state = RunState::Queued;
-            entry.run.reason.clone_from(&change.reason);
-        }
-        self.wait_again(run, false);
     }
 
     /// A run of an earlier life, or of another daemon, is this one's now.
@@ -427,15 +420,6 @@ impl Core {
         let (running, waiting) = (self.live.running(), self.live.waiting());
         self.metrics.update(|numbers| (numbers.running, numbers.waiting) = (running, waiting));
     }
-}
-
-/// How a settled change came out of the commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    Applied,
-    Refused,
-    /// The run was to be parked, but what it waits for has come: it is queued.
-    Woken,
 }
 
 /// A start that the store refused for lack of disk or connection is tried again after this.

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::attempt::Attempt;
 use super::comeback::Pinned;
-use super::core::{Comeback, Core, Effect, Execution, Finished, Settled};
+use super::core::{Comeback, Core, Effect, Execution, Finished};
 use super::handle::{Handle, LiveTable, Options, Shared, Submission, SubmitError, SubmitRequest};
 use super::journal::RunJournal;
 use super::lane::Lanes;
@@ -88,7 +88,7 @@ pub(super) enum Done {
     },
     Settled {
         change: Box<Transition>,
-        result: Result<Settled, StoreError>,
+        result: Result<Guarded, StoreError>,
     },
     Journal {
         execution: Box<Execution>,
@@ -298,21 +298,16 @@ impl Dispatcher {
                 let (run, fence) = (start.run, start.fence);
                 Done::Started { run, fence, result: settle::start(&shared.store, *start).await }
             })),
-            Effect::Settle { mut change, log, parks_on } => self.pending.push(Box::pin(async move {
+            Effect::Settle { mut change, log } => self.pending.push(Box::pin(async move {
                 let (lines, dropped) = log.drain().await;
                 shared.metrics.update(|numbers| numbers.log_lines_dropped += dropped);
                 change.logs = lines;
-                change.parks_on = parks_on;
                 let result = settle::commit(&shared.store, &shared.clock, &shared.metrics, &change).await;
-                let result = result.map(|guarded| match guarded {
-                    Guarded::Applied => Settled::Applied,
-                    Guarded::Woken => Settled::Woken,
-                    Guarded::Refused => Settled::Refused,
-                });
                 Done::Settled { change, result }
             })),
             Effect::Execute(execution) => self.execute(execution),
-            Effect::Parked { wake_at } => {
+            Effect::Parked { asks: true, .. } => self.look_for_next_wake(),
+            Effect::Parked { wake_at, .. } => {
                 self.wake_at = [self.wake_at, wake_at].into_iter().flatten().min();
             }
             Effect::Load(run) => self.load(vec![run], false),

@@ -51,13 +51,11 @@ impl RunJournal {
         !to_undo(&self.lock()).is_empty()
     }
 
-    /// Events and approvals that were not answered when the script last asked.
-    pub fn unanswered(&self) -> Vec<StepKey> {
-        let entries = self.lock();
-        let waits = entries.iter().filter(|entry| {
+    /// Whether an event or a decision is waited for.
+    pub fn asks(&self) -> bool {
+        self.lock().iter().any(|entry| {
             entry.state == EntryState::Waiting && matches!(entry.kind, EntryKind::Event | EntryKind::Approval)
-        });
-        waits.map(|entry| entry.key.clone()).collect()
+        })
     }
 
     /// The failed entry that the next attempt makes anew: the last one, if the run ended with it.
@@ -87,7 +85,7 @@ impl RunJournal {
         loop {
             let write = JournalWrite { run: self.run, fence: self.fence, entries: entries.to_vec() };
             match self.store.journal_write(write).await {
-                Ok(Guarded::Applied | Guarded::Woken) => return Ok(()),
+                Ok(Guarded::Applied) => return Ok(()),
                 Ok(Guarded::Refused) => return Err(lost(self.run)),
                 Err(error @ (StoreError::Closed | StoreError::TooLarge { .. })) => return Err(error.into()),
                 Err(error) => {

@@ -53,6 +53,8 @@ pub struct Entry {
     /// It goes on where it was: it comes before others of its job, and its attempt stays the same.
     pub resumes: bool,
     pub stop: Arc<Stop>,
+    /// It is being parked until something is answered.
+    pub asks: bool,
     pub log: Arc<RunLog>,
     pub waiters: Vec<oneshot::Sender<Run>>,
     /// When it is on disk, the earlier runs of its job are cancelled.
@@ -91,7 +93,7 @@ struct OfJob {
     /// Those of `waiting` that have begun before and go on.
     resuming: BTreeSet<RunId>,
     /// Without an entry: only the store knows them.
-    parked: usize,
+    parked: u64,
 }
 
 impl OfJob {
@@ -141,7 +143,7 @@ pub struct Live {
     by_job: HashMap<JobName, OfJob>,
     queue: Queue,
     /// Runs by concurrency key: those that run, and those that are parked.
-    keys: HashMap<String, u32>,
+    keys: HashMap<String, u64>,
     by_idempotency_key: HashMap<(JobName, String), RunId>,
     running: usize,
     /// Of the parameters of all live runs.
@@ -188,6 +190,7 @@ impl Live {
             holds_key: was_parked,
             resumes,
             stop: Arc::default(),
+            asks: false,
             log,
             waiters: Vec::new(),
             replaces: false,
@@ -214,11 +217,11 @@ impl Live {
     }
 
     /// Parked runs of a job that the store knows of. Their keys are told by [`Self::count_key`].
-    pub fn count_parked(&mut self, job: JobName, runs: usize) {
+    pub fn count_parked(&mut self, job: JobName, runs: u64) {
         self.by_job.entry(job).or_default().parked += runs;
     }
 
-    pub fn count_key(&mut self, key: String, runs: u32) {
+    pub fn count_key(&mut self, key: String, runs: u64) {
         *self.keys.entry(key).or_default() += runs;
     }
 
@@ -367,7 +370,7 @@ impl Live {
     }
 
     /// Every live run of a job, and how many are parked besides.
-    pub fn of_job(&self, job: &JobName) -> (Vec<RunId>, usize) {
+    pub fn of_job(&self, job: &JobName) -> (Vec<RunId>, u64) {
         let Some(runs) = self.by_job.get(job) else { return (Vec::new(), 0) };
         (runs.running.iter().chain(&runs.waiting).copied().collect(), runs.parked)
     }

@@ -34,7 +34,7 @@ pub use metrics::{DURATION_BUCKETS_S, Metrics, Numbers};
 pub(crate) mod sim {
     use std::sync::Arc;
 
-    pub use super::core::{Comeback, Core, Effect, Execution, Settled};
+    pub use super::core::{Comeback, Core, Effect, Execution};
     use super::handle::LiveTable;
     use super::logs::Flusher;
     pub use super::recovery::plan;

@@ -26,8 +26,8 @@ struct Count {
 impl Dispatcher {
     pub(super) async fn recover(&mut self) -> Result<(), StoreError> {
         let store = self.shared.store.clone();
-        let mut left = store.runs_in(RunState::Running).await?;
-        left.extend(store.runs_in(RunState::Queued).await?);
+        let mut left = store.runs_in(RunState::Running, None).await?;
+        left.extend(store.runs_in(RunState::Queued, None).await?);
         self.take_over(left).await;
         for (job, runs) in store.parked_counts().await? {
             self.core.live.count_parked(job, runs);

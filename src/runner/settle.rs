@@ -136,7 +136,6 @@ pub fn change(run: &Run, from: RunState, to: RunState, reason: &str, at: Timesta
         clear_deadline: false,
         journal: Vec::new(),
         forget: Vec::new(),
-        parks_on: Vec::new(),
         logs: Vec::new(),
         events: Vec::new(),
     };

@@ -48,6 +48,13 @@ impl Followers {
         }
     }
 
+    /// For when it is not known whom a commit concerned.
+    pub fn wake_all(&self) {
+        for sender in self.table().by_run.values() {
+            sender.send_modify(|commits| *commits += 1);
+        }
+    }
+
     /// Ends all waiting, now and later.
     pub fn close(&self) {
         let mut table = self.table();

@@ -6,15 +6,18 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::StoreError;
+use super::listen::{CHANNEL, Notice};
+use super::lock::FileLock;
 use super::sql::{Conn, Dialect, query};
 use super::target::Target;
+use super::text::json_of;
 use crate::base::limits::STORE_RECONNECT_BACKOFF_MAX;
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 
 /// Serialises the writers of all daemons on one PostgreSQL, as SQLite does by itself: each transaction sees what the
 /// one before it left, and event numbers are committed in their order.
-const LOCK: i64 = 0x6165_6769_735f_7772;
+pub(super) const LOCK: i64 = 0x6165_6769_735f_7772;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -26,6 +29,7 @@ pub(super) struct Link {
     /// Before this, a lost connection is not tried again.
     retry_at: Instant,
     failure: String,
+    _lock: Option<FileLock>,
 }
 
 /// What became of a transaction whose `COMMIT` was not answered.
@@ -37,10 +41,10 @@ pub(super) enum Fate {
 }
 
 impl Link {
-    pub fn new(target: Target, conn: Conn) -> Self {
+    pub fn new(target: Target, conn: Conn, lock: Option<FileLock>) -> Self {
         let now = Instant::now();
-        let failure = String::new();
-        Self { target, conn: Some(conn), transaction: None, backoff: BACKOFF_FIRST, retry_at: now, failure }
+        let (conn, failure) = (Some(conn), String::new());
+        Self { target, conn, transaction: None, backoff: BACKOFF_FIRST, retry_at: now, failure, _lock: lock }
     }
 
     pub fn conn(&mut self) -> Result<&mut Conn, StoreError> {
@@ -89,6 +93,10 @@ impl Link {
         self.conn = None;
     }
 
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// The folder of an in-memory database.
     #[cfg(test)]
     pub fn scratch(&self) -> Option<&std::path::Path> {
@@ -108,6 +116,16 @@ impl Link {
                 Ok(())
             }
         }
+    }
+
+    /// Tells the other daemons once the open transaction is committed. SQLite has no others.
+    pub async fn notify(&mut self, notice: &Notice) -> Result<(), StoreError> {
+        let conn = self.conn()?;
+        if conn.dialect() == Dialect::Postgres {
+            let notify = query("SELECT CAST(pg_notify($1, $2) AS TEXT) AS told").bind(CHANNEL);
+            conn.fetch_one(notify.bind(json_of(notice)?)).await?;
+        }
+        Ok(())
     }
 
     pub async fn commit(&mut self) -> Result<(), StoreError> {

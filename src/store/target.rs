@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection};
 
 use super::StoreError;
+use super::lock::FileLock;
 use super::sql::{Conn, Readers};
 use crate::base::RunId;
 use crate::base::limits::{STORE_BUSY_WAIT, STORE_CONNECT_WAIT, STORE_READERS_MAX, STORE_WAL_BYTES_MAX};
@@ -77,9 +78,21 @@ impl Target {
         }
     }
 
-    /// Makes the folder and the file of a SQLite database, readable by their owner only.
-    pub fn prepare(&self) -> Result<(), StoreError> {
-        let Kind::Sqlite { file, .. } = &self.kind else { return Ok(()) };
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.kind, Kind::Sqlite { .. })
+    }
+
+    /// The file of a SQLite database.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Sqlite { file, .. } => Some(file),
+            Kind::Postgres(_) => None,
+        }
+    }
+
+    /// Makes the folder and the file of a SQLite database, readable by their owner only, and locks it.
+    pub fn prepare(&self) -> Result<Option<FileLock>, StoreError> {
+        let Kind::Sqlite { file, scratch } = &self.kind else { return Ok(None) };
         let refuse = |path: &Path, error: std::io::Error| StoreError::Open {
             url: self.url.clone(),
             reason: format!(
@@ -92,7 +105,9 @@ impl Target {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| refuse(folder, error))?;
         }
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file);
-        opened.map(drop).map_err(|error| refuse(file, error))
+        opened.map_err(|error| refuse(file, error))?;
+        // Nobody else knows where a private one is.
+        if scratch.is_some() { Ok(None) } else { FileLock::take(file, &self.url).map(Some) }
     }
 
     /// Opens the connection that writes.
@@ -115,6 +130,23 @@ impl Target {
             return Err(StoreError::Unavailable { reason: format!("no connection within {STORE_CONNECT_WAIT:?}") });
         };
         connected
+    }
+
+    /// A connection of its own for something that reads for long.
+    pub async fn connect_reader(&self) -> Result<Conn, StoreError> {
+        Ok(match &self.kind {
+            Kind::Sqlite { file, .. } => {
+                Conn::Sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?)
+            }
+            Kind::Postgres(options) => Conn::Postgres(PgConnection::connect_with(options).await?),
+        })
+    }
+
+    /// The connections of the listener: one that listens, one to look up what it has missed.
+    pub fn listening(&self) -> Option<PgPool> {
+        let Kind::Postgres(options) = &self.kind else { return None };
+        let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(STORE_CONNECT_WAIT).max_lifetime(None);
+        Some(pool.connect_lazy_with((**options).clone()))
     }
 
     /// The pool of readers; it connects when it is first used.
@@ -143,6 +175,18 @@ impl Target {
 /// writers' lock.
 const POSTGRES_WRITER: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET jit = off; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'";
+
+/// A SQLite file that is made in one go and thrown away if that fails.
+pub(super) async fn connect_draft(file: &Path) -> Result<Conn, StoreError> {
+    let options = sqlite(file).create_if_missing(true).foreign_keys(false);
+    let options = options.journal_mode(SqliteJournalMode::Off).synchronous(SqliteSynchronous::Off);
+    Ok(Conn::Sqlite(SqliteConnection::connect_with(&options).await?))
+}
+
+/// A SQLite file that somebody hands in.
+pub(super) async fn connect_source(file: &Path) -> Result<Conn, StoreError> {
+    Ok(Conn::Sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?))
+}
 
 fn sqlite(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()

@@ -90,8 +90,6 @@ pub struct Transition {
     /// Entries of the journal that go with it, and entries that the next attempt makes anew.
     pub journal: Vec<Entry>,
     pub forget: Vec<StepKey>,
-    /// Of a run that is to be parked: if one of these entries is answered already, it is queued instead.
-    pub parks_on: Vec<StepKey>,
     /// Written before the change, in the same transaction.
     pub logs: Vec<LogLine>,
     pub events: Vec<NewEvent>,
@@ -101,8 +99,6 @@ pub struct Transition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarded {
     Applied,
-    /// What the run was to be parked for has come: it is queued.
-    Woken,
     /// The run was not in the expected state, attempt or fence; nothing was written.
     Refused,
 }
@@ -239,6 +235,13 @@ pub struct Pruned {
     pub kv: u64,
     pub sessions: u64,
     pub versions: u64,
+    /// Entries of journals.
+    pub steps: u64,
+    pub artifacts: u64,
+    /// Events that were sent to waiting runs.
+    pub signals: u64,
+    /// Counts by hour.
+    pub hours: u64,
 }
 
 /// What the last commits contained; readers that wait are woken by its change.

@@ -10,7 +10,7 @@ use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub(super) fn run_from(row: &Row) -> Result<Run> {
+pub fn run_from(row: &Row) -> Result<Run> {
     Ok(Run {
         id: row.parsed("id")?,
         job: row.parsed("job")?,
@@ -85,9 +85,12 @@ impl Store {
         rows.iter().map(|row| row.parsed("id")).collect()
     }
 
-    /// All runs in the given state, oldest first, with no page limit: for recovery at start.
-    pub async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
-        let select = query(format!("SELECT * FROM runs WHERE {} ORDER BY queued_at, id", in_state(state)));
+    /// All runs in the given state, those that `node` holds or those of all daemons, oldest first, with no page limit:
+    /// for recovery at start.
+    pub async fn runs_in(&self, state: RunState, node: Option<&str>) -> Result<Vec<Run>> {
+        let held = if node.is_some() { " AND node = $1" } else { "" };
+        let select = query(format!("SELECT * FROM runs WHERE {}{held} ORDER BY queued_at, id", in_state(state)));
+        let select = if let Some(node) = node { select.bind(node) } else { select };
         self.readers().fetch(select).await?.iter().map(run_from).collect()
     }
 

@@ -29,6 +29,14 @@ impl Readers {
         Ok(self.fetch(query).await?.into_iter().next())
     }
 
+    #[cfg(test)]
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+
     async fn fetch_once(&self, query: Query) -> Result<Vec<Row>, StoreError> {
         Ok(match self {
             Self::Sqlite(pool) => {

@@ -35,7 +35,7 @@ async fn a_newer_schema_is_left_alone(db: &mut Db) {
             StoreError::TooNew { found, known, .. } => (found, known),
             other => panic!("{other:?}"),
         }),
-        Err((9, 1))
+        Err((9, 2))
     );
 }
 
@@ -54,6 +54,19 @@ async fn a_new_file_is_private_and_its_folders_are_made() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&file), 0o600);
     assert_eq!(mode(file.parent().expect("a folder")), 0o700);
+}
+
+#[tokio::test]
+async fn a_second_daemon_on_one_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite://{}", folder.path().join("aegis.db").display());
+    let options = Options { url: url.clone(), node: "test".into() };
+    let (_store, writer) = Store::open(options, Clock::system()).await.expect("opens");
+    let error = open(&url).await.expect_err("it is in use").to_string();
+    let holder = format!("process {}", std::process::id());
+    assert!(error.contains(&holder) && error.contains("store.url") && error.contains(&url), "{error}");
+    drop(writer);
+    open(&url).await.expect("it is free again, though somebody still reads");
 }
 
 #[tokio::test]

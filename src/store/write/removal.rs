@@ -5,13 +5,32 @@ use crate::model::RunState;
 use crate::store::sql::{Conn, Rows, query};
 use crate::store::types::StoreError;
 
-/// Each removes at most `STORE_PRUNE_ROWS_MAX` rows.
+/// Each removes at most `STORE_PRUNE_ROWS_MAX` rows, or what its `limit` says.
 #[derive(Debug)]
 pub enum Removal {
     /// Log lines of these runs, each with `seq` up to the number beside it.
     Logs(Vec<(RunId, i64)>),
     /// Runs that have ended.
     Runs(Vec<RunId>),
+    /// Entries of the journals of these runs, which have ended.
+    Steps {
+        runs: Vec<RunId>,
+        limit: usize,
+    },
+    /// What these runs, which have ended, have kept.
+    Artifacts {
+        runs: Vec<RunId>,
+        limit: usize,
+    },
+    /// Events that were sent to waiting runs, with a number up to this.
+    Signals {
+        up_to: i64,
+    },
+    /// Counts of hours that began before `before`, in microseconds since the epoch.
+    Hours {
+        before: i64,
+        limit: usize,
+    },
     /// Events with a number up to this.
     Events {
         up_to: i64,
@@ -53,6 +72,25 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
             ))
             .bind(Rows::of(ids.iter().map(|id| [id]))?)
         }
+        Removal::Steps { runs, limit } => query(
+            "DELETE FROM steps WHERE (run, key) IN
+                 (SELECT run, key FROM steps WHERE run IN (SELECT value->>0 FROM {rows}) LIMIT $2)",
+        )
+        .bind(Rows::of(runs.iter().map(|run| [run]))?)
+        .bind(*limit),
+        Removal::Artifacts { runs, limit } => query(
+            "DELETE FROM artifacts WHERE (run, name) IN
+                 (SELECT run, name FROM artifacts WHERE run IN (SELECT value->>0 FROM {rows}) LIMIT $2)",
+        )
+        .bind(Rows::of(runs.iter().map(|run| [run]))?)
+        .bind(*limit),
+        Removal::Signals { up_to } => query("DELETE FROM signals WHERE seq <= $1").bind(*up_to),
+        Removal::Hours { before, limit } => query(
+            "DELETE FROM run_hours WHERE (job, hour, state) IN
+                 (SELECT job, hour, state FROM run_hours WHERE hour < $1 ORDER BY hour LIMIT $2)",
+        )
+        .bind(*before)
+        .bind(*limit),
         Removal::Events { up_to } => query("DELETE FROM events WHERE seq <= $1").bind(*up_to),
         Removal::Occurrences { before, limit } => query(
             "DELETE FROM occurrences WHERE (job, scheduled_for) IN

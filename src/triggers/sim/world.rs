@@ -42,7 +42,7 @@ enum Answer {
     Accepted(RunId, Result<crate::store::Accepted, StoreError>),
     Resolved(RunId, bool),
     Started(RunId, i64, Result<crate::store::Started, StoreError>),
-    Settled(Box<crate::store::Transition>, Settled),
+    Settled(Box<crate::store::Transition>, Guarded),
 }
 
 /// What a lane executes: so many steps, and then an end.
@@ -308,15 +308,11 @@ impl World {
                 let result = if before { None } else { Some(self.books.start(&start, daemon)) };
                 Answer::Started(start.run, start.fence, result.filter(|_| !after).ok_or_else(gone))
             }
-            Effect::Settle { change, log, parks_on } => {
+            Effect::Settle { change, log } => {
                 if before {
-                    return self.ask(daemon, life, Effect::Settle { change, log, parks_on });
+                    return self.ask(daemon, life, Effect::Settle { change, log });
                 }
-                let settled = match self.books.transition(&change) {
-                    Guarded::Applied => Settled::Applied,
-                    Guarded::Woken => Settled::Woken,
-                    Guarded::Refused => Settled::Refused,
-                };
+                let settled = self.books.transition(&change);
                 Answer::Settled(change, settled)
             }
             Effect::Execute(_) | Effect::Parked { .. } | Effect::CancelParked { .. } | Effect::Load(_) => return,
@@ -351,7 +347,7 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::Execute(execution) => self.begin(daemon, life, *execution),
-                Effect::Parked { wake_at } => self.wake_later(daemon, wake_at),
+                Effect::Parked { wake_at, .. } => self.wake_later(daemon, wake_at),
                 Effect::CancelParked { .. } => {}
                 Effect::Load(run) => self.load(daemon, run),
                 other => self.ask(daemon, life, other),

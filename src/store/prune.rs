@@ -24,7 +24,7 @@ impl Store {
         for job in self.jobs_with_runs().await? {
             self.prune_runs(&job, runs_before, keep.runs_per_job_min, &mut pruned).await?;
         }
-        pruned.events = self.prune_events(before(now, keep.events)).await?;
+        pruned.events = self.prune_events(before(now, keep.events), now).await?;
         let limit = STORE_PRUNE_ROWS_MAX;
         pruned.occurrences = self.repeat(|| Removal::Occurrences { before: runs_before, limit }).await?;
         pruned.kv = self.repeat(|| Removal::Kv { before: now, limit }).await?;
@@ -140,21 +140,27 @@ impl Store {
         }
     }
 
-    async fn prune_events(&self, cutoff: Timestamp) -> Result<u64> {
-        let mut total = 0;
+    async fn prune_events(&self, cutoff: Timestamp, now: Timestamp) -> Result<u64> {
+        let (mut total, mut after) = (0, 0);
         loop {
-            // The oldest page, up to the first event that stays.
-            let oldest = query("SELECT seq, at FROM events ORDER BY seq LIMIT $1");
-            let rows = self.readers().fetch(oldest.bind(STORE_PRUNE_ROWS_MAX)).await?;
-            let mut up_to = None;
+            // Page by page in the order of numbers, until a page is young. Events that are dated in the future were
+            // written while the clock was wrong: they say nothing of those behind them.
+            let page = query("SELECT seq, at FROM events WHERE seq > $1 ORDER BY seq LIMIT $2");
+            let rows = self.readers().fetch(page.bind(after).bind(STORE_PRUNE_ROWS_MAX)).await?;
+            let (mut old, mut young) = (false, false);
             for row in &rows {
-                if row.time("at")? >= cutoff {
-                    break;
-                }
-                up_to = Some(row.int("seq")?);
+                let at = row.time("at")?;
+                old |= at < cutoff;
+                young |= (cutoff..=now).contains(&at);
             }
-            let Some(up_to) = up_to else { return Ok(total) };
-            total += self.remove(Removal::Events { up_to }).await?;
+            let Some(last) = rows.last() else { return Ok(total) };
+            let up_to = last.int("seq")?;
+            if old {
+                total += self.remove(Removal::Events { after, up_to, before: cutoff }).await?;
+            } else if young {
+                return Ok(total);
+            }
+            after = up_to;
         }
     }
 

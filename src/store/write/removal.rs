@@ -12,9 +12,11 @@ pub enum Removal {
     Logs(Vec<(RunId, i64)>),
     /// Runs that have ended.
     Runs(Vec<RunId>),
-    /// Events with a number up to this.
+    /// Events before `before`, of those with numbers after `after` and up to `up_to`.
     Events {
+        after: i64,
         up_to: i64,
+        before: Timestamp,
     },
     /// Due times before `before`, at most `limit`.
     Occurrences {
@@ -53,7 +55,10 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
             ))
             .bind(Rows::of(ids.iter().map(|id| [id]))?)
         }
-        Removal::Events { up_to } => query("DELETE FROM events WHERE seq <= $1").bind(*up_to),
+        Removal::Events { after, up_to, before } => {
+            let delete = query("DELETE FROM events WHERE seq > $1 AND seq <= $2 AND at < $3");
+            delete.bind(*after).bind(*up_to).bind(*before)
+        }
         Removal::Occurrences { before, limit } => query(
             "DELETE FROM occurrences WHERE (job, scheduled_for) IN
                  (SELECT job, scheduled_for FROM occurrences WHERE scheduled_for < $1 ORDER BY scheduled_for LIMIT $2)",

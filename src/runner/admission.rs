@@ -11,7 +11,7 @@ pub struct View {
     pub job_running: Option<RunId>,
     /// A run of the same job that waits; the oldest of them.
     pub job_waiting: Option<RunId>,
-    /// A waiting run of the same job that its schedule set off.
+    /// A run of the same job that its schedule set off, which waits and was not cancelled.
     pub scheduled_waiter: Option<RunId>,
     /// Runs, of any job, that hold the same concurrency key.
     pub key_running: u32,
@@ -25,13 +25,14 @@ pub enum Decision {
     /// Now: a lane is free and nothing is in the way.
     Start,
     Queue,
-    /// Cancel every earlier run of the job, and queue until they are gone.
+    /// Queue, and once that is certain cancel every earlier run of the job.
     Replace,
     /// `run` waits already and will do for this one too.
     Coalesce {
         run: RunId,
     },
     Skip {
+        earlier: RunId,
         reason: String,
     },
     QueueFull {
@@ -46,15 +47,16 @@ pub fn decide(spec: &JobSpec, trigger: TriggerKind, view: &View) -> Decision {
             Overlap::Parallel => {}
             Overlap::Skip => {
                 let verb = if view.job_running.is_some() { "running" } else { "waiting" };
-                return Decision::Skip { reason: format!("run {earlier} is still {verb}, and overlap is \"skip\"") };
+                let reason = format!("run {earlier} is still {verb}, and overlap is \"skip\"");
+                return Decision::Skip { earlier, reason };
             }
-            Overlap::Replace => return Decision::Replace,
+            Overlap::Replace if view.waiting < limits::RUN_QUEUE_MAX => return Decision::Replace,
             Overlap::Queue if trigger == TriggerKind::Schedule => {
                 if let Some(run) = view.scheduled_waiter {
                     return Decision::Coalesce { run };
                 }
             }
-            Overlap::Queue => {}
+            Overlap::Queue | Overlap::Replace => {}
         }
     }
     if view.waiting >= limits::RUN_QUEUE_MAX {
@@ -95,7 +97,9 @@ mod tests {
         let earlier = RunId::generate();
         let view = View { job_running: Some(earlier), running: 1, ..idle() };
         let decision = |overlap| decide(&spec(overlap), TriggerKind::Schedule, &view);
-        assert!(matches!(decision(Overlap::Skip), Decision::Skip { reason } if reason.contains(&earlier.to_string())));
+        assert!(
+            matches!(decision(Overlap::Skip), Decision::Skip { reason, .. } if reason.contains(&earlier.to_string()))
+        );
         assert_eq!(decision(Overlap::Queue), Decision::Queue);
         assert_eq!(decision(Overlap::Replace), Decision::Replace);
         assert_eq!(decision(Overlap::Parallel), Decision::Start);
@@ -123,6 +127,9 @@ mod tests {
         assert_eq!(decide(&spec(Overlap::Parallel), TriggerKind::Api, &full), Decision::Queue);
         let flooded = View { running: 4, waiting: limits::RUN_QUEUE_MAX, ..idle() };
         assert!(matches!(decide(&spec(Overlap::Parallel), TriggerKind::Api, &flooded), Decision::QueueFull { .. }));
+        let replacing = View { job_running: Some(RunId::generate()), ..flooded };
+        let decision = decide(&spec(Overlap::Replace), TriggerKind::Api, &replacing);
+        assert!(matches!(decision, Decision::QueueFull { .. }), "nothing is cancelled for a run that does not come in");
         let mut keyed = spec(Overlap::Parallel);
         keyed.concurrency = Some(Concurrency { key: "deploy".into(), limit: 2 });
         assert!(may_start(&keyed, &View { key_running: 1, ..idle() }));

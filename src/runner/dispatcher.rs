@@ -45,6 +45,8 @@ pub enum Message {
 pub(super) enum Done {
     Accepted {
         run: RunId,
+        /// Runs that it replaces.
+        victims: Vec<RunId>,
         reply: oneshot::Sender<Result<Submission, SubmitError>>,
         result: Result<Accepted, StoreError>,
     },
@@ -79,6 +81,7 @@ pub struct Dispatcher {
     adopted: HashMap<RunId, CancellationToken>,
     announced: Option<mpsc::UnboundedReceiver<Arc<RunLog>>>,
     grace: Duration,
+    hurry: CancellationToken,
     stopping: bool,
     lane_threads: Vec<JoinHandle<()>>,
 }
@@ -99,7 +102,8 @@ impl Dispatcher {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (flusher, announced) = Flusher::new();
         let metrics = Arc::new(Metrics::default());
-        let shared = Arc::new(Shared { store, registry, clock, lanes, metrics, live: Default::default() });
+        let (live, enabling) = Default::default();
+        let shared = Arc::new(Shared { store, registry, clock, lanes, metrics, live, enabling });
         let handle = Handle { inbox: outbox.clone(), shared: shared.clone(), flusher: flusher.clone() };
         let dispatcher = Self {
             live: Live::new(options.running_max),
@@ -111,6 +115,7 @@ impl Dispatcher {
             adopted: HashMap::new(),
             announced: Some(announced),
             grace: options.grace,
+            hurry: options.hurry.clone(),
             stopping: false,
             lane_threads,
             shared,
@@ -154,19 +159,19 @@ impl Dispatcher {
 
     async fn drain(&mut self) {
         self.stopping = true;
-        let deadline = tokio::time::Instant::now() + self.grace;
-        let mut interrupted = false;
+        let grace_is_over = over(self.grace, self.hurry.clone());
+        let mut patience = std::pin::pin!(grace_is_over);
+        let mut last_commits = None;
         while self.live.running() > 0 || !self.pending.is_empty() {
-            let until = if interrupted { deadline + LAST_COMMITS } else { deadline };
             tokio::select! {
                 Some(message) = self.inbox.recv() => self.take(message),
                 Some(done) = self.pending.next() => self.committed(done),
-                () = tokio::time::sleep_until(until) => {
-                    if interrupted {
-                        warn!(runs = self.live.running(), "some outcomes could not be written before the end");
-                        return;
-                    }
-                    interrupted = true;
+                () = sleep_at_last(last_commits) => {
+                    warn!(runs = self.live.running(), "some outcomes could not be written before the end");
+                    return;
+                }
+                () = &mut patience, if last_commits.is_none() => {
+                    last_commits = Some(tokio::time::Instant::now() + LAST_COMMITS);
                     info!(runs = self.live.running(), "the grace is over; interrupting what still runs");
                     self.live.all().for_each(|entry| entry.cancel.cancel());
                     self.adopted.values().for_each(CancellationToken::cancel);
@@ -240,18 +245,21 @@ impl Dispatcher {
         let log = entry.log.clone();
         let shared = self.shared.clone();
         self.pending.push(Box::pin(async move {
-            let (lines, dropped) = log.drain().await;
+            let (lines, dropped) = log.finish(&shared.store).await;
             shared.metrics.update(|numbers| numbers.log_lines_dropped += dropped);
             change.logs = lines;
             let committed = settle::commit(shared.store.clone(), shared.clock.clone(), &shared.metrics, change.clone());
             let result = committed.await;
+            if result == Ok(Guarded::Refused) && shared.store.append_logs(change.logs.clone()).await.is_err() {
+                warn!(%run, lines = change.logs.len(), "the last lines of a run were not stored");
+            }
             Done::Settled { run, change: Box::new(change), result }
         }));
     }
 
     fn committed(&mut self, done: Done) {
         match done {
-            Done::Accepted { run, reply, result } => self.accepted(run, reply, result),
+            Done::Accepted { run, victims, reply, result } => self.accepted(run, victims, reply, result),
             Done::Started { run, result } => self.started(run, result),
             Done::Settled { run, change, result } => self.settled(run, *change, result),
         }
@@ -279,11 +287,18 @@ impl Dispatcher {
         }
     }
 
-    fn settled(&mut self, run: RunId, change: Transition, result: Result<Guarded, StoreError>) {
-        if let Err(error) = result {
-            warn!(%run, %error, "the outcome of a run was not stored");
-            self.remove(run);
-            return;
+    pub(super) fn settled(&mut self, run: RunId, change: Transition, result: Result<Guarded, StoreError>) {
+        // Where it was not stored, those who wait read from the store what holds instead.
+        match result {
+            Ok(Guarded::Applied) => {}
+            Ok(Guarded::Refused) => {
+                warn!(%run, outcome = %change.to, "another daemon or an administrator changed this run; that holds");
+                return drop(self.remove(run));
+            }
+            Err(error) => {
+                warn!(%run, %error, "the outcome of a run was not stored");
+                return drop(self.remove(run));
+            }
         }
         let Some(entry) = self.live.get_mut(run) else { return };
         entry.run.state = change.to;
@@ -292,9 +307,14 @@ impl Dispatcher {
         entry.run.not_before = change.not_before;
         if change.to == RunState::Queued {
             self.shared.metrics.update(|numbers| numbers.retried += 1);
+            let stopped = entry.stopped.clone();
             self.live.release(run);
             self.live.enqueue(run);
             self.publish_entry(run);
+            // Somebody cancelled it while this was on its way.
+            if let Some(stopped) = stopped {
+                self.cancel(run, stopped);
+            }
             return;
         }
         entry.run.result = change.result;
@@ -386,6 +406,21 @@ impl Dispatcher {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping
+    }
+}
+
+/// Until the grace is over, or somebody is in a hurry.
+async fn over(grace: Duration, hurry: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(grace) => {}
+        () = hurry.cancelled() => {}
+    }
+}
+
+async fn sleep_at_last(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Options {
     pub running_max: usize,
     /// How long a stop waits for runs before it interrupts them.
     pub grace: Duration,
+    /// Cancelled when somebody cannot wait for the end of the grace.
+    pub hurry: CancellationToken,
 }
 
 /// Cheap to clone.
@@ -49,6 +51,8 @@ pub(super) struct Shared {
     pub metrics: Arc<Metrics>,
     /// Written by the dispatcher alone.
     pub live: Mutex<BTreeMap<RunId, LiveRun>>,
+    /// Held over both steps of enabling a job, so that the store and the registry see calls in one order.
+    pub enabling: tokio::sync::Mutex<()>,
 }
 
 /// A wish for a run.
@@ -118,6 +122,8 @@ pub enum CancelOutcome {
     Cancelled,
     /// It had ended before.
     AlreadyFinal(RunState),
+    /// The store says that it is alive, and this daemon does not have it.
+    Elsewhere(RunState),
     NotFound,
 }
 
@@ -157,7 +163,8 @@ impl Handle {
             return Ok(CancelOutcome::Cancelled);
         }
         Ok(match self.shared.store.run(run).await? {
-            Some(run) => CancelOutcome::AlreadyFinal(run.state),
+            Some(run) if run.state.is_final() => CancelOutcome::AlreadyFinal(run.state),
+            Some(run) => CancelOutcome::Elsewhere(run.state),
             None => CancelOutcome::NotFound,
         })
     }
@@ -198,6 +205,7 @@ impl Handle {
         self.find(job)?;
         let kind = if enabled == Some(false) { "job.disabled" } else { "job.enabled" };
         let event = NewEvent::new(self.shared.clock.now(), kind).job(job).data(serde_json::json!({ "actor": by }));
+        let _in_order = self.shared.enabling.lock().await;
         self.shared.store.set_enabled(job, enabled, vec![event]).await?;
         self.shared.registry.update(|snapshot| {
             if let Some(job) = snapshot.jobs.get_mut(job) {

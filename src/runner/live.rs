@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::View;
-use super::handle::{Submission, SubmitError};
+use super::handle::{Submission, SubmitError, SubmitRequest};
 use super::logs::RunLog;
 use super::settle::Stopped;
 use crate::base::{JobName, RunId, Timestamp};
@@ -55,8 +55,18 @@ pub struct Entry {
     pub waiters: Vec<oneshot::Sender<Run>>,
     /// Submissions with the same idempotency key that came before the first commit.
     pub repeats: Vec<oneshot::Sender<Result<Submission, SubmitError>>>,
+    /// Submissions that this run was in the way of before its first commit. They are decided anew after it.
+    pub deferred: Vec<Deferred>,
     /// Place in the queue among equals.
     order: u64,
+}
+
+/// A submission that waits for the fate of another one.
+#[derive(Debug)]
+pub struct Deferred {
+    pub request: SubmitRequest,
+    pub job: Arc<Job>,
+    pub reply: oneshot::Sender<Result<Submission, SubmitError>>,
 }
 
 /// What the queue has to offer.
@@ -140,6 +150,7 @@ impl Live {
             log,
             waiters: Vec::new(),
             repeats: Vec::new(),
+            deferred: Vec::new(),
             order,
         };
         self.entries.insert(id, entry);
@@ -206,12 +217,18 @@ impl Live {
         View {
             job_running: of_job.and_then(|runs| runs.running.first()).copied(),
             job_waiting: of_job.and_then(|runs| runs.waiting.first()).copied(),
-            scheduled_waiter: of_job.and_then(|runs| runs.scheduled.first()).copied(),
+            scheduled_waiter: of_job.and_then(|runs| runs.scheduled.iter().find(|run| self.will_begin(**run))).copied(),
             key_running: key.and_then(|key| self.keys.get(key)).copied().unwrap_or(0),
             running: self.running,
             running_max: self.running_max,
             waiting: self.waiting(),
         }
+    }
+
+    /// Whether it waits, or is about to, and nobody has cancelled it.
+    fn will_begin(&self, run: RunId) -> bool {
+        let waits = |entry: &Entry| matches!(entry.phase, Phase::Accepting | Phase::Waiting) && entry.stopped.is_none();
+        self.entries.get(&run).is_some_and(waits)
     }
 
     /// The live run that an earlier submission with this idempotency key made.
@@ -357,6 +374,18 @@ mod tests {
         assert_eq!(live.next_to_start(Timestamp::UNIX_EPOCH, may_start), Next::At(Some(moment)));
         let now = add(&mut live, &job("now", |_| {}), json!({}), None);
         assert_eq!(start(&mut live), Some(now));
+    }
+
+    #[test]
+    fn a_waiter_that_was_cancelled_stands_for_nobody() {
+        let mut live = Live::new(1);
+        let queued = job("queued", |spec| spec.overlap = Overlap::Queue);
+        let (first, second) = (add(&mut live, &queued, json!({}), None), add(&mut live, &queued, json!({}), None));
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(first));
+        live.get_mut(first).expect("alive").phase = Phase::Settling;
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(second));
+        live.get_mut(second).expect("alive").stopped = Some(Stopped::Shutdown);
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, None);
     }
 
     #[test]

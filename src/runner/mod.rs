@@ -17,6 +17,9 @@ mod recovery;
 mod settle;
 mod submit;
 
+#[cfg(test)]
+mod flow_tests;
+
 pub use admission::{Decision, View, decide, may_start};
 pub use console::{ConsoleLine, ConsoleSession};
 pub use dispatcher::Dispatcher;

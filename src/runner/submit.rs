@@ -1,5 +1,6 @@
 //! A submission on its way in: decided, committed, acknowledged.
 
+use std::mem::take;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Decision, decide};
 use super::dispatcher::{Dispatcher, Done};
 use super::handle::{Submission, SubmitError, SubmitRequest};
-use super::live::Phase;
+use super::live::{Deferred, Phase};
 use super::logs::RunLog;
 use super::settle::{self, Stopped};
 use crate::base::{RunId, Timestamp};
@@ -32,11 +33,20 @@ impl Dispatcher {
         let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&params));
         let view = self.live.view(&job.spec.name, key.as_deref());
         let now = self.shared.clock.now();
-        let start = match decide(&job.spec, request.trigger.kind, &view) {
+        let decision = decide(&job.spec, request.trigger.kind, &view);
+        if let Decision::Coalesce { run } | Decision::Skip { earlier: run, .. } = &decision
+            && let Some(entry) = self.live.get_mut(*run).filter(|entry| entry.phase == Phase::Accepting)
+        {
+            // Nobody is told of a run that may never come to be.
+            entry.deferred.push(Deferred { request, job, reply });
+            return;
+        }
+        let mut victims = Vec::new();
+        let start = match decision {
             Decision::Start => true,
             Decision::Queue => false,
             Decision::Replace => {
-                self.replace(&job, &request);
+                victims = self.live.of_job(&job.spec.name);
                 false
             }
             Decision::Coalesce { run } => {
@@ -44,14 +54,14 @@ impl Dispatcher {
                 let _ = reply.send(Ok(Submission::Coalesced { run }));
                 return;
             }
-            Decision::Skip { reason } => return self.skip(&request, reason, reply),
+            Decision::Skip { reason, .. } => return self.skip(&request, reason, reply),
             Decision::QueueFull { limit } => {
                 let _ = reply.send(Err(SubmitError::QueueFull { limit }));
                 return;
             }
         };
         let run = new_run(&request, &job, params, start, now);
-        self.commit_new(run, request, job, reply);
+        self.commit_new(run, request, (job, victims), reply);
     }
 
     /// The same submission came again while its run is alive. The run may not be on disk yet: its first caller is told
@@ -63,7 +73,7 @@ impl Dispatcher {
         }
     }
 
-    fn commit_new(&mut self, run: Run, request: SubmitRequest, job: Arc<Job>, reply: Reply) {
+    fn commit_new(&mut self, run: Run, request: SubmitRequest, (job, victims): (Arc<Job>, Vec<RunId>), reply: Reply) {
         let id = run.id;
         let mut events = vec![accepted_event(&run)];
         if run.state == RunState::Running {
@@ -83,15 +93,23 @@ impl Dispatcher {
         let store = self.shared.store.clone();
         self.pending.push(Box::pin(async move {
             let result = store.accept_run(NewRun { run, occurrence, events }).await;
-            Done::Accepted { run: id, reply, result }
+            Done::Accepted { run: id, victims, reply, result }
         }));
     }
 
-    pub(super) fn accepted(&mut self, run: RunId, reply: Reply, result: Result<Accepted, StoreError>) {
-        let repeats = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.repeats)).unwrap_or_default();
+    pub(super) fn accepted(
+        &mut self,
+        run: RunId,
+        victims: Vec<RunId>,
+        reply: Reply,
+        result: Result<Accepted, StoreError>,
+    ) {
+        let waiting = self.live.get_mut(run).map(|entry| (take(&mut entry.repeats), take(&mut entry.deferred)));
+        let (repeats, deferred) = waiting.unwrap_or_default();
         let answer = match result {
             Ok(Accepted::New) => {
                 self.shared.metrics.update(|numbers| numbers.accepted += 1);
+                self.replace(run, victims);
                 self.go_on(run);
                 Ok(Submission::Accepted { run, existing: false })
             }
@@ -116,6 +134,9 @@ impl Dispatcher {
             let _ = repeat.send(again);
         }
         let _ = reply.send(answer);
+        for Deferred { request, job, reply } in deferred {
+            self.submit(request, job, reply);
+        }
     }
 
     /// The run is on disk: it waits, begins, or is cancelled already.
@@ -134,11 +155,12 @@ impl Dispatcher {
         }
     }
 
-    fn replace(&mut self, job: &Job, request: &SubmitRequest) {
-        for victim in self.live.of_job(&job.spec.name) {
-            let reason =
-                format!("replaced by a newer run ({} by {})", request.trigger.kind.as_str(), request.trigger.actor);
-            self.cancel(victim, Stopped::By { actor: Actor::new("overlap"), reason });
+    /// Only now, when it is certain that `run` takes their place.
+    fn replace(&mut self, run: RunId, victims: Vec<RunId>) {
+        let Some(trigger) = self.live.get_mut(run).map(|entry| entry.run.trigger.clone()) else { return };
+        let reason = format!("replaced by a newer run ({} by {})", trigger.kind.as_str(), trigger.actor);
+        for victim in victims {
+            self.cancel(victim, Stopped::By { actor: Actor::new("overlap"), reason: reason.clone() });
         }
     }
 

@@ -56,7 +56,7 @@ fn errors_name_the_place_and_the_remedy() {
             "http:\n  lisen: x\n",
             "aegis.yaml:2:3: http.lisen: unknown key \"lisen\"; did you mean \"listen\"?\n  2 |   lisen …\n    |   ^",
         ),
-        ("htp: {}\n", "aegis.yaml:1:1: htp: unknown key \"htp\"; did you mean \"http\"?\n  1 | htp: {}\n    | ^"),
+        ("htp: {}\n", "aegis.yaml:1:1: htp: unknown key \"htp\"; did you mean \"http\"?\n  1 | htp …\n    | ^"),
         (
             "runner: { lanes: many }\n",
             "aegis.yaml:1:18: runner.lanes: expected a whole number\n  1 | runner: { lanes: many }\n    |                  ^",

@@ -93,6 +93,8 @@ pub const STORE_SEND_WAIT: Duration = Duration::from_secs(5);
 pub const STORE_BUSY_WAIT: Duration = Duration::from_secs(2);
 pub const STORE_WRITE_TRIES_MAX: u32 = 4;
 pub const STORE_CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// A server that has not answered a transaction or a read within this is taken for gone.
+pub const STORE_ANSWER_WAIT: Duration = Duration::from_secs(20);
 pub const STORE_RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub const STORE_WAL_BYTES_MAX: usize = 64 << 20;
 /// Retention removes at most this many rows in one statement.
@@ -192,6 +194,8 @@ pub const API_HEADERS_MAX: usize = 100;
 pub const API_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// From the first byte of a request's head to its last; also how long an idle connection is kept.
 pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests may take to end when the daemon stops.
+pub const API_DRAIN: Duration = Duration::from_secs(2);
 /// From a request's head to the head of its answer.
 pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// A client that takes nothing of an answer for this long has gone.
@@ -249,6 +253,10 @@ pub const RESCAN_UNWATCHED: Duration = Duration::from_secs(1);
 pub const SCRIPT_FOLDERS_DEPTH_MAX: usize = 8;
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
 pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+/// How long a part may take to stop; the runner has its grace and this margin, the store is given more.
+pub const SHUTDOWN_PART_WAIT: Duration = Duration::from_secs(5);
+pub const SHUTDOWN_RUNNER_MARGIN: Duration = Duration::from_secs(10);
+pub const SHUTDOWN_STORE_WAIT: Duration = Duration::from_secs(10);
 
 // Configuration
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
@@ -266,3 +274,7 @@ pub const SCHEDULE_MISSED_ROWS_MAX: usize = 1_000;
 pub const SCHEDULE_LOOK_BACK_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// Due times on their way to their rows at once.
 pub const SCHEDULE_FIRING_MAX: usize = 1_024;
+/// How often it is written down up to when due times are settled.
+pub const SCHEDULE_MARK_EVERY: Duration = Duration::from_secs(60);
+/// How long a stop waits for the last of these marks.
+pub const SCHEDULE_MARK_WAIT: Duration = Duration::from_secs(2);

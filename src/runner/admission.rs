@@ -15,7 +15,7 @@ pub struct View {
     pub job_resuming: Option<RunId>,
     /// Runs of the same job that are parked.
     pub job_parked: u64,
-    /// A waiting run of the same job that its schedule set off.
+    /// A run of the same job that its schedule set off, which waits and was not cancelled.
     pub scheduled_waiter: Option<RunId>,
     /// Runs, of any job, that hold the same concurrency key.
     pub key_running: u64,
@@ -33,13 +33,15 @@ pub enum Decision {
     /// Now: a lane is free and nothing is in the way.
     Start,
     Queue,
-    /// Cancel every earlier run of the job, and queue until they are gone.
+    /// Queue, and once that is certain cancel every earlier run of the job.
     Replace,
     /// `run` waits already and will do for this one too.
     Coalesce {
         run: RunId,
     },
     Skip {
+        /// None when it is parked.
+        earlier: Option<RunId>,
         reason: String,
     },
     QueueFull {
@@ -52,7 +54,10 @@ pub fn decide(spec: &JobSpec, trigger: TriggerKind, view: &View) -> Decision {
     if let Some(earlier) = earlier(view) {
         match spec.overlap {
             Overlap::Parallel => {}
-            Overlap::Skip => return Decision::Skip { reason: format!("{earlier}, and overlap is \"skip\"") },
+            Overlap::Skip => {
+                let reason = format!("{earlier}, and overlap is \"skip\"");
+                return Decision::Skip { earlier: view.job_running.or(view.job_waiting), reason };
+            }
             Overlap::Replace => return full(view).unwrap_or(Decision::Replace),
             Overlap::Queue if trigger == TriggerKind::Schedule => {
                 if let Some(run) = view.scheduled_waiter {
@@ -123,7 +128,9 @@ mod tests {
         let earlier = RunId::generate();
         let view = View { job_running: Some(earlier), running: 1, ..idle() };
         let decision = |overlap| decide(&spec(overlap), TriggerKind::Schedule, &view);
-        assert!(matches!(decision(Overlap::Skip), Decision::Skip { reason } if reason.contains(&earlier.to_string())));
+        assert!(
+            matches!(decision(Overlap::Skip), Decision::Skip { reason, .. } if reason.contains(&earlier.to_string()))
+        );
         assert_eq!(decision(Overlap::Queue), Decision::Queue);
         assert_eq!(decision(Overlap::Replace), Decision::Replace);
         assert_eq!(decision(Overlap::Parallel), Decision::Start);
@@ -151,6 +158,9 @@ mod tests {
         assert_eq!(decide(&spec(Overlap::Parallel), TriggerKind::Api, &full), Decision::Queue);
         let flooded = View { running: 4, waiting: limits::RUN_QUEUE_MAX, ..idle() };
         assert!(matches!(decide(&spec(Overlap::Parallel), TriggerKind::Api, &flooded), Decision::QueueFull { .. }));
+        let replacing = View { job_running: Some(RunId::generate()), ..flooded };
+        let decision = decide(&spec(Overlap::Replace), TriggerKind::Api, &replacing);
+        assert!(matches!(decision, Decision::QueueFull { .. }), "nothing is cancelled for a run that does not come in");
         let mut keyed = spec(Overlap::Parallel);
         keyed.concurrency = Some(Concurrency { key: "deploy".into(), limit: 2 });
         assert!(may_start(&keyed, &View { key_running: 1, ..idle() }));

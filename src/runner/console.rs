@@ -121,7 +121,7 @@ impl Session {
         log.begin_attempt(1);
         let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq: AtomicU64::new(0) };
         let outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
-        let (lines, _) = log.drain().await;
+        let (lines, _) = log.finish(&shared.store).await;
         let spec = JobSpec::named(run.job.clone());
         let stopped = cancel.is_cancelled().then(|| {
             let reason = format!("cancelled by {}", self.by);

@@ -123,6 +123,7 @@ pub struct Dispatcher {
     outbox: mpsc::UnboundedSender<Message>,
     announced: Option<mpsc::UnboundedReceiver<Arc<RunLog>>>,
     grace: Duration,
+    hurry: CancellationToken,
     lane_threads: Vec<JoinHandle<()>>,
 }
 
@@ -150,7 +151,7 @@ impl Dispatcher {
             options.running_max,
             options.shares,
         );
-        let shared = Arc::new(Shared { store, registry, clock, lanes, metrics, live });
+        let shared = Arc::new(Shared { store, registry, clock, lanes, metrics, live, enabling: Default::default() });
         let handle = Handle { inbox: outbox.clone(), shared: shared.clone(), flusher };
         let dispatcher = Self {
             core,
@@ -162,6 +163,7 @@ impl Dispatcher {
             outbox,
             announced: Some(announced),
             grace: options.grace,
+            hurry: options.hurry.clone(),
             lane_threads,
             shared,
         };
@@ -213,11 +215,11 @@ impl Dispatcher {
 
     async fn drain(&mut self) {
         self.core.stop();
-        let deadline = tokio::time::Instant::now() + self.grace;
         let clock = self.shared.clock.clone();
-        let mut interrupted = false;
+        let grace_is_over = over(self.grace, self.hurry.clone());
+        let mut patience = std::pin::pin!(grace_is_over);
+        let mut last_commits = None;
         while self.core.live.running() > 0 || !self.pending.is_empty() {
-            let until = if interrupted { deadline + LAST_COMMITS } else { deadline };
             tokio::select! {
                 Some(message) = self.inbox.recv() => {
                     self.core.at(clock.now());
@@ -227,12 +229,12 @@ impl Dispatcher {
                     self.core.at(clock.now());
                     self.came_back(done);
                 }
-                () = tokio::time::sleep_until(until) => {
-                    if interrupted {
-                        warn!(runs = self.core.live.running(), "some outcomes could not be written before the end");
-                        return;
-                    }
-                    interrupted = true;
+                () = sleep_at_last(last_commits) => {
+                    warn!(runs = self.core.live.running(), "some outcomes could not be written before the end");
+                    return;
+                }
+                () = &mut patience, if last_commits.is_none() => {
+                    last_commits = Some(tokio::time::Instant::now() + LAST_COMMITS);
                     info!(runs = self.core.live.running(), "the grace is over; interrupting what still runs");
                     self.core.let_go(&Stopped::Shutdown);
                 }
@@ -299,10 +301,13 @@ impl Dispatcher {
                 Done::Started { run, fence, result: settle::start(&shared.store, *start).await }
             })),
             Effect::Settle { mut change, log } => self.pending.push(Box::pin(async move {
-                let (lines, dropped) = log.drain().await;
+                let (lines, dropped) = log.finish(&shared.store).await;
                 shared.metrics.update(|numbers| numbers.log_lines_dropped += dropped);
                 change.logs = lines;
                 let result = settle::commit(&shared.store, &shared.clock, &shared.metrics, &change).await;
+                if result == Ok(Guarded::Refused) && shared.store.append_logs(change.logs.clone()).await.is_err() {
+                    warn!(run = %change.run, lines = change.logs.len(), "the last lines of a run were not stored");
+                }
                 Done::Settled { change, result }
             })),
             Effect::Execute(execution) => self.execute(execution),
@@ -347,6 +352,21 @@ impl Dispatcher {
         if !given {
             self.core.finished(run, fence, Outcome::Cancelled.into());
         }
+    }
+}
+
+/// Until the grace is over, or somebody is in a hurry.
+async fn over(grace: Duration, hurry: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(grace) => {}
+        () = hurry.cancelled() => {}
+    }
+}
+
+async fn sleep_at_last(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

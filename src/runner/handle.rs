@@ -32,6 +32,8 @@ pub struct Options {
     pub grace: Duration,
     /// Other daemons start runs of the same store too.
     pub shares: bool,
+    /// Cancelled when somebody cannot wait for the end of the grace.
+    pub hurry: CancellationToken,
 }
 
 /// Cheap to clone.
@@ -52,6 +54,8 @@ pub(super) struct Shared {
     pub metrics: Arc<Metrics>,
     /// Written by the dispatcher alone.
     pub live: LiveTable,
+    /// Held over both steps of enabling a job, so that the store and the registry see calls in one order.
+    pub enabling: tokio::sync::Mutex<()>,
 }
 
 /// Runs that are alive, for readers.
@@ -124,6 +128,8 @@ pub enum CancelOutcome {
     Cancelled,
     /// It had ended before.
     AlreadyFinal(RunState),
+    /// The store says that it is alive, and this daemon does not have it.
+    Elsewhere(RunState),
     NotFound,
 }
 
@@ -167,7 +173,8 @@ impl Handle {
                 self.cancel_parked(&found, &format!("cancelled by {by}")).await?;
                 Ok(CancelOutcome::Cancelled)
             }
-            Some(found) => Ok(CancelOutcome::AlreadyFinal(found.state)),
+            Some(found) if found.state.is_final() => Ok(CancelOutcome::AlreadyFinal(found.state)),
+            Some(found) => Ok(CancelOutcome::Elsewhere(found.state)),
             None => Ok(CancelOutcome::NotFound),
         }
     }
@@ -271,6 +278,7 @@ impl Handle {
         self.find(job)?;
         let kind = if enabled == Some(false) { "job.disabled" } else { "job.enabled" };
         let event = NewEvent::new(self.shared.clock.now(), kind).job(job).data(serde_json::json!({ "actor": by }));
+        let _in_order = self.shared.enabling.lock().await;
         self.shared.store.set_enabled(job, enabled, vec![event]).await?;
         self.shared.registry.update(|snapshot| {
             if let Some(job) = snapshot.jobs.get_mut(job) {

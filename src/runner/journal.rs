@@ -1,7 +1,6 @@
 //! A durable run's journal, between its script and the store.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -9,14 +8,12 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
+use super::settle::RETRY_PAUSE;
 use crate::base::{Clock, Fault, RunId};
 use crate::lua::JournalPort;
 use crate::model::journal::to_undo;
 use crate::model::{Entry, EntryKind, EntryState, StepKey};
 use crate::store::{Guarded, JournalWrite, Store, StoreError};
-
-/// Pause between tries while the store cannot be written: doubled each time, up to the second.
-const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The journal of a run that one daemon holds at one fence.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 
 use super::admission::{View, may_start};
-use super::handle::{Submission, SubmitError};
+use super::handle::{Submission, SubmitError, SubmitRequest};
 use super::logs::RunLog;
 use super::queue::{Group, Queue, Rank};
 use super::stop::Stop;
@@ -61,6 +61,8 @@ pub struct Entry {
     pub replaces: bool,
     /// Whoever waits for the first commit: its submitter, then those who came again with the same idempotency key.
     pub repeats: Vec<oneshot::Sender<Result<Submission, SubmitError>>>,
+    /// Submissions that this run was in the way of before its first commit. They are decided anew after it.
+    pub deferred: Vec<Deferred>,
     /// Its parameters as text, for the bound on what waits.
     bytes: usize,
     group: Group,
@@ -72,6 +74,14 @@ impl Entry {
     fn rank(&self) -> Rank {
         (!self.resumes, Reverse(self.run.priority), self.order, self.run.id)
     }
+}
+
+/// A submission that waits for the fate of another one.
+#[derive(Debug)]
+pub struct Deferred {
+    pub request: SubmitRequest,
+    pub job: Arc<Job>,
+    pub reply: oneshot::Sender<Result<Submission, SubmitError>>,
 }
 
 /// What the queue has to offer.
@@ -195,6 +205,7 @@ impl Live {
             waiters: Vec::new(),
             replaces: false,
             repeats: Vec::new(),
+            deferred: Vec::new(),
             bytes,
             order,
         };
@@ -354,7 +365,7 @@ impl Live {
             job_waiting: first(|runs| &runs.waiting),
             job_resuming: first(|runs| &runs.resuming),
             job_parked: of_job.map_or(0, |runs| runs.parked),
-            scheduled_waiter: first(|runs| &runs.scheduled),
+            scheduled_waiter: of_job.and_then(|runs| runs.scheduled.iter().find(|run| self.will_begin(**run))).copied(),
             key_running: key.and_then(|key| self.keys.get(key)).copied().unwrap_or(0),
             running: self.running,
             running_max: self.running_max,
@@ -362,6 +373,13 @@ impl Live {
             waiting_bytes: self.bytes,
             resumes: false,
         }
+    }
+
+    /// Whether it waits, or is about to, and nobody has cancelled it.
+    fn will_begin(&self, run: RunId) -> bool {
+        let waits =
+            |entry: &Entry| matches!(entry.phase, Phase::Accepting | Phase::Waiting) && entry.stop.why().is_none();
+        self.entries.get(&run).is_some_and(waits)
     }
 
     /// The live run that an earlier submission with this idempotency key made.
@@ -434,6 +452,7 @@ mod tests {
     use crate::lua::Bundle;
     use crate::model::job::{Concurrency, Overlap};
     use crate::model::{JobSpec, Trigger};
+    use crate::runner::stop::Stopped;
 
     fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
         let mut spec = JobSpec::named(name.parse().expect("a good name"));
@@ -526,6 +545,18 @@ mod tests {
         assert_eq!(live.next_to_start(Timestamp::UNIX_EPOCH), Next::At(Some(moment)));
         let now = add(&mut live, &job("now", |_| {}), json!({}), None);
         assert_eq!(start(&mut live), Some(now));
+    }
+
+    #[test]
+    fn a_waiter_that_was_cancelled_stands_for_nobody() {
+        let mut live = Live::new(1);
+        let queued = job("queued", |spec| spec.overlap = Overlap::Queue);
+        let (first, second) = (add(&mut live, &queued, json!({}), None), add(&mut live, &queued, json!({}), None));
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(first));
+        live.get_mut(first).expect("alive").phase = Phase::Settling;
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(second));
+        live.get_mut(second).expect("alive").stop.now(Stopped::Shutdown);
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, None);
     }
 
     #[test]

@@ -22,6 +22,9 @@ mod settle;
 mod stop;
 mod submit;
 
+#[cfg(test)]
+mod flow_tests;
+
 pub use admission::{Decision, View, decide, may_start};
 pub use console::{ConsoleLine, ConsoleSession};
 pub use dispatcher::Dispatcher;

@@ -17,7 +17,7 @@ use crate::store::{Guarded, StartRun, Started, Store, StoreError, Transition};
 /// Before parked runs are looked for again, when the store could not be asked.
 pub const WAKE_RETRY: Duration = Duration::from_secs(1);
 /// Pause between tries while the store cannot be written: doubled each time, up to the second.
-const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+pub(super) const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The change that `outcome` makes to `run`. Pure.
 pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Stopped>, at: Timestamp) -> Transition {
@@ -26,8 +26,8 @@ pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Sto
     change.events.clear();
     match outcome {
         Outcome::Returned(result) => change.result = Some(result),
-        Outcome::Raised(fault) => fail(&mut change, spec, RunState::Failed, fault),
-        Outcome::TimedOut(fault) => fail(&mut change, spec, RunState::TimedOut, fault),
+        Outcome::Raised(fault) => fail(&mut change, spec, (RunState::Failed, fault), stopped),
+        Outcome::TimedOut(fault) => fail(&mut change, spec, (RunState::TimedOut, fault), stopped),
         Outcome::Parked { wake_at, waits_for } => {
             change.to = RunState::Parked;
             change.wake_at = wake_at;
@@ -59,8 +59,13 @@ pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Sto
     change
 }
 
-fn fail(change: &mut Transition, spec: &JobSpec, state: RunState, fault: Fault) {
+fn fail(change: &mut Transition, spec: &JobSpec, (state, fault): (RunState, Fault), stopped: Option<Stopped>) {
     if let Some(delay) = spec.retry.delay_after(change.attempt, &fault.code) {
+        if let Some(Stopped::By { reason, .. }) = stopped {
+            // It failed by itself while it was being cancelled: nobody wants another attempt.
+            (change.to, change.reason, change.error) = (RunState::Cancelled, Some(reason), Some(fault));
+            return;
+        }
         let left = spec.retry.attempts - change.attempt;
         change.to = RunState::Queued;
         change.clear_deadline = true;
@@ -293,5 +298,17 @@ mod tests {
             assert!(change.from.may_become(change.to));
             assert_eq!(change.events.len(), 1);
         }
+    }
+
+    #[test]
+    fn a_failure_that_was_cancelled_is_not_retried() {
+        let fault = || Outcome::Raised(Fault::new("http.timeout", "no answer"));
+        let by = || Some(Stopped::By { actor: Actor::new("uid:0(root)"), reason: "cancelled by uid:0(root)".into() });
+        let cancelled = outcome_of(1, 2, fault(), by());
+        assert_eq!((cancelled.to, cancelled.not_before), (RunState::Cancelled, None));
+        assert_eq!(cancelled.reason.as_deref(), Some("cancelled by uid:0(root)"));
+        assert!(cancelled.from.may_become(cancelled.to) && cancelled.error.is_some());
+        assert_eq!(outcome_of(2, 2, fault(), by()).to, RunState::Failed, "it failed, and that was the last attempt");
+        assert_eq!(outcome_of(1, 2, fault(), Some(Stopped::Shutdown)).to, RunState::Queued);
     }
 }

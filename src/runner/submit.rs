@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::admission::{Decision, decide};
 use super::core::{Core, Effect};
 use super::handle::{Submission, SubmitError, SubmitRequest};
-use super::live::{NewEntry, Phase};
+use super::live::{Deferred, NewEntry, Phase};
 use super::logs::RunLog;
 use super::settle;
 use super::stop::Stopped;
@@ -31,7 +31,15 @@ impl Core {
         let params = serde_json::Value::Object(request.params.clone());
         let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&params));
         let view = self.live.view(&job.spec.name, key.as_deref());
-        let (start, replaces) = match decide(&job.spec, request.trigger.kind, &view) {
+        let decision = decide(&job.spec, request.trigger.kind, &view);
+        if let Decision::Coalesce { run } | Decision::Skip { earlier: Some(run), .. } = &decision
+            && let Some(entry) = self.live.get_mut(*run).filter(|entry| entry.phase == Phase::Accepting)
+        {
+            // Nobody is told of a run that may never come to be.
+            entry.deferred.push(Deferred { request, job, reply });
+            return;
+        }
+        let (start, replaces) = match decision {
             Decision::Start => (!self.asks_the_store(&job, key.is_some()), false),
             Decision::Queue => (false, false),
             Decision::Replace => (false, true),
@@ -40,7 +48,7 @@ impl Core {
                 let _ = reply.send(Ok(Submission::Coalesced { run }));
                 return;
             }
-            Decision::Skip { reason } => return self.skip(&request, reason, reply),
+            Decision::Skip { reason, .. } => return self.skip(&request, reason, reply),
             Decision::QueueFull { limit } => {
                 let _ = reply.send(Err(SubmitError::QueueFull { limit }));
                 return;
@@ -97,14 +105,29 @@ impl Core {
             Err(error) => Err(SubmitError::Store(error)),
         };
         self.answer(run, &answer);
+        let deferred = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.deferred)).unwrap_or_default();
         match answer {
             Ok(Submission::Accepted { run: accepted, .. }) if accepted == run && !self.live.contains(run) => {
                 self.effects.push(Effect::Load(run));
             }
             Ok(Submission::Accepted { run: accepted, .. }) if accepted == run => self.admitted(run),
             // It may be on disk nevertheless; a run that nobody executes must not stay there.
-            Err(SubmitError::Store(StoreError::Unavailable { .. })) => self.effects.push(Effect::Resolve(run)),
+            Err(SubmitError::Store(StoreError::Unavailable { .. })) => {
+                self.effects.push(Effect::Resolve(run));
+                // Their fate hangs on what is found out.
+                if let Some(entry) = self.live.get_mut(run) {
+                    entry.deferred = deferred;
+                }
+                return;
+            }
             _ => drop(self.remove(run)),
+        }
+        self.decide_anew(deferred);
+    }
+
+    fn decide_anew(&mut self, deferred: Vec<Deferred>) {
+        for Deferred { request, job, reply } in deferred {
+            self.submit(request, job, reply);
         }
     }
 
@@ -118,11 +141,13 @@ impl Core {
             }))
         };
         self.answer(run, &answer);
+        let deferred = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.deferred)).unwrap_or_default();
         if is_there {
             self.admitted(run);
         } else {
             self.remove(run);
         }
+        self.decide_anew(deferred);
     }
 
     /// The first caller hears it as it is, those who asked again that the run exists.

@@ -11,7 +11,7 @@ impl From<StoreError> for Fault {
             StoreError::TooNew { .. } => Self::new("store.too_new", message),
             StoreError::DiskFull => Self::new("store.disk_full", message).retryable(),
             StoreError::Locked => Self::new("store.locked", message)
-                .hint("end the process that holds the database open, such as a sqlite3 shell in a transaction")
+                .hint("end what holds the lock, such as a sqlite3 or psql shell in an open transaction")
                 .retryable(),
             StoreError::Unavailable { .. } => Self::new("store.unavailable", message).retryable(),
             StoreError::Overloaded { .. } => Self::new("store.overloaded", message).retryable(),

@@ -7,7 +7,7 @@ use super::handle::Store;
 use super::sql::query;
 use super::text::hour_of;
 use super::types::*;
-use super::write::{Command, Removal};
+use super::write::{Command, NumberRange, Removal};
 use crate::base::limits::{STORE_PRUNE_ARTIFACTS_MAX, STORE_PRUNE_ROWS_MAX};
 use crate::base::{JobName, RunId, Timestamp};
 
@@ -26,10 +26,11 @@ impl Store {
             self.prune_runs(&job, runs_before, keep.runs_per_job_min, &mut pruned).await?;
         }
         let events_before = before(now, keep.events);
-        pruned.events = self.prune_numbered("events", events_before, |up_to| Removal::Events { up_to }).await?;
+        pruned.events = self.prune_numbered("events", events_before, now, |range| Removal::Events { range }).await?;
         // An event stays while a run is alive that may still come to wait for it.
         let signals_before = events_before.min(self.oldest_alive().await?.unwrap_or(events_before));
-        pruned.signals = self.prune_numbered("signals", signals_before, |up_to| Removal::Signals { up_to }).await?;
+        pruned.signals =
+            self.prune_numbered("signals", signals_before, now, |range| Removal::Signals { range }).await?;
         let limit = STORE_PRUNE_ROWS_MAX;
         let hours_before = hour_of(runs_before);
         pruned.hours = self.repeat(limit, || Removal::Hours { before: hours_before, limit }).await?;
@@ -157,27 +158,34 @@ impl Store {
         row.map_or(Ok(None), |row| row.maybe_time("oldest"))
     }
 
-    /// Rows of a table that is numbered in about the order of time.
+    /// Rows of a table that is numbered in about the order of time. Page by page in the order of numbers, until a page
+    /// is young. Rows that are dated in the future were written while the clock was wrong: they say nothing of those
+    /// behind them.
     async fn prune_numbered(
         &self,
         table: &'static str,
         cutoff: Timestamp,
-        step: impl Fn(i64) -> Removal,
+        now: Timestamp,
+        step: impl Fn(NumberRange) -> Removal,
     ) -> Result<u64> {
-        let mut total = 0;
+        let (mut total, mut after) = (0, 0);
         loop {
-            // The oldest page, up to the first row that stays.
-            let oldest = query(format!("SELECT seq, at FROM {table} ORDER BY seq LIMIT $1"));
-            let rows = self.readers().fetch(oldest.bind(STORE_PRUNE_ROWS_MAX)).await?;
-            let mut up_to = None;
+            let page = query(format!("SELECT seq, at FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2"));
+            let rows = self.readers().fetch(page.bind(after).bind(STORE_PRUNE_ROWS_MAX)).await?;
+            let (mut old, mut young) = (false, false);
             for row in &rows {
-                if row.time("at")? >= cutoff {
-                    break;
-                }
-                up_to = Some(row.int("seq")?);
+                let at = row.time("at")?;
+                old |= at < cutoff;
+                young |= (cutoff..=now).contains(&at);
             }
-            let Some(up_to) = up_to else { return Ok(total) };
-            total += self.remove(step(up_to)).await?;
+            let Some(last) = rows.last() else { return Ok(total) };
+            let up_to = last.int("seq")?;
+            if old {
+                total += self.remove(step(NumberRange { after, up_to, before: cutoff })).await?;
+            } else if young {
+                return Ok(total);
+            }
+            after = up_to;
         }
     }
 

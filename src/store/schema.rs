@@ -40,6 +40,9 @@ pub(super) async fn migrate_to(conn: &mut Conn, url: &str, newest: i64) -> Resul
     match outcome {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(_)) => {
+            if conn.fetch(query("SELECT value FROM counters WHERE name = 'event_seq'")).await.is_err() {
+                return refuse("it holds the tables of another program; give Aegis a database of its own".into());
+            }
             let newest = query("SELECT max(version) AS newest FROM _sqlx_migrations");
             let found = conn.fetch_one(newest).await?.int("newest")?;
             Err(StoreError::TooNew { url: url.to_owned(), found, known: newest_known() })

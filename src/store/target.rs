@@ -14,7 +14,9 @@ use super::StoreError;
 use super::lock::FileLock;
 use super::sql::{Conn, Readers};
 use crate::base::RunId;
-use crate::base::limits::{STORE_BUSY_WAIT, STORE_CONNECT_WAIT, STORE_READERS_MAX, STORE_WAL_BYTES_MAX};
+use crate::base::limits::{
+    STORE_ANSWER_WAIT, STORE_BUSY_WAIT, STORE_CONNECT_WAIT, STORE_READERS_MAX, STORE_WAL_BYTES_MAX,
+};
 
 /// Statements of either side that stay prepared on a connection.
 const STATEMENTS_KEPT: usize = 200;
@@ -58,6 +60,9 @@ impl Target {
         } else if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
             if path.is_empty() {
                 return Err(refuse("the path is missing; write sqlite://data/aegis.db".into()));
+            }
+            if let Some((file, query)) = path.split_once('?') {
+                return Err(refuse(format!("options such as ?{query} are not for SQLite here; write sqlite://{file}")));
             }
             Kind::Sqlite { file: path.into(), scratch: None }
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -160,12 +165,13 @@ impl Target {
                     .max_lifetime(None)
                     .connect_lazy_with(sqlite(file).read_only(true)),
             ),
-            Kind::Postgres(options) => Readers::Postgres(
-                PgPoolOptions::new()
+            Kind::Postgres(options) => Readers::Postgres {
+                pool: PgPoolOptions::new()
                     .max_connections(STORE_READERS_MAX)
                     .acquire_timeout(STORE_CONNECT_WAIT)
                     .connect_lazy_with((**options).clone()),
-            ),
+                answer_wait: STORE_ANSWER_WAIT,
+            },
         }
     }
 }
@@ -238,5 +244,7 @@ mod tests {
         let error = Target::parse("mysql://x").expect_err("not supported").to_string();
         assert!(error.contains("sqlite://") && error.contains("postgres://"), "{error}");
         assert!(Target::parse("sqlite://").is_err());
+        let error = Target::parse("sqlite://data/aegis.db?mode=rwc").expect_err("not a file's name").to_string();
+        assert!(error.contains("write sqlite://data/aegis.db"), "{error}");
     }
 }

@@ -179,25 +179,25 @@ impl Writer {
     }
 
     async fn apply(&mut self, commands: &[&Command]) -> Result<Applied> {
-        let now = self.clock.now();
-        apply(self.link.conn()?, commands, &self.node, now).await
+        let (now, node) = (self.clock.now(), &self.node);
+        self.link.bounded(async |conn| apply(conn, commands, node, now).await).await
     }
 
     /// Each command behind a savepoint of its own, so that one which fails takes nothing with it.
     async fn apply_singly(&mut self, commands: &[&Command]) -> Result<Applied> {
         let mut all = Applied::default();
         for command in commands {
-            self.link.conn()?.run("SAVEPOINT command").await?;
+            self.link.bounded(async |conn| conn.run("SAVEPOINT command").await).await?;
             match self.apply(std::slice::from_ref(command)).await {
                 Ok(applied) => all.extend(applied),
                 Err(error @ (StoreError::Refused { .. } | StoreError::Corrupt { .. })) => {
                     error!(%error, "a command failed");
-                    self.link.conn()?.run("ROLLBACK TO SAVEPOINT command").await?;
+                    self.link.bounded(async |conn| conn.run("ROLLBACK TO SAVEPOINT command").await).await?;
                     all.answers.push(Err(error));
                 }
                 Err(error) => return Err(error),
             }
-            self.link.conn()?.run("RELEASE SAVEPOINT command").await?;
+            self.link.bounded(async |conn| conn.run("RELEASE SAVEPOINT command").await).await?;
         }
         Ok(all)
     }

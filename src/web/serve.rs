@@ -30,8 +30,8 @@ pub enum ServeError {
     Listener { address: String, source: std::io::Error },
 }
 
-/// Answers on `listener` until `stop`, then lets requests under way finish. Keeps readiness and metrics up to date
-/// meanwhile. Whoever stops it bounds how long the finishing may take by dropping the future.
+/// Answers on `listener` until `stop`, then gives requests under way `API_DRAIN` to finish. Keeps readiness and metrics
+/// up to date meanwhile.
 pub async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) -> Result<(), ServeError> {
     tokio::select! {
         outcome = accept(listener, &web, stop) => outcome,
@@ -70,7 +70,12 @@ async fn accept(listener: TcpListener, web: &Web, stop: CancellationToken) -> Re
     }
     drop(listener);
     web.close_streams();
-    while connections.join_next().await.is_some() {}
+    // A client that stalls in the middle of a request, or does not read its answer, is not waited for.
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits::API_DRAIN, drained).await.is_err() {
+        tracing::debug!(left = connections.len(), "connections were cut");
+        connections.shutdown().await;
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ on_both! {
     a_second_opening_finds_everything,
     a_newer_schema_is_left_alone,
     a_changed_step_is_refused,
+    tables_of_another_program_are_not_a_newer_aegis,
 }
 
 async fn a_second_opening_finds_everything(db: &mut Db) {
@@ -37,6 +38,14 @@ async fn a_newer_schema_is_left_alone(db: &mut Db) {
         }),
         Err((9, 2))
     );
+}
+
+async fn tables_of_another_program_are_not_a_newer_aegis(db: &mut Db) {
+    db.stop().await;
+    db.execute("DROP TABLE counters").await;
+    db.execute("UPDATE _sqlx_migrations SET version = 20240101, description = 'users'").await;
+    let error = open(&db.url).await.expect_err("not ours").to_string();
+    assert!(error.contains("another program") && error.contains("of its own"), "{error}");
 }
 
 async fn a_changed_step_is_refused(db: &mut Db) {

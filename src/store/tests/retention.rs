@@ -27,6 +27,7 @@ on_both! {
     old_runs_go_except_the_newest_of_each_job,
     logs_go_earlier_than_their_runs,
     old_events_go_and_their_numbers_are_not_used_again,
+    events_of_the_future_hold_no_others_back,
     what_has_expired_goes,
     versions_go_when_nothing_uses_them,
     journals_and_artifacts_go_with_their_runs,
@@ -100,6 +101,18 @@ async fn old_events_go_and_their_numbers_are_not_used_again(db: &mut Db) {
     db.reopen().await;
     db.store.append_events(vec![dated(60)]).await.expect("written");
     assert_eq!(db.store.events(0, 1).await.map(|events| events[0].seq), Ok(1_201));
+}
+
+async fn events_of_the_future_hold_no_others_back(db: &mut Db) {
+    let dated = |day: i64| crate::model::NewEvent { at: at(day * DAY), ..event("job.loaded") };
+    let wrong = (0..700).map(|_| dated(4_000));
+    let events = (0..100).map(|_| dated(1)).chain(wrong).chain((0..1_000).map(|i| dated(1 + i / 200))).collect();
+    db.store.append_events(events).await.expect("written");
+    let pruned = db.store.prune(&keep(100, 100, 2, 0), at(6 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.events, 100 + 600);
+    assert_eq!(db.store.events(0, 1).await.map(|events| events[0].seq), Ok(101));
+    let left = db.store.events(800, 1_000).await.expect("readable");
+    assert!(left.len() == 400 && left.iter().all(|event| event.body.at >= at(4 * DAY)));
 }
 
 async fn what_has_expired_goes(db: &mut Db) {

@@ -21,7 +21,7 @@ mod start;
 
 pub(super) use command::{Answer, Command, Request};
 pub(super) use nodes::NodeCommand;
-pub(super) use removal::Removal;
+pub(super) use removal::{NumberRange, Removal};
 pub(super) use sheet::{Applied, apply};
 #[cfg(test)]
 pub(super) use signals::due;

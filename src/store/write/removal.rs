@@ -2,7 +2,7 @@
 
 use crate::base::{RunId, Timestamp, VersionHash};
 use crate::model::RunState;
-use crate::store::sql::{Conn, Rows, query};
+use crate::store::sql::{Conn, Query, Rows, query};
 use crate::store::types::StoreError;
 
 /// Each removes at most `STORE_PRUNE_ROWS_MAX` rows, or what its `limit` says.
@@ -22,18 +22,17 @@ pub enum Removal {
         runs: Vec<RunId>,
         limit: usize,
     },
-    /// Events that were sent to waiting runs, with a number up to this.
+    /// Events that were sent to waiting runs.
     Signals {
-        up_to: i64,
+        range: NumberRange,
     },
     /// Counts of hours that began before `before`, in microseconds since the epoch.
     Hours {
         before: i64,
         limit: usize,
     },
-    /// Events with a number up to this.
     Events {
-        up_to: i64,
+        range: NumberRange,
     },
     /// Due times before `before`, at most `limit`.
     Occurrences {
@@ -84,14 +83,14 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
         )
         .bind(Rows::of(runs.iter().map(|run| [run]))?)
         .bind(*limit),
-        Removal::Signals { up_to } => query("DELETE FROM signals WHERE seq <= $1").bind(*up_to),
+        Removal::Signals { range } => range.delete("signals"),
         Removal::Hours { before, limit } => query(
             "DELETE FROM run_hours WHERE (job, hour, state) IN
                  (SELECT job, hour, state FROM run_hours WHERE hour < $1 ORDER BY hour LIMIT $2)",
         )
         .bind(*before)
         .bind(*limit),
-        Removal::Events { up_to } => query("DELETE FROM events WHERE seq <= $1").bind(*up_to),
+        Removal::Events { range } => range.delete("events"),
         Removal::Occurrences { before, limit } => query(
             "DELETE FROM occurrences WHERE (job, scheduled_for) IN
                  (SELECT job, scheduled_for FROM occurrences WHERE scheduled_for < $1 ORDER BY scheduled_for LIMIT $2)",
@@ -117,4 +116,19 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
         .bind(Rows::of(hashes.iter().map(|hash| [hash]))?),
     };
     conn.execute(statement).await
+}
+
+/// Rows before `before`, of those with numbers after `after` and up to `up_to`.
+#[derive(Debug, Clone, Copy)]
+pub struct NumberRange {
+    pub after: i64,
+    pub up_to: i64,
+    pub before: Timestamp,
+}
+
+impl NumberRange {
+    fn delete(self, table: &str) -> Query {
+        let delete = query(format!("DELETE FROM {table} WHERE seq > $1 AND seq <= $2 AND at < $3"));
+        delete.bind(self.after).bind(self.up_to).bind(self.before)
+    }
 }

@@ -472,7 +472,7 @@ impl World {
         let Some(alive) = self.daemons[daemon].as_mut() else { return Vec::new() };
         let timetable = alive.timetable.get_or_insert_with(|| {
             let mut fresh = Timetable::default();
-            fresh.update(&snapshot, |job| marks[job]);
+            fresh.update(&snapshot, now, |job| marks[job]);
             fresh
         });
         timetable.take_due(now)

@@ -121,7 +121,7 @@ async fn present(
     now: Timestamp,
 ) -> Result<HashMap<(String, String), (i64, usize)>> {
     let select = query(
-        "SELECT kv.scope, kv.key, kv.revision, octet_length(kv.value) AS bytes
+        "SELECT kv.scope, kv.key, kv.revision, CAST(octet_length(kv.value) AS BIGINT) AS bytes
          FROM (SELECT value->>0 AS in_scope, value->>1 AS named FROM {rows}) AS c
          JOIN kv ON kv.scope = c.in_scope AND kv.key = c.named
          WHERE kv.expires_at IS NULL OR kv.expires_at > $2",

@@ -43,6 +43,20 @@ pub const RUN_QUEUE_MAX: usize = 100_000;
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// Entries in the journal of one durable run.
+pub const RUN_STEPS_MAX: usize = 10_000;
+/// What one step returns, as JSON.
+pub const STEP_RESULT_BYTES_MAX: usize = 1 << 20;
+/// Names of steps, events, approvals and artifacts.
+pub const STEP_NAME_BYTES_MAX: usize = 200;
+/// The script's calls around the place where it parted from its journal that are shown.
+pub const STEPS_SHOWN_MAX: usize = 20;
+pub const STEP_RETRIES_MAX: i64 = 1_000;
+pub const STEP_BACKOFF_DEFAULT: Duration = Duration::from_secs(1);
+pub const STEP_BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// What an approval shows to whoever decides, and what an event carries, as JSON.
+pub const STEP_SHOWN_BYTES_MAX: usize = 64 * 1024;
+pub const ARTIFACT_BYTES_MAX: usize = 8 << 20;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 

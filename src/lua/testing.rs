@@ -48,7 +48,9 @@ fn carry_out(core: &Arc<Core>, bundle: &Arc<Bundle>) -> Result<Vec<TestResult>, 
             let results = results.sequence_values::<Table>();
             results.map(|result| result.and_then(|result| read(&result, &vm)).map_err(|e| of_mlua(&e))).collect()
         }
-        Ended::Returned(_) => Err(Fault::new("test.results", "the tests returned nothing that can be read")),
+        Ended::Returned(_) | Ended::Halted(_) => {
+            Err(Fault::new("test.results", "the tests returned nothing that can be read"))
+        }
         Ended::Raised(fault) => Err(fault),
         Ended::Stopped(_, trace) => {
             let limit = show_duration(limits::TEST_FILE_TIMEOUT);

@@ -67,6 +67,7 @@ pub fn grants(grants: &Grants) -> Vec<(&'static str, String)> {
         ("fs", map(&grants.fs)),
         ("kv", list(&grants.kv)),
         ("jobs", list(&grants.jobs)),
+        ("events", list(&grants.events)),
     ];
     all.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()
 }

@@ -49,7 +49,7 @@ pub struct Course {
     halt: RefCell<Option<Halt>>,
     switch: Arc<Switch>,
     /// What is to be undone, and the functions for it that have been come to.
-    wanted: RefCell<BTreeSet<StepKey>>,
+    wanted: BTreeSet<StepKey>,
     undoes: RefCell<HashMap<StepKey, Function>>,
 }
 
@@ -97,7 +97,7 @@ impl Course {
             bell: Notify::new(),
             halt: RefCell::default(),
             switch,
-            wanted: RefCell::new(wanted),
+            wanted,
             undoes: RefCell::default(),
         });
         let root = Place::Strand(Strand::new(course.clone(), Vec::new()));
@@ -272,7 +272,7 @@ impl Course {
     // ---- undoing
 
     pub(super) fn remember_undo(&self, key: &StepKey, undo: Function) {
-        if self.mode == Mode::Unwind && self.wanted.borrow().contains(key) {
+        if self.mode == Mode::Unwind && self.wanted.contains(key) {
             self.undoes.borrow_mut().insert(key.clone(), undo);
         }
     }
@@ -281,11 +281,13 @@ impl Course {
         self.undoes.borrow().get(key).cloned()
     }
 
-    /// Ends the replay when everything that it is for has been come to.
-    pub(super) fn look_back(&self) {
-        if self.mode == Mode::Unwind && self.undoes.borrow().len() == self.wanted.borrow().len() {
+    /// Ends the replay when everything that it is for has been come to; true if so.
+    pub(super) fn look_back(&self) -> bool {
+        let complete = self.mode == Mode::Unwind && self.undoes.borrow().len() == self.wanted.len();
+        if complete {
             self.halt(Halt::Replayed);
         }
+        complete
     }
 
     /// The strand has come to the end of what was recorded.

@@ -108,7 +108,9 @@ impl Strand {
         match found {
             Some(entry) if entry.state != EntryState::Waiting => {
                 course.take_turn(course.turn_of(&key)).await;
-                course.look_back();
+                if course.look_back() {
+                    return pending().await;
+                }
                 Ok(Asked::Recorded(entry.clone()))
             }
             _ if course.mode() == Mode::Unwind => {

@@ -212,7 +212,8 @@ impl Host {
 
     /// Whether lines that the script writes now were written before.
     fn is_replaying(&self) -> bool {
-        self.course.borrow().as_ref().is_some_and(|course| course.is_replaying())
+        matches!(self.place(), Place::Strand(_))
+            && self.course.borrow().as_ref().is_some_and(|course| course.is_replaying())
     }
 
     /// `print`. At `Engine::inspect` lines go nowhere: the same body runs again with each run.

@@ -79,7 +79,9 @@ impl Course {
                 *known = places[at].max(*known);
             }
         }
-        let turns = Turns::new(answers.iter().map(|index| journal[*index].key.clone()).collect());
+        let begun = journal.iter().filter(|entry| own(entry) && entry.state == EntryState::Waiting);
+        let begun = begun.map(|entry| entry.key.clone()).collect();
+        let turns = Turns::new(answers.iter().map(|index| journal[*index].key.clone()).collect(), begun);
         let wanted = to_undo(&journal).into_iter().map(|entry| entry.key.clone()).collect();
         let course = Rc::new(Self {
             clock,

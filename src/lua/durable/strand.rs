@@ -118,8 +118,9 @@ impl Strand {
                 pending().await
             }
             found => {
-                if found.is_none() {
-                    course.room()?;
+                match found {
+                    Some(_) => course.change(|turns| turns.reach(&key)),
+                    None => course.room()?,
                 }
                 course.pass_gate().await;
                 Ok(Asked::Open(key, found.cloned()))

@@ -40,6 +40,8 @@ pub struct Turns {
     next: usize,
     /// Of these, the ones that were recorded before this VM was made.
     recorded: usize,
+    /// Waits that had begun before, and that their strands have not come to again.
+    begun: BTreeSet<StepKey>,
     live: usize,
     away: usize,
     gated: usize,
@@ -49,10 +51,10 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// With the keys of what was recorded, in its order.
-    pub fn new(recorded: Vec<StepKey>) -> Self {
+    /// With the keys of what was recorded, in its order, and of the waits that had begun.
+    pub fn new(recorded: Vec<StepKey>, begun: BTreeSet<StepKey>) -> Self {
         let entries: Vec<_> = recorded.into_iter().map(|key| (key, false)).collect();
-        Self { recorded: entries.len(), entries, live: 1, ..Self::default() }
+        Self { recorded: entries.len(), entries, begun, live: 1, ..Self::default() }
     }
 
     /// The number of an entry that is consumed after all that are known.
@@ -74,6 +76,7 @@ impl Turns {
         for (key, passed) in self.entries.iter_mut().skip(self.next) {
             *passed |= key.places().starts_with(group.places());
         }
+        self.begun.retain(|key| !key.places().starts_with(group.places()));
         self.skip();
     }
 
@@ -121,9 +124,14 @@ impl Turns {
         self.gated + self.ended + self.turning.len() + self.waiting.len() > 0
     }
 
-    /// Whether some of what was recorded is still to be consumed.
+    /// A strand has come to its wait again.
+    pub fn reach(&mut self, wait: &StepKey) {
+        self.begun.remove(wait);
+    }
+
+    /// Whether the strands have still to come to some of what was recorded.
     pub fn replaying(&self) -> bool {
-        self.next < self.recorded
+        self.next < self.recorded || !self.begun.is_empty()
     }
 
     /// In its order; out of it only when nobody is left who could consume what comes before.
@@ -158,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_single_strand_goes_on_at_once() {
-        let mut turns = Turns::new(vec![key(1)]);
+        let mut turns = Turns::new(vec![key(1)], BTreeSet::new());
         turns.enter(&Standing::Turn(0));
         assert!(turns.may_pass(0));
         turns.leave(&Standing::Turn(0));
@@ -169,7 +177,7 @@ mod tests {
 
     #[test]
     fn entries_are_consumed_in_their_order() {
-        let mut turns = Turns::new(vec![key(1), key(2)]);
+        let mut turns = Turns::new(vec![key(1), key(2)], BTreeSet::new());
         turns.begin();
         turns.enter(&Standing::Turn(1));
         assert!(!turns.may_pass(1), "the other strand still computes");
@@ -182,7 +190,7 @@ mod tests {
 
     #[test]
     fn nobody_waits_for_what_will_not_come() {
-        let mut turns = Turns::new(vec![key(1), key(2)]);
+        let mut turns = Turns::new(vec![key(1), key(2)], BTreeSet::new());
         turns.begin();
         turns.enter(&Standing::Turn(1));
         turns.enter(&Standing::Gate);

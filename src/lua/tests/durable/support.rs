@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::base::clock::{FakeClock, later};
 use crate::base::{Clock, Fault, RunId, Timestamp};
 use crate::lua::tests::support::{Bed, bundle, job, on_lane};
-use crate::lua::{Durable, Engine, EngineOptions, MemoryJournal, Outcome, RunScope};
+use crate::lua::{Bundle, Durable, Engine, EngineOptions, MemoryJournal, Outcome, RunScope};
 use crate::model::{Actor, Entry, EntryKind, EntryState};
 
 pub struct Trial {
@@ -43,17 +43,17 @@ impl Trial {
 
     /// One life of the run, while whose waits time goes on by a millisecond now and then.
     pub fn life(&self, body: &str) -> Outcome {
-        let run = self.bed.engine.execute(bundle(&job(body)), self.scope());
+        let run = self.bed.engine.execute(compiled(body), self.scope());
         on_lane(ticking(&self.hand, run))
     }
 
     /// The same while the clock stands, so that only what is there already can end it.
     pub fn moment(&self, body: &str) -> Outcome {
-        on_lane(self.bed.engine.execute(bundle(&job(body)), self.scope()))
+        on_lane(self.bed.engine.execute(compiled(body), self.scope()))
     }
 
     pub fn unwind(&self, body: &str) -> Outcome {
-        let run = self.bed.engine.unwind(bundle(&job(body)), self.scope());
+        let run = self.bed.engine.unwind(compiled(body), self.scope());
         on_lane(ticking(&self.hand, run))
     }
 
@@ -107,6 +107,13 @@ impl Trial {
     pub fn has_step(&self, name: &str) -> bool {
         self.journal.entries().iter().any(|entry| entry.kind == EntryKind::Step && entry.name == name)
     }
+}
+
+/// Compiled already, so that the clock does not go on meanwhile.
+pub fn compiled(body: &str) -> Arc<Bundle> {
+    let bundle = bundle(&job(body));
+    bundle.compile();
+    bundle
 }
 
 pub fn complete(entry: &mut Entry, result: Value, at: Timestamp) {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::support::{Trial, complete, ticking};
+use super::support::{Trial, compiled, complete, ticking};
 use crate::base::clock::later;
 use crate::lua::Outcome;
-use crate::lua::tests::support::{bundle, job, on_lane};
+use crate::lua::tests::support::on_lane;
 use crate::model::EntryState;
 
 #[test]
@@ -66,7 +66,7 @@ fn an_answer_that_comes_while_the_vm_is_held_is_taken_in_place() {
     let trial = Trial { hold: Duration::from_secs(3_600), ..Trial::default() };
     let script = "return ctx:wait_event('paid', { timeout = '1m' })";
     let outcome = on_lane(async {
-        let run = trial.bed.engine.execute(bundle(&job(script)), trial.scope());
+        let run = trial.bed.engine.execute(compiled(script), trial.scope());
         let answer = async {
             while trial.journal.entries().is_empty() {
                 tokio::task::yield_now().await;
@@ -109,7 +109,7 @@ fn a_group_is_parked_only_when_all_that_is_left_of_it_waits() {
                   }";
     let begin = trial.hand.now();
     let outcome = on_lane(async {
-        let run = trial.bed.engine.execute(bundle(&job(script)), trial.scope());
+        let run = trial.bed.engine.execute(compiled(script), trial.scope());
         let time = async {
             for _ in 0..5 {
                 for _ in 0..200 {
@@ -158,7 +158,7 @@ fn an_answer_before_the_timeout_counts_though_the_run_comes_late() {
     // Answered after this life was given its journal.
     trial.journal.answer("paid", |entry| complete(entry, json!("in time"), at));
     trial.advance(61);
-    let outcome = on_lane(trial.bed.engine.execute(bundle(&job(script)), scope));
+    let outcome = on_lane(trial.bed.engine.execute(compiled(script), scope));
     assert_eq!(outcome, Outcome::Returned(json!("in time")));
     assert_eq!(trial.journal.entries()[0].state, EntryState::Done);
 }

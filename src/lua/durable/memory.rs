@@ -40,12 +40,6 @@ impl MemoryJournal {
         kept.writes_max = writes.map(|more| kept.writes + more);
     }
 
-    /// Puts entries in place, as whoever answers a wait does.
-    pub fn put(&self, entries: Vec<Entry>) {
-        self.lock().put(entries);
-        self.answers.notify_waiters();
-    }
-
     /// Changes the first entry of this name that waits. False when there is none.
     pub fn answer(&self, name: &str, change: impl FnOnce(&mut Entry)) -> bool {
         let mut kept = self.lock();

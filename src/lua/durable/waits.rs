@@ -16,7 +16,7 @@ use crate::model::{Entry, EntryKind, EntryState};
 /// What ended a wait.
 enum Ended {
     Time,
-    Answer(Entry),
+    Answer(Box<Entry>),
 }
 
 const SLEEP: &str = "sleep";
@@ -129,7 +129,7 @@ async fn answer(
             }
             let ticket = course.ticket(&answered.key);
             course.take_turn(Some(ticket.turn())).await;
-            Ok(answered)
+            Ok(*answered)
         }
         Ended::Time => {
             entry.state = EntryState::Failed;
@@ -161,7 +161,7 @@ async fn wait(course: &Course, entry: &Entry, ends: Option<Timestamp>, text: Str
         tokio::select! {
             biased;
             answer = &mut answered => match answer {
-                Ok(answer) => return Ok(Ended::Answer(answer)),
+                Ok(answer) => return Ok(Ended::Answer(Box::new(answer))),
                 Err(fault) => {
                     course.halt(super::halt::Halt::Lost(fault));
                     return pending().await;

@@ -40,23 +40,23 @@ fn lua(parts: &[Part], number: &mut usize, out: &mut String) {
         let written = match part {
             Part::Step { millis, fails } => {
                 let end = if *fails { "error('failed')" } else { "return 1" };
-                write!(
+                writeln!(
                     out,
-                    "ctx:step('s{n}', function() ctx:sleep({millis} / 1000) print('did {n}') {end} end) note({n})\n"
+                    "ctx:step('s{n}', function() ctx:sleep({millis} / 1000) print('did {n}') {end} end) note({n})"
                 )
             }
-            Part::Sleep(millis) => write!(out, "ctx:sleep({millis} / 1000) note({n})\n"),
-            Part::Read => write!(out, "note(aegis.time.now())\n"),
-            Part::Throw => write!(out, "note(math.random(100))\n"),
-            Part::Undo => write!(out, "ctx:compensate('c{n}', function() print('undid {n}') end)\n"),
+            Part::Sleep(millis) => writeln!(out, "ctx:sleep({millis} / 1000) note({n})"),
+            Part::Read => writeln!(out, "note(aegis.time.now())"),
+            Part::Throw => writeln!(out, "note(math.random(100))"),
+            Part::Undo => writeln!(out, "ctx:compensate('c{n}', function() print('undid {n}') end)"),
             Part::Group { branches, limit } => {
-                let _ = write!(out, "note(select(2, pcall(ctx.map, ctx, {{\n");
+                let _ = writeln!(out, "note(select(2, pcall(ctx.map, ctx, {{");
                 for branch in branches {
                     out.push_str("function()\n");
                     lua(branch, number, out);
                     out.push_str("end,\n");
                 }
-                write!(out, "}}, function(body) body() return 1 end, {{ limit = {limit} }})))\n")
+                writeln!(out, "}}, function(body) body() return 1 end, {{ limit = {limit} }})))")
             }
         };
         written.expect("text can be written");

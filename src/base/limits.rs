@@ -59,6 +59,19 @@ pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
 /// What the arguments of a run's calls take that are under way at once, the largest body of a request among them.
 pub const CALL_ARGUMENTS_BYTES_MAX: usize = 96 << 20;
+/// Entries in the journal of one durable run.
+pub const RUN_STEPS_MAX: usize = 10_000;
+/// What one step returns, as JSON.
+pub const STEP_RESULT_BYTES_MAX: usize = 1 << 20;
+/// Names of steps, events, approvals and artifacts.
+pub const STEP_NAME_BYTES_MAX: usize = 200;
+/// The script's calls around the place where it parted from its journal that are shown.
+pub const STEPS_SHOWN_MAX: usize = 20;
+pub const STEP_RETRIES_MAX: i64 = 1_000;
+pub const STEP_BACKOFF_DEFAULT: Duration = Duration::from_secs(1);
+pub const STEP_BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// What an approval shows to whoever decides, and what an event carries, as JSON.
+pub const STEP_SHOWN_BYTES_MAX: usize = 64 * 1024;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::core::{Execution, Finished};
 use super::journal::RunJournal;
 use super::ports::Ports;
+use super::settle;
 use super::stop::Stopped;
 use crate::base::clock::since;
 use crate::base::{Clock, Fault, Timestamp, limits};
@@ -58,7 +59,7 @@ impl Attempt {
                 return Finished { stopped: Some(Stopped::Lost), ..outcome.into() };
             }
             Outcome::Raised(fault) | Outcome::TimedOut(fault) if !self.is_last(fault) => {
-                return Finished { forget: journal.failed_last(), ..outcome.into() };
+                return Finished { forget: journal.failed_with(fault), ..outcome.into() };
             }
             Outcome::Raised(fault) | Outcome::TimedOut(fault) => fault.clone(),
             Outcome::Cancelled => match &stopped {
@@ -154,7 +155,7 @@ impl Attempt {
     }
 
     fn is_last(&self, fault: &Fault) -> bool {
-        self.execution.job.spec.retry.delay_after(self.execution.run.attempt, &fault.code).is_none()
+        settle::delay_after(&self.execution.job.spec, self.execution.run.attempt, fault).is_none()
     }
 
     async fn hook(&self, engine: &Engine, name: &str, argument: Value) {

@@ -55,11 +55,14 @@ impl RunJournal {
         })
     }
 
-    /// The failed entry that the next attempt makes anew: the last one, if the run ended with it.
-    pub fn failed_last(&self) -> Vec<StepKey> {
+    /// The failed entries that the next attempt makes anew: those that the run ended with.
+    pub fn failed_with(&self, fault: &Fault) -> Vec<StepKey> {
         let entries = self.lock();
-        let last = entries.iter().rev().find(|entry| entry.kind != EntryKind::Value);
-        last.filter(|entry| entry.state == EntryState::Failed).map(|entry| entry.key.clone()).into_iter().collect()
+        let cause = |error: &Fault| error.code == fault.code && error.message == fault.message;
+        let failed = entries.iter().filter(|entry| {
+            entry.state == EntryState::Failed && entry.error.as_ref().is_some_and(cause)
+        });
+        failed.map(|entry| entry.key.clone()).collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {

@@ -60,7 +60,7 @@ pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Sto
 }
 
 fn fail(change: &mut Transition, spec: &JobSpec, (state, fault): (RunState, Fault), stopped: Option<Stopped>) {
-    if let Some(delay) = spec.retry.delay_after(change.attempt, &fault.code) {
+    if let Some(delay) = delay_after(spec, change.attempt, &fault) {
         if let Some(Stopped::By { reason, .. }) = stopped {
             // It failed by itself while it was being cancelled: nobody wants another attempt.
             (change.to, change.reason, change.error) = (RunState::Cancelled, Some(reason), Some(fault));
@@ -75,6 +75,13 @@ fn fail(change: &mut Transition, spec: &JobSpec, (state, fault): (RunState, Faul
         change.to = state;
     }
     change.error = Some(fault);
+}
+
+/// How long to wait before the next attempt after one that failed so; None when it was the last.
+pub fn delay_after(spec: &JobSpec, attempt: u32, fault: &Fault) -> Option<Duration> {
+    // The script and its journal have parted: another attempt would find the same.
+    let repeatable = fault.code != "run.diverged";
+    spec.retry.delay_after(attempt, &fault.code).filter(|_| repeatable)
 }
 
 /// When an attempt of a durable job that begins now is out of time. Others are bounded by the lane alone.

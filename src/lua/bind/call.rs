@@ -14,6 +14,7 @@ use super::context::{CallContext, phase_fault};
 use super::spec::{Call, Function, Phase};
 use super::{FunctionId, reply};
 use crate::base::{Fault, limits};
+use crate::lua::durable::{self, Given, Reads};
 use crate::lua::vm::Host;
 
 /// `(true, value)` or `(false, error object)`; the prelude raises the latter.
@@ -35,7 +36,12 @@ pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
 /// A call that waits. The primitive's future runs on the I/O runtime; dropping this future aborts it.
 pub async fn dispatch(lua: Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
     let host = Host::of(&lua)?;
+    let functions = FunctionId(id).resolve().filter(|(_, function)| matches!(function.call, Call::Durable(_)));
+    let given = functions.map(|_| values.clone()).unwrap_or_default();
     let outcome = match admit(&host, id, values) {
+        Ok((context, args, _held)) if let Call::Durable(operation) = context.function.call => {
+            durable::call(&host, operation, &context, &args, &given).await
+        }
         Ok((context, args, _held)) => carry_out(&host, context, args).await,
         Err(fault) => Err(fault),
     };
@@ -46,6 +52,7 @@ async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<
     let Call::Async(call) = context.function.call else { return Err(miswired(&context.name)) };
     let span = tracing::debug_span!("call", function = &*context.name);
     let cancelled = host.cancellation();
+    let _away = host.away();
     let future = call(context.clone(), args).instrument(span);
     let task = AbortOnDropHandle::new(host.io().spawn(future));
     let result = tokio::select! {
@@ -76,7 +83,11 @@ fn admit(host: &Rc<Host>, id: u32, values: MultiValue) -> Result<(CallContext, A
     }
     let room = limits::CALL_ARGUMENTS_BYTES_MAX.saturating_sub(host.held_bytes().get());
     let (args, bytes) = arguments(&name, function, values, room)?;
-    Ok((host.context(name, function), args, Held::new(host, bytes)))
+    let given = match function.reads {
+        Reads::Nothing => Given::default(),
+        reads => Given::at(&host.place(), reads, args.has("time"))?,
+    };
+    Ok((host.context(name, function, given), args, Held::new(host, bytes)))
 }
 
 /// The arguments of a call that is under way, against what the run may hold of them.
@@ -124,6 +135,7 @@ pub fn dispatcher_of(function: &Function) -> &'static str {
     match function.call {
         Call::Sync(_) => "sync",
         Call::Async(_) => "async",
+        Call::Durable(_) => "durable",
         Call::Prelude => "prelude",
     }
 }

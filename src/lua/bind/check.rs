@@ -269,6 +269,7 @@ impl<'a> Check<'a> {
 
 fn scalar(value: &Value, kind: &Type) -> Option<Datum> {
     Some(match (kind, value) {
+        (Type::Function | Type::Callback(_), Value::Function(_)) => Datum::Null,
         (Type::Boolean, Value::Boolean(value)) => Datum::Bool(*value),
         (Type::Number, Value::Number(value)) => Datum::Number(*value),
         (Type::Number, Value::Integer(value)) => Datum::Number(*value as f64),

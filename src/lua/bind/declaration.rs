@@ -100,6 +100,7 @@ const PERMISSIONS: Record = Record {
         Field::optional("fs", Type::Map(&Type::String), "Access by root"),
         Field::optional("kv", Type::List(&Type::String), "Shared scopes: `shared:NAME`"),
         Field::optional("jobs", Type::List(&Type::String), "Jobs that it may start"),
+        Field::optional("events", Type::List(&Type::String), "Events that it may send, by pattern"),
     ],
 };
 
@@ -133,7 +134,11 @@ pub const JOB: Record = Record {
         ),
         Field::optional("concurrency", Type::Record(&CONCURRENCY), "A limit shared by runs of one key"),
         Field::optional("priority", Type::Integer, "Higher goes first; 0 unless said otherwise"),
-        Field::optional("resume", Type::Boolean, "Resume at the first unfinished step after a crash"),
+        Field::optional(
+            "resume",
+            Type::Boolean,
+            "Keep a journal of its steps, and go on at the first unfinished one after a crash",
+        ),
         Field::optional("permissions", Type::Record(&PERMISSIONS), "What it may touch"),
         Field::optional("ui", Type::Record(&UI), "How it shows on the dashboard"),
         Field::optional("mcp", Type::Boolean, "Offer it to agents; without effect in this version"),

@@ -10,6 +10,7 @@ use crate::base::limits::SUGGEST_NAME_BYTES_MAX;
 use crate::base::suggest::did_you_mean;
 use crate::lua::bind::call::{self, Answer};
 use crate::lua::bind::{Call, FunctionId, MODULES, Module, ModuleKind, full_name, reply};
+use crate::lua::durable;
 use crate::lua::error::raised;
 use crate::lua::interrupt::mark_driven;
 use crate::lua::show::clip_bytes;
@@ -35,6 +36,9 @@ operations! {
     Load "LOAD" "The chunk of a key",
     Print "PRINT" "A line for the run's log",
     Normalise "NORMALISE" "A raised value as an error object",
+    Now "NOW" "Seconds since the epoch as a durable run knows them; nil where the clock is real",
+    Random "RANDOM" "A number of a durable run's own dice; nil where they are real",
+    Reseed "RESEED" "Begins a known sequence of these; false where they are real",
     Begin "BEGIN" "Loading is over, the run begins",
     Find "FIND" "Plain search in linear time",
     Pattern "PATTERN" "Refuses a pattern that could not be stopped",
@@ -77,8 +81,17 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
             return Ok((true, raised(lua, &host, problem, &code)?));
         }
         Some(Operation::Begin) => {
+            if let Value::Function(task) = next() {
+                host.set_task(task);
+            }
             host.begin();
             Ok(Value::Nil)
+        }
+        Some(Operation::Now) => durable::now(&host.place()).map(number_or_nil),
+        Some(Operation::Random) => durable::random(&host.place()).map(number_or_nil),
+        Some(Operation::Reseed) => {
+            let seed = next().as_number().unwrap_or_default();
+            Ok(Value::Boolean(durable::reseed(&host.place(), seed)))
         }
         Some(Operation::Find) => Ok(pattern::find(&next(), &next(), &next())),
         Some(Operation::Pattern) => pattern::check(&next(), &next()).map(|()| Value::Nil),
@@ -98,6 +111,10 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
         Ok(value) => Ok((true, value)),
         Err(fault) => reply::answer(lua, &host, Err(fault)),
     }
+}
+
+fn number_or_nil(number: Option<f64>) -> Value {
+    number.map_or(Value::Nil, Value::Number)
 }
 
 fn text(value: &Value) -> String {
@@ -140,7 +157,7 @@ fn describe(lua: &Lua, name: &str) -> mlua::Result<Value> {
         let id = i64::from(FunctionId::new(index, position).0);
         match function.call {
             Call::Sync(_) => table.raw_set(function.name, id)?,
-            Call::Async(_) => table.raw_set(function.name, -id - 1)?,
+            Call::Async(_) | Call::Durable(_) => table.raw_set(function.name, -id - 1)?,
             Call::Prelude => {}
         }
     }

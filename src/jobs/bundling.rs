@@ -1,7 +1,7 @@
 //! From a file to its pinned sources: the file and, through `require`, everything it leads to.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -63,6 +63,10 @@ fn read(root: &Path, path: &str) -> io::Result<String> {
     if !target.starts_with(&root) {
         return Err(io::Error::other("it leads out of the scripts folder"));
     }
+    // Opening a pipe would wait for somebody to write into it.
+    if !fs::metadata(&target)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
     let file = File::open(target)?;
     let most = limits::SCRIPT_SOURCE_BYTES_MAX;
     let mut bytes = Vec::new();
@@ -84,8 +88,6 @@ fn unreadable(path: &str, error: &io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -123,9 +125,13 @@ mod tests {
         fs::write(folder.path().join("binary.lua"), b"return \xff").expect("written");
         let outside = tempfile::NamedTempFile::new().expect("a file");
         std::os::unix::fs::symlink(outside.path(), folder.path().join("out.lua")).expect("a link");
-        for (file, says) in
-            [("huge.lua", "larger than 256.0 KiB"), ("binary.lua", "not UTF-8"), ("out.lua", "leads out")]
-        {
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("pipe.lua"), rustix::fs::Mode::RUSR).expect("a pipe");
+        for (file, says) in [
+            ("huge.lua", "larger than 256.0 KiB"),
+            ("binary.lua", "not UTF-8"),
+            ("out.lua", "leads out"),
+            ("pipe.lua", "it is no file"),
+        ] {
             let fault = bundle(folder.path(), file).result.expect_err(file);
             assert!(fault.message.contains(file) && fault.message.contains(says), "{fault}");
         }

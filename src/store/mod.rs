@@ -27,5 +27,6 @@ mod writer;
 pub use follow::Follow;
 pub use handle::Store;
 pub use metrics::StoreMetrics;
+pub use read::restore;
 pub use types::*;
 pub use writer::Writer;

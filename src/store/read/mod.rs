@@ -6,10 +6,12 @@ mod jobs;
 mod kv;
 mod logs;
 mod occurrences;
+mod pending;
 mod runs;
 mod stats;
 
 pub(super) use access::session_from;
+pub use pending::restore;
 #[cfg(test)]
 pub(super) use runs::page;
 pub(super) use stats::JOB_NAMES;

@@ -105,9 +105,16 @@ impl Snapshot {
         let count = |state| live.iter().filter(|run| run.state == state).count() as u64;
         let severe = |severity| jobs.diagnostics.iter().filter(|found| found.severity == severity).count();
         let event_seq = parts.store.commits().borrow().event_seq;
+        let stored = parts.store.run_counts().await?;
+        let parked = stored.iter().find(|(state, _)| *state == RunState::Parked).map_or(0, |(_, count)| *count);
         Ok(Self {
             runs: parts.runner.metrics(),
-            live: [RunState::Queued, RunState::Running].map(|state| (state, count(state))).to_vec(),
+            live: vec![
+                (RunState::Queued, count(RunState::Queued)),
+                (RunState::Running, count(RunState::Running)),
+                // The dispatcher has let go of these.
+                (RunState::Parked, parked),
+            ],
             vms: parts.runner.vms(),
             jobs: jobs.jobs.len(),
             disabled: jobs.jobs.values().filter(|job| !job.is_enabled()).count(),

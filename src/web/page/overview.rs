@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::layout::{Page, Place};
-use super::{jobs::diagnostic, ui};
+use super::{approvals, jobs::diagnostic, ui};
 use crate::base::{Timestamp, limits};
 use crate::model::{RunState, TriggerKind};
 use crate::runner::LiveRun;
@@ -16,6 +16,7 @@ use crate::web::health::Dependency;
 use crate::web::parts::Web;
 use crate::web::read::containers::{self, ContainerView};
 use crate::web::read::jobs::{self, DiagnosticView, JobSummary};
+use crate::web::read::steps;
 
 const DAY_S: i64 = 86_400;
 const BUCKET_S: i64 = 1_800;
@@ -23,8 +24,9 @@ const SHOWN: usize = 8;
 
 pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
     let since = Timestamp::from_second((cx.now.as_second() - DAY_S) / BUCKET_S * BUCKET_S + BUCKET_S).unwrap_or(cx.now);
-    let (jobs, buckets, dependencies, containers) = tokio::join!(
+    let (jobs, waiting, buckets, dependencies, containers) = tokio::join!(
         jobs::list(&web, &cx.who),
+        steps::approvals(&web, &cx.who),
         web.parts.store.run_buckets(None, since, BUCKET_S),
         web.health.refresh(),
         tokio::time::timeout(limits::HEALTH_PROBE_TIMEOUT, containers::list(&web)),
@@ -35,6 +37,7 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
     let diagnostics = jobs::diagnostics(&web);
     let live = web.parts.runner.live();
     let body = html! {
+        (approvals::waiting(&cx, &waiting?, SHOWN))
         (attention(&cx, &jobs, &diagnostics, &containers, &dependencies))
         div.columns {
             (running(&cx, &live))
@@ -134,7 +137,7 @@ fn unwell_line(container: &ContainerView) -> Markup {
 }
 
 fn running(cx: &Cx, live: &[LiveRun]) -> Markup {
-    let aside = html! { @if live.len() > SHOWN { a href="/runs?state=running,queued" { "All " (live.len()) } } };
+    let aside = html! { @if live.len() > SHOWN { a href="/runs?state=queued,running,parked" { "All " (live.len()) } } };
     let body = html! {
         @if live.is_empty() {
             p.quiet-line { "Nothing runs at the moment." }

@@ -18,6 +18,7 @@ const SINCE: [(&str, &str); 5] =
 
 pub async fn page(State(web): State<Web>, cx: Cx, Query(query): Query<RunQuery>) -> ApiResult<Markup> {
     let page = list(&web, &cx.who, &query).await?;
+    let counts = if text(&query.job).is_empty() { web.parts.store.run_counts().await? } else { Vec::new() };
     let is_open = [&query.job, &query.state, &query.since, &query.before].iter().all(|field| text(field).is_empty());
     let body = html! {
         (filters(&web, &query, is_open))
@@ -28,7 +29,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(query): Query<RunQuery>)
                 (ui::empty(Icon::Search, "No run fits", html! { p { a href="/runs" { "Show all runs" } } }))
             }
         } @else {
-            (ui::section("list", "History", ui::nothing(), table(&cx, &page.runs, true)))
+            (ui::section("list", "History", counted(&counts), table(&cx, &page.runs, true)))
         }
         nav.pager aria-label="Pages" {
             @if !text(&query.before).is_empty() { a.button href=(address(&query, None)) { "Newest" } }
@@ -39,6 +40,18 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(query): Query<RunQuery>)
     let made = Page::new(Place::Runs, "Runs", body);
     let made = if text(&query.before).is_empty() { made.live("") } else { made };
     Ok(made.render(&cx))
+}
+
+/// How many runs of each state are kept, as links to them.
+fn counted(counts: &[(RunState, u64)]) -> Markup {
+    html! {
+        @for state in RunState::ALL {
+            @let count: u64 = counts.iter().filter(|(of, _)| *of == state).map(|(_, count)| count).sum();
+            @if count > 0 {
+                a.legend href=(format!("/runs?state={}", state.as_str())) { span.key.(ui::tone(state)) {} (count) " " (ui::state_word(state)) }
+            }
+        }
+    }
 }
 
 fn text(field: &Option<String>) -> &str {

@@ -10,7 +10,7 @@ use crate::cli::client::escape;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::show;
-use crate::model::{EntryState, RunState};
+use crate::model::{EntryKind, EntryState, RunState};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -106,7 +106,7 @@ fn row(step: &Step, run: &Run, now: Timestamp) -> Vec<Cell> {
         state,
         Cell::new(show::time(step.started_at)),
         Cell::new(show::span(Some(step.started_at), step.finished_at.or(run.finished_at), now)),
-        Cell::new(step.tries),
+        if step.kind == EntryKind::Step { Cell::new(step.tries) } else { show::dim_cell("-") },
         show::dim_cell(show::plain(note.lines().next().unwrap_or_default())),
     ]
 }

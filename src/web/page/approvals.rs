@@ -61,7 +61,7 @@ fn buttons(run: RunId) -> Markup {
 }
 
 /// What a job shows, as text, as facts, or as it is.
-fn shown(value: &Value) -> Markup {
+pub fn shown(value: &Value) -> Markup {
     let is_plain = |value: &Value| !value.is_object() && !value.is_array();
     match value {
         Value::String(text) => html! { p.shown-text { (text) } },
@@ -87,12 +87,24 @@ pub fn waiting(cx: &Cx, approvals: &[ApprovalView], most: usize) -> Markup {
     ui::section("waiting", "Waits for you", aside, body)
 }
 
+/// On one line: `from: shop-1.7.2, to: shop-1.8.0`.
+fn in_short(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.lines().next().unwrap_or_default().to_owned(),
+        Value::Object(map) => {
+            let each = map.iter().map(|(name, value)| match value.as_str() {
+                Some(text) => format!("{name}: {text}"),
+                None => format!("{name}: {value}"),
+            });
+            each.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
 fn waiting_line(cx: &Cx, approval: &ApprovalView) -> Markup {
-    let told = match &approval.show {
-        Some(Value::String(text)) => text.lines().next().unwrap_or_default().to_owned(),
-        Some(value) if !value.is_null() => value.to_string(),
-        _ => String::new(),
-    };
+    let told = approval.show.as_ref().map(in_short).unwrap_or_default();
     html! {
         span.attention-what {
             (ui::badge("wait", Icon::Person, "approval"))
@@ -173,6 +185,8 @@ mod tests {
         let html = shown(&json!({ "from": "<a>", "to": 2 })).into_string();
         assert!(html.contains("<dt>from</dt><dd>&lt;a&gt;</dd>") && html.contains("<dd>2</dd>"), "{html}");
         assert!(shown(&json!({ "list": [1] })).into_string().contains("<pre"));
+        assert_eq!(in_short(&json!({ "from": "a", "to": 2 })), "from: a, to: 2");
+        assert_eq!(in_short(&json!("one\ntwo")), "one");
         assert_eq!(segment("a b/ü.png"), "a%20b%2F%C3%BC.png");
     }
 }

@@ -128,7 +128,7 @@ fn facts(cx: &Cx, run: &RunView, entries: &[Entry]) -> Markup {
     };
     let body = html! {
         dl.facts {
-            @for entry in waits {
+            @for entry in &waits {
                 div {
                     dt { "Waits for" }
                     dd { (waits_for(entry).unwrap_or_default()) span.muted { " since " (ui::time(entry.started_at, cx.now)) } @if let Some(until) = entry.wake_at { span.muted { ", until " (ui::absolute(until)) } } }
@@ -145,7 +145,8 @@ fn facts(cx: &Cx, run: &RunView, entries: &[Entry]) -> Markup {
             @if let Some(took) = run.duration_ms { div { dt { "Took" } dd { (ui::millis(took)) } } }
             @if run.attempt > 1 || !run.state.is_final() { div { dt { "Attempt" } dd { (run.attempt) } } }
             @if let Some(wait) = run.not_before.filter(|_| run.state == RunState::Queued) { div { dt { "Next attempt" } dd { (ui::time(wait, cx.now)) } } }
-            @if let Some(reason) = &run.reason { div { dt { "Reason" } dd { (reason) } } }
+            // What a parked run waits for is its reason.
+            @if let Some(reason) = run.reason.as_ref().filter(|_| waits.is_empty()) { div { dt { "Reason" } dd { (reason) } } }
             @if let Some(parent) = &run.parent { div { dt { "Set off by" } dd { a.mono href=(format!("/runs/{parent}")) { (ui::short_id(&parent.to_string())) } } } }
             @if let Some(version) = &run.version { div { dt { "Version" } dd { code { (&version[..12.min(version.len())]) } } } }
             div { dt { "Id" } dd { code.id { (run.id) } } }

@@ -98,6 +98,12 @@ fn filters(web: &Web, query: &RunQuery, is_open: bool) -> Markup {
     }
 }
 
+/// Why it failed, or what it waits for.
+fn told(run: &RunView) -> Option<&str> {
+    let waits = run.reason.as_deref().filter(|_| run.state == RunState::Parked);
+    run.error.as_ref().map(|error| error.message.as_str()).or(waits)
+}
+
 /// Runs as a table; `named` when they are not all of one job.
 pub fn table(cx: &Cx, runs: &[RunView], named: bool) -> Markup {
     html! {
@@ -113,7 +119,7 @@ pub fn table(cx: &Cx, runs: &[RunView], named: bool) -> Markup {
                         tr id=(format!("run-{}", run.id)) {
                             th scope="row" { a.mono href=(format!("/runs/{}", run.id)) title=(run.id) { (ui::short_id(&run.id.to_string())) } @if run.dry_run { " " span.tag { "dry run" } } }
                             @if named { td data-label="Job" { a href=(format!("/jobs/{}", run.job)) { (run.job) } } }
-                            td data-label="State" { (ui::state(run.state)) @if let Some(error) = &run.error { span.sub.clip title=(error.message) { (error.message) } } }
+                            td data-label="State" { (ui::state(run.state)) @if let Some(told) = told(run) { span.sub.clip title=(told) { (told) } } }
                             td data-label="Began" { (ui::time(run.started_at.unwrap_or(run.queued_at), cx.now)) }
                             td data-label="Took" { @if let Some(took) = run.duration_ms { (ui::millis(took)) } @else { (ui::none()) } }
                             td data-label="Started by" { (run.trigger.kind.as_str()) @if run.trigger.actor != run.trigger.kind.as_str() { span.sub { (run.trigger.actor) } } }

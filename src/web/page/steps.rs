@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
+use super::approvals::shown;
 use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::run::json;
@@ -97,14 +98,16 @@ pub fn chart(cx: &Cx, run: &RunView, entries: &[Entry]) -> Markup {
         }
         @if left_out > 0 { p.quiet-line { "The first " (left_out) " are left out: " a href=(format!("/api/v1/runs/{}/steps", run.id)) { "all of them" } "." } }
         ol.gantt { @for entry in &shown[left_out..] { (line(cx, run, scale, entry, entries)) } }
-        div.axis.gantt-axis {
-            time datetime=(scale.from) title=(ui::absolute(scale.from)) { (scale.from.strftime("%a %H:%M:%S UTC")) }
-            span { "+" (show_duration(rounded(since(scale.to, scale.from)))) }
+        div.gantt-axis {
+            div.axis {
+                time datetime=(scale.from) title=(ui::absolute(scale.from)) { (scale.from.strftime("%a %H:%M:%S UTC")) }
+                span { "+" (show_duration(rounded(since(scale.to, scale.from)))) }
+            }
         }
     };
     let aside = html! {
         span.legend { span.key.ok {} "done" }
-        span.legend { span.key.wait.hatched {} "waiting" }
+        @if shown.iter().any(|entry| is_wait(entry.kind)) { span.legend { span.key.wait.hatched {} "waiting" } }
         @if entries.iter().any(|entry| entry.kind == EntryKind::Undo) { span.legend { span.key.warn {} "undone" } }
     };
     ui::section("steps", "Steps", aside, body)
@@ -175,7 +178,7 @@ fn drawn(scale: Scale, bars: &[Bar]) -> Markup {
             @for bar in bars {
                 @let x = scale.place(bar.from);
                 @let (x, width) = (format!("{x:.3}%"), format!("{:.3}%", (scale.place(bar.to) - x).max(0.0)));
-                rect.bar class=(bar.tone) x=(x) y="3" width=(width) height="10" {}
+                rect class=(format!("bar {}", bar.tone)) x=(x) y="3" width=(width) height="10" {}
                 @if bar.waits { rect.hatch x=(x) y="2" width=(width) height="12" {} }
             }
         }
@@ -194,11 +197,11 @@ fn details(cx: &Cx, entry: &Entry, step: &StepView, undoing: Option<&Entry>) -> 
             @if let Some(key) = &entry.match_key { div { dt { "Key" } dd { code { (key) } } } }
             @if let Some(actor) = &step.actor { div { dt { "By" } dd { (actor) } } }
             @if entry.undo && step.undone.is_none() { div { dt { "Undo" } dd { "when the run fails" } } }
-            @if let Some(undone) = undoing.and_then(|undoing| undoing.finished_at) { div { dt { "Undone" } dd { time.num datetime=(undone) { (ui::absolute(undone)) } } } }
+            @if let Some(undone) = undoing.and_then(|undoing| undoing.finished_at) { div { dt { @if step.undone == Some(true) { "Undone" } @else { "Undoing ended" } } dd { time.num datetime=(undone) { (ui::absolute(undone)) } } } }
         }
         @if let Some(error) = &step.error { (failure("Error", error)) }
         @if let Some(error) = undoing.and_then(|undoing| undoing.error.clone()) { (failure("Undoing it failed", &FaultView::from(error))) }
-        @if let Some(show) = &step.show { (value("Shown", show)) }
+        @if let Some(show) = &step.show { p.gantt-label { "Shown" } div.shown { (shown(show)) } }
         @if let Some(result) = &step.result { (value("Result", result)) }
     }
 }
@@ -253,6 +256,7 @@ mod tests {
         let bar = |waits| Bar { from: at(0), to: at(5), tone: "ok", waits };
         assert!(drawn(scale, &[bar(true)]).into_string().contains("class=\"hatch\""));
         let html = drawn(scale, &[bar(false)]).into_string();
-        assert!(!html.contains("class=\"hatch\"") && html.contains("width=\"50.000%\""), "{html}");
+        assert!(!html.contains("class=\"hatch\"") && html.contains("class=\"bar ok\" x=\"0.000%\""), "{html}");
+        assert!(html.contains("width=\"50.000%\""), "{html}");
     }
 }

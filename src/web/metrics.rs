@@ -147,7 +147,7 @@ impl Lateness {
         let late: Vec<f64> = fired.map(|found| since(found.decided_at, found.scheduled_for).as_secs_f64()).collect();
         let count = late.len().max(1) as f64;
         let max_s = late.iter().copied().fold(0.0, f64::max);
-        Ok(Self { fired: late.len() as u64, mean_s: late.iter().sum::<f64>() / count, max_s })
+        Ok(Self { fired: late.len() as u64, mean_s: late.iter().fold(0.0, |sum, late| sum + late) / count, max_s })
     }
 }
 

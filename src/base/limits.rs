@@ -199,6 +199,10 @@ pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
 
 // Doors
 pub const API_BODY_BYTES_MAX: usize = 1 << 20;
+/// Of an event's name and of its key.
+pub const SIGNAL_NAME_BYTES_MAX: usize = 256;
+/// What somebody says to a decision.
+pub const DECISION_COMMENT_BYTES_MAX: usize = 4 * 1024;
 pub const API_STREAMS_MAX: usize = 256;
 pub const API_CONNECTIONS_MAX: usize = 1_024;
 pub const API_HEADER_BYTES_MAX: usize = 64 * 1024;
@@ -233,6 +237,9 @@ pub const HEALTH_FRESH: Duration = Duration::from_secs(1);
 pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Lines of a run's log that its page begins with.
 pub const PAGE_LOG_LINES_MAX: usize = 500;
+/// Steps of a run that its page shows, the latest, and of how long a value.
+pub const PAGE_STEPS_MAX: usize = 500;
+pub const PAGE_STEP_VALUE_BYTES_MAX: usize = 16 * 1024;
 /// Lines on either side beyond which the page shows no difference of two versions.
 pub const PAGE_DIFF_LINES_MAX: usize = 4_000;
 pub const ADMIN_FRAME_BYTES_MAX: usize = 1 << 20;
@@ -285,6 +292,8 @@ pub const SCHEDULE_CATCH_UP_MAX: usize = 100;
 pub const SCHEDULE_MISSED_ROWS_MAX: usize = 1_000;
 /// Missed due times are looked for this far back.
 pub const SCHEDULE_LOOK_BACK_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Due times of one job that a simulation plays through.
+pub const SCHEDULE_SIMULATED_MAX: usize = 50_000;
 /// Due times on their way to their rows at once.
 pub const SCHEDULE_FIRING_MAX: usize = 1_024;
 /// How often it is written down up to when due times are settled.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::failure::Failure;
 use crate::base::{Fault, Timestamp};
 use crate::model::run::Progress;
-use crate::model::{LogLevel, OccurrenceState, RunState, Trigger};
+use crate::model::{EntryKind, EntryState, LogLevel, OccurrenceState, RunState, Trigger};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct JobList {
@@ -86,6 +86,8 @@ pub(super) struct Run {
     pub params: Value,
     pub queued_at: Timestamp,
     pub not_before: Option<Timestamp>,
+    pub wake_at: Option<Timestamp>,
+    pub deadline_at: Option<Timestamp>,
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub result: Option<Value>,
@@ -93,6 +95,93 @@ pub(super) struct Run {
     pub reason: Option<String>,
     pub parent: Option<String>,
     pub progress: Option<Progress>,
+    /// Of one run, if it is durable; not in lists.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Step {
+    pub key: String,
+    pub kind: EntryKind,
+    pub name: String,
+    pub state: EntryState,
+    pub error: Option<Fault>,
+    pub undone: Option<bool>,
+    pub tries: u32,
+    pub started_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub wake_at: Option<Timestamp>,
+    pub waits_for: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ApprovalList {
+    pub approvals: Vec<Approval>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Approval {
+    pub run: String,
+    pub job: String,
+    pub name: String,
+    #[serde(default)]
+    pub show: Value,
+    pub since: Timestamp,
+    pub expires: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ArtifactList {
+    pub artifacts: Vec<Artifact>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Artifact {
+    pub name: String,
+    pub media_type: String,
+    pub bytes: u64,
+    pub created_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct NodeList {
+    pub nodes: Vec<Node>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Node {
+    pub name: String,
+    pub address: String,
+    pub labels: Vec<String>,
+    pub started_at: Timestamp,
+    pub lease_until: Timestamp,
+    pub alive: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Simulation {
+    pub from: Timestamp,
+    pub to: Timestamp,
+    pub jobs: Vec<SimulatedJob>,
+    pub alive_max: usize,
+    pub alive_max_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct SimulatedJob {
+    pub job: String,
+    pub overlap: String,
+    pub due: usize,
+    pub more: bool,
+    pub median_ms: Option<u64>,
+    pub runs: usize,
+    pub held: usize,
+    pub skipped: usize,
+    pub coalesced: usize,
+    pub replaced: usize,
+    pub queue_max: usize,
+    pub alive_max: usize,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    cancel, check, completions, daemon, enable, init, job, jobs, logs, man, ps, repl, retry, run, runs, schedule, show,
-    test, token, trigger, types,
+    approve, artifacts, backup, cancel, check, completions, daemon, enable, event, init, job, jobs, logs, man, ps,
+    repl, retry, run, runs, schedule, show, test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -57,19 +57,30 @@ pub enum Command {
     Trigger(trigger::Args),
     /// List runs, newest first
     Runs(runs::Args),
-    /// Show one run: parameters, result, error
+    /// Show one run: steps, parameters, result, error
     Show(show::Args),
     /// Show or follow the log of a run
     Logs(logs::Args),
     /// Cancel a run
     Cancel(cancel::Args),
+    /// Approve what a run waits for
+    Approve(approve::Args),
+    /// Reject what a run waits for
+    Reject(approve::Args),
+    /// List the approvals that wait for somebody
+    Approvals,
+    /// Send events to runs that wait for them
+    #[command(subcommand)]
+    Event(event::Command),
+    /// List or fetch what a run keeps for people
+    Artifacts(artifacts::Args),
     /// Run again with the same parameters
     Retry(retry::Args),
     /// Let a job's schedules fire
     Enable(enable::Args),
     /// Keep a job's schedules from firing
     Disable(enable::Args),
-    /// Forecast: every due time in a window
+    /// Forecast: every due time in a window, or a period played through
     Schedule(schedule::Args),
     /// List containers
     Ps(ps::Args),
@@ -78,6 +89,12 @@ pub enum Command {
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// List the daemons that share the database
+    Nodes,
+    /// Write a consistent copy of Aegis's own state, while the daemon runs
+    Backup(backup::Args),
+    /// Put a backup in the place of Aegis's own state, while no daemon runs
+    Restore(backup::RestoreArgs),
     /// Write type stubs for editors
     Types(types::Args),
     /// Check the installation and say the fix for what is wrong
@@ -123,6 +140,17 @@ mod tests {
             "aegis show 01jd",
             "aegis logs 01jd -f --since 5m --json",
             "aegis cancel 01jd",
+            "aegis approve 01jd",
+            "aegis approve 01jd switch --comment fine",
+            "aegis reject 01jd switch -m no",
+            "aegis approvals --json",
+            "aegis event send paid --key order-7 --run 01jd --data {\"amount\":3}",
+            "aegis artifacts 01jd",
+            "aegis artifacts 01jd report.txt -o report.txt",
+            "aegis nodes",
+            "aegis backup aegis.backup",
+            "aegis restore aegis.backup --yes",
+            "aegis schedule --simulate --to 7d --assume 30s",
             "aegis retry 01jd --wait",
             "aegis enable hello",
             "aegis disable hello",
@@ -146,9 +174,16 @@ mod tests {
 
     #[test]
     fn wrong_lines_are_usage_errors() {
-        for line in
-            ["aegis", "aegis dameon", "aegis trigger", "aegis trigger x --param novalue", "aegis runs --state odd"]
-        {
+        for line in [
+            "aegis",
+            "aegis dameon",
+            "aegis trigger",
+            "aegis trigger x --param novalue",
+            "aegis runs --state odd",
+            "aegis event send paid --data bare",
+            "aegis artifacts 01jd -o file",
+            "aegis schedule --assume 30s",
+        ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

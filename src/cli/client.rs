@@ -92,6 +92,14 @@ impl Client {
         Ok(Lines { body: answer.response.into_body(), _connection: answer.connection, buffer: BytesMut::new() })
     }
 
+    /// An answer of any size, as it comes.
+    pub async fn download(&self, path: &str) -> Result<Download, Failure> {
+        let answer = self.send(Request::get(path).header(ACCEPT, "*/*"), None).await?;
+        let kind = answer.response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        let is_text = kind.starts_with("text/") || kind.starts_with("application/json");
+        Ok(Download { body: answer.response.into_body(), is_text, _connection: answer.connection })
+    }
+
     /// A console, and the task that keeps its connection.
     pub async fn console(&self) -> Result<(TokioIo<Upgraded>, JoinSet<()>), Failure> {
         let builder = Request::get(CONSOLE_PATH).header(CONNECTION, "upgrade").header(UPGRADE, CONSOLE_UPGRADE);
@@ -187,10 +195,45 @@ fn command_for(code: &str) -> Option<&'static str> {
     Some(match code {
         "job.not_found" => "`aegis jobs` lists the jobs, and says what is wrong with files",
         "run.not_found" => "`aegis runs` lists the runs",
+        "artifact.not_found" => "`aegis artifacts RUN` lists them",
         "token.not_found" => "`aegis token list` lists the tokens",
         "params.invalid" => "`aegis job NAME` shows the parameters; give them as --param name=value",
         _ => return None,
     })
+}
+
+/// The content of an answer, piece by piece.
+#[derive(Debug)]
+pub(super) struct Download {
+    body: Incoming,
+    is_text: bool,
+    _connection: JoinSet<()>,
+}
+
+impl Download {
+    /// Whether a terminal can show it.
+    pub fn is_text(&self) -> bool {
+        self.is_text
+    }
+
+    /// The next piece; None when all has come.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            match self.body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(error)) => {
+                    return Err(
+                        Failure::new(format!("the answer broke off: {error}")).hint("the daemon's log says why")
+                    );
+                }
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 /// Lines of a streamed answer.

@@ -10,6 +10,7 @@ mod failure;
 mod logging;
 mod output;
 mod repl;
+mod save;
 mod show;
 mod terminal;
 

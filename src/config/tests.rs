@@ -36,6 +36,15 @@ fn the_shipped_file_is_the_default() {
 }
 
 #[test]
+fn the_shipped_example_of_a_route_can_be_used_as_it_is() {
+    let (_, section) = DEFAULT_FILE.split_once("  routes: {}\n").expect("the section of notifications");
+    let example = section.lines().map_while(|line| line.strip_prefix("  # ")).collect::<Vec<_>>().join("\n  ");
+    let config = load(&format!("notify:\n  {example}\n"), &[]).expect("the example is understood");
+    let kinds: Vec<&str> = config.notify.routes["alerts"].iter().map(|to| to.kind.name()).collect();
+    assert_eq!(kinds, ["discord", "slack", "ntfy", "webhook"]);
+}
+
+#[test]
 fn the_shipped_file_names_every_key() {
     let defaults = serde_json::to_value(Config::default()).expect("it serialises");
     let sections = defaults.as_object().expect("a mapping");

@@ -91,8 +91,6 @@ fn unreadable(path: &str, error: &io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -143,9 +141,13 @@ mod tests {
         fs::write(folder.path().join("binary.lua"), b"return \xff").expect("written");
         let outside = tempfile::NamedTempFile::new().expect("a file");
         std::os::unix::fs::symlink(outside.path(), folder.path().join("out.lua")).expect("a link");
-        for (file, says) in
-            [("huge.lua", "larger than 256.0 KiB"), ("binary.lua", "not UTF-8"), ("out.lua", "leads out")]
-        {
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("pipe.lua"), rustix::fs::Mode::RUSR).expect("a pipe");
+        for (file, says) in [
+            ("huge.lua", "larger than 256.0 KiB"),
+            ("binary.lua", "not UTF-8"),
+            ("out.lua", "leads out"),
+            ("pipe.lua", "it is not a regular file"),
+        ] {
             let fault = bundle(folder.path(), file).result.expect_err(file);
             assert!(fault.message.contains(file) && fault.message.contains(says), "{fault}");
         }

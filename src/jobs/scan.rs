@@ -121,6 +121,10 @@ impl Walk {
             Ok((metadata, _)) if metadata.is_file() && is_script(path) => {
                 self.found.files.insert(path.to_owned(), Stamp::of(&metadata));
             }
+            Ok(_) if is_script(path) => {
+                let fault = Fault::new("scripts.not_a_file", format!("{path} is a pipe, a socket or a device"));
+                self.problem(path.to_owned(), fault.hint("put a file there, or give it another name"));
+            }
             Ok(_) => {}
             // It went away between two looks, or is a symlink to nothing.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !kind.is_symlink() => {}
@@ -212,6 +216,17 @@ mod tests {
         problems.sort();
         assert_eq!(problems.iter().map(|(path, _)| *path).collect::<Vec<_>>(), ["dangling.lua", "out.lua"]);
         assert!(problems[1].1.contains("leads out of the scripts folder"), "{problems:?}");
+    }
+
+    #[test]
+    fn what_is_called_like_a_script_and_is_no_file_is_named() {
+        let folder = tree(&["a.lua"]);
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("pipe.lua"), rustix::fs::Mode::RUSR).expect("a pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, folder.path().join("pipe"), rustix::fs::Mode::RUSR).expect("a pipe");
+        let found = scan(folder.path()).expect("readable");
+        assert_eq!(found.files.keys().collect::<Vec<_>>(), ["a.lua"]);
+        let problems: Vec<_> = found.problems.iter().map(|(path, fault)| (path.as_str(), &*fault.code)).collect();
+        assert_eq!(problems, [("pipe.lua", "scripts.not_a_file")]);
     }
 
     #[test]

@@ -105,9 +105,16 @@ impl Snapshot {
         let count = |state| live.iter().filter(|run| run.state == state).count() as u64;
         let severe = |severity| jobs.diagnostics.iter().filter(|found| found.severity == severity).count();
         let event_seq = parts.store.commits().borrow().event_seq;
+        let stored = parts.store.run_counts().await?;
+        let parked = stored.iter().find(|(state, _)| *state == RunState::Parked).map_or(0, |(_, count)| *count);
         Ok(Self {
             runs: parts.runner.metrics(),
-            live: [RunState::Queued, RunState::Running].map(|state| (state, count(state))).to_vec(),
+            live: vec![
+                (RunState::Queued, count(RunState::Queued)),
+                (RunState::Running, count(RunState::Running)),
+                // The dispatcher has let go of these.
+                (RunState::Parked, parked),
+            ],
             vms: parts.runner.vms(),
             jobs: jobs.jobs.len(),
             disabled: jobs.jobs.values().filter(|job| !job.is_enabled()).count(),
@@ -140,7 +147,7 @@ impl Lateness {
         let late: Vec<f64> = fired.map(|found| since(found.decided_at, found.scheduled_for).as_secs_f64()).collect();
         let count = late.len().max(1) as f64;
         let max_s = late.iter().copied().fold(0.0, f64::max);
-        Ok(Self { fired: late.len() as u64, mean_s: late.iter().sum::<f64>() / count, max_s })
+        Ok(Self { fired: late.len() as u64, mean_s: late.iter().fold(0.0, |sum, late| sum + late) / count, max_s })
     }
 }
 

@@ -1,16 +1,21 @@
 //! One file a command. Each has its `Args` and a `run` that does it.
 
+pub(super) mod approve;
+pub(super) mod artifacts;
+pub(super) mod backup;
 pub(super) mod cancel;
 pub(super) mod check;
 pub(super) mod completions;
 pub(super) mod daemon;
 mod doctor;
 pub(super) mod enable;
+pub(super) mod event;
 pub(super) mod init;
 pub(super) mod job;
 pub(super) mod jobs;
 pub(super) mod logs;
 pub(super) mod man;
+mod nodes;
 pub(super) mod ps;
 pub(super) mod repl;
 pub(super) mod retry;
@@ -18,6 +23,7 @@ pub(super) mod run;
 pub(super) mod runs;
 pub(super) mod schedule;
 pub(super) mod show;
+mod simulate;
 pub(super) mod test;
 pub(super) mod token;
 pub(super) mod trigger;
@@ -42,6 +48,11 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Show(args) => show::run(args, &ctx).await,
         Command::Logs(args) => logs::run(args, &ctx).await,
         Command::Cancel(args) => cancel::run(args, &ctx).await,
+        Command::Approve(args) => approve::run(args, true, &ctx).await,
+        Command::Reject(args) => approve::run(args, false, &ctx).await,
+        Command::Approvals => approve::list(&ctx).await,
+        Command::Event(command) => event::run(command, &ctx).await,
+        Command::Artifacts(args) => artifacts::run(args, &ctx).await,
         Command::Retry(args) => retry::run(args, &ctx).await,
         Command::Enable(args) => enable::run(args, true, &ctx).await,
         Command::Disable(args) => enable::run(args, false, &ctx).await,
@@ -49,6 +60,9 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Ps(args) => ps::run(args, &ctx).await,
         Command::Repl(args) => repl::run(args, &ctx).await,
         Command::Token(command) => token::run(command, &ctx).await,
+        Command::Nodes => nodes::run(&ctx).await,
+        Command::Backup(args) => backup::run(args, &ctx).await,
+        Command::Restore(args) => backup::restore(args, &ctx).await,
         Command::Types(args) => types::run(args, &ctx),
         Command::Doctor => doctor::run(&ctx).await,
         Command::Completions(args) => completions::run(args, &ctx),

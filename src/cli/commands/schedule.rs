@@ -24,6 +24,12 @@ pub struct Args {
     /// At most so many due times of the past, and as many to come
     #[arg(long, short = 'n', default_value_t = 50)]
     limit: usize,
+    /// Count what the overlap policies would make of the due times, if runs take as long as they usually did
+    #[arg(long)]
+    simulate: bool,
+    /// How long runs of jobs take that have not succeeded yet
+    #[arg(long, value_name = "DURATION", requires = "simulate")]
+    assume: Option<String>,
 }
 
 pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
@@ -31,12 +37,13 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let ahead = |text: String| {
         if text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains('-') { format!("+{text}") } else { text }
     };
-    let pairs = [
-        ("job", args.job),
-        ("from", args.from.filter(|from| from != "now")),
-        ("to", args.to.map(ahead)),
-        ("limit", Some(args.limit.to_string())),
-    ];
+    let from = args.from.filter(|from| from != "now");
+    let to = args.to.map(ahead);
+    if args.simulate {
+        let pairs = [("job", args.job), ("from", from.map(ahead)), ("to", to), ("assume", args.assume)];
+        return super::simulate::run(&pairs, ctx).await;
+    }
+    let pairs = [("job", args.job), ("from", from), ("to", to), ("limit", Some(args.limit.to_string()))];
     let answer: Value = ctx.client()?.get(&with_query("/api/v1/schedule", &pairs)).await?;
     if ctx.out.json {
         return ctx.out.document(&answer);

@@ -1,6 +1,8 @@
 //! The HTTP API, version 1, and its description.
 
+mod backup;
 mod containers;
+mod durable;
 mod events;
 mod jobs;
 mod ops;
@@ -17,6 +19,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(super) use durable::{DecisionBody, decide};
 pub(super) use jobs::triggered;
 pub(super) use runs::cancel_run;
 pub(super) use tokens::{expiry, revoke_token};
@@ -38,6 +41,7 @@ pub const PREFIX: &str = "/api/v1";
     tags(
         (name = "jobs", description = "Jobs are the scripts of the scripts folder."),
         (name = "runs", description = "A run is one execution of a job, with its log and its result."),
+        (name = "durable", description = "What durable runs have done, wait for and keep."),
         (name = "schedule", description = "Due times: what became of them and what is to come."),
         (name = "containers", description = "Containers on the Docker host."),
         (name = "events", description = "What happened, as it happens."),
@@ -76,7 +80,15 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(runs::logs))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::retry))
+        .routes(routes!(durable::steps))
+        .routes(routes!(durable::approve))
+        .routes(routes!(durable::reject))
+        .routes(routes!(durable::artifacts))
+        .routes(routes!(durable::artifact))
+        .routes(routes!(durable::approvals))
+        .routes(routes!(durable::send))
         .routes(routes!(ops::schedule))
+        .routes(routes!(ops::simulation))
         .routes(routes!(ops::diagnostics))
         .routes(routes!(containers::list))
         .routes(routes!(containers::logs))
@@ -85,7 +97,9 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(containers::restart))
         .routes(routes!(events::stream))
         .routes(routes!(tokens::list, tokens::create))
-        .routes(routes!(tokens::revoke));
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(backup::nodes))
+        .routes(routes!(backup::backup));
     OpenApiRouter::with_openapi(Api::openapi())
         .nest(PREFIX, v1)
         .routes(routes!(health::health))

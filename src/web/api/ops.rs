@@ -12,6 +12,7 @@ use crate::web::extract::{Query, Viewer};
 use crate::web::parts::Web;
 use crate::web::read::jobs::{DiagnosticView, diagnostics as read_diagnostics};
 use crate::web::read::schedule::{self as read, ScheduleQuery, ScheduleWindow};
+use crate::web::read::simulation::{Simulation, SimulationQuery, simulate};
 
 /// Lists due times of a window: what became of the past ones, and what is to come.
 #[utoipa::path(get, path = "/schedule", tag = "schedule", operation_id = "get_schedule", params(ScheduleQuery),
@@ -23,6 +24,20 @@ pub async fn schedule(
     Query(query): Query<ScheduleQuery>,
 ) -> ApiResult<Body<ScheduleWindow>> {
     Ok(Body(read::window(&web, &who, &query).await?))
+}
+
+/// Plays a period to come through: how many due times each job has, and which of them its overlap policy would skip or
+/// let wait, if runs take as long as the median of those that succeeded lately.
+#[utoipa::path(get, path = "/schedule/simulation", tag = "schedule", operation_id = "simulate_schedule",
+    params(SimulationQuery),
+    responses((status = 200, description = "Each job that has a schedule", body = Simulation),
+              (status = 400, description = "The period cannot be read", body = ErrorEnvelope)))]
+pub async fn simulation(
+    State(web): State<Web>,
+    Viewer(who): Viewer,
+    Query(query): Query<SimulationQuery>,
+) -> ApiResult<Body<Simulation>> {
+    Ok(Body(simulate(&web, &who, &query).await?))
 }
 
 #[derive(Debug, Serialize, ToSchema)]

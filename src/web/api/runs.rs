@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::jobs::{Triggered, accepted};
 use crate::base::{RunId, Timestamp};
-use crate::model::{LogLevel, RunState};
+use crate::model::{EntryKind, LogLevel, RunState};
 use crate::runner::CancelOutcome;
 use crate::web::error::{ApiError, ApiResult, ErrorEnvelope};
 use crate::web::extract::{Operator, Path, Query, Viewer};
@@ -18,6 +18,7 @@ use crate::web::parts::Web;
 use crate::web::read::logs::{self, LogLineView, LogPage, LogQuery};
 use crate::web::read::names::RunStateName;
 use crate::web::read::runs::{self as read, RunPage, RunQuery, RunView};
+use crate::web::read::steps::{RunDetail, StepView};
 use crate::web::stream::{Format, Message, respond, resume_after};
 
 /// Lists runs, the newest first.
@@ -32,15 +33,18 @@ pub async fn list(
     Ok(Body(read::list(&web, &who, &query).await?))
 }
 
-/// Shows a run: its state, parameters, result or error.
+/// Shows a run: its state, parameters, result or error, and what a durable one has done.
 #[utoipa::path(get, path = "/runs/{id}", tag = "runs", operation_id = "get_run",
     params(("id" = String, Path, description = "The run's id, or the beginning of it")),
-    responses((status = 200, description = "The run", body = RunView),
+    responses((status = 200, description = "The run", body = RunDetail),
               (status = 404, description = "There is no such run", body = ErrorEnvelope),
               (status = 409, description = "Several runs begin so", body = ErrorEnvelope)))]
-pub async fn show(State(web): State<Web>, Viewer(who): Viewer, Path(id): Path<String>) -> ApiResult<Body<RunView>> {
+pub async fn show(State(web): State<Web>, Viewer(who): Viewer, Path(id): Path<String>) -> ApiResult<Body<RunDetail>> {
     let run = read::find(&web, &who, &id).await?;
-    Ok(Body(RunView::new(run, web.now())))
+    let (entries, now) = (web.parts.store.journal(run.id).await?, web.now());
+    let mut steps = StepView::all(&entries, now);
+    steps.retain(|step| step.kind != EntryKind::Value);
+    Ok(Body(RunDetail { run: RunView::new(run, now), steps }))
 }
 
 /// The last message of a followed log.
@@ -110,7 +114,7 @@ pub struct Cancelled {
     run_id: RunId,
 }
 
-/// Cancels a run that is queued or running.
+/// Cancels a run that is queued, running or parked.
 #[utoipa::path(post, path = "/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run",
     params(("id" = String, Path, description = "The run's id, or the beginning of it")),
     responses((status = 202, description = "It will be cancelled", body = Cancelled),

@@ -22,7 +22,8 @@ const FIXED: [(HeaderName, &str); 7] = [
 pub async fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in FIXED {
-        headers.insert(name, HeaderValue::from_static(value));
+        // What a job made is sent under a stricter policy.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     // Everything but the assets is about one caller and one moment.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -81,7 +81,10 @@ pub fn start(cx: &Cx, spec: &JobSpec, sent: &Sent) -> Markup {
                 p.refusal role="alert" { (icon(Icon::Warning)) (bad.name) ": " (bad.problem) }
             }
             @if spec.params.is_empty() { p.quiet-line { "This job takes no parameters." } }
-            @for (name, param) in &spec.params { (field(name, param, sent)) }
+            @if !sent.problems.is_empty() {
+                p.refusal role="alert" { (icon(Icon::Warning)) "Not started. " (sent.problems.len()) @if sent.problems.len() == 1 { " field needs" } @else { " fields need" } " another value." }
+            }
+            @for (name, param) in in_order(spec) { (field(name, param, sent)) }
             @if let Some(confirm) = &spec.ui.confirm {
                 p.field { label.check { input type="checkbox" name=(CONFIRMED) value="yes" required; span { (confirm) } } }
             }
@@ -93,6 +96,13 @@ pub fn start(cx: &Cx, spec: &JobSpec, sent: &Sent) -> Markup {
     }
 }
 
+/// What must be given comes first, then by name.
+fn in_order(spec: &JobSpec) -> Vec<(&String, &ParamSpec)> {
+    let mut params: Vec<_> = spec.params.iter().collect();
+    params.sort_by_key(|(_, param)| !must(param));
+    params
+}
+
 fn field(name: &str, param: &ParamSpec, sent: &Sent) -> Markup {
     let id = format!("param-{name}");
     let problem = sent.problem(name);
@@ -101,7 +111,9 @@ fn field(name: &str, param: &ParamSpec, sent: &Sent) -> Markup {
     let describes: Vec<String> =
         describes.iter().filter(|(on, _)| *on).map(|(_, word)| format!("{id}-{word}")).collect();
     let described = (!describes.is_empty()).then(|| describes.join(" "));
-    let control = Control { id: &id, name, param, invalid: problem.map(|_| "true"), described: described.as_deref() };
+    let is_first = sent.problems.first().is_some_and(|bad| bad.name == name);
+    let invalid = problem.map(|_| "true");
+    let control = Control { id: &id, name, param, invalid, is_first, described: described.as_deref() };
     let before = sent.values.get(name).cloned();
     html! {
         div.field data-invalid[problem.is_some()] {
@@ -126,6 +138,8 @@ struct Control<'a> {
     name: &'a str,
     param: &'a ParamSpec,
     invalid: Option<&'static str>,
+    /// The first that is wrong gets the focus.
+    is_first: bool,
     described: Option<&'a str>,
 }
 
@@ -139,7 +153,7 @@ impl Control<'_> {
         html! {
             label.check {
                 input type="checkbox" id=(self.id) name=(self.name) value="true" checked[ticked]
-                    aria-invalid=[self.invalid] aria-describedby=[self.described];
+                    autofocus[self.is_first] aria-invalid=[self.invalid] aria-describedby=[self.described];
                 (self.name)
             }
         }
@@ -160,7 +174,7 @@ impl Control<'_> {
 
     fn select(&self, value: Option<&str>) -> Markup {
         html! {
-            select id=(self.id) name=(self.name) required[must(self.param)] aria-invalid=[self.invalid] aria-describedby=[self.described] {
+            select id=(self.id) name=(self.name) required[must(self.param)] autofocus[self.is_first] aria-invalid=[self.invalid] aria-describedby=[self.described] {
                 @if self.param.default.is_none() { option value="" { "Choose…" } }
                 @for choice in &self.param.choices {
                     @let text = params::show(self.param.kind, choice);
@@ -174,7 +188,7 @@ impl Control<'_> {
         let example = if self.param.kind == ParamType::List { "one item a line" } else { "{\"key\": \"value\"}" };
         html! {
             textarea id=(self.id) name=(self.name) rows="3" placeholder=(example) spellcheck="false" required[must(self.param)]
-                aria-invalid=[self.invalid] aria-describedby=[self.described] { (value.unwrap_or_default()) }
+                autofocus[self.is_first] aria-invalid=[self.invalid] aria-describedby=[self.described] { (value.unwrap_or_default()) }
         }
     }
 
@@ -182,7 +196,7 @@ impl Control<'_> {
         let step = if self.param.kind == ParamType::Integer { "1" } else { "any" };
         html! {
             input type="number" inputmode="decimal" id=(self.id) name=(self.name) step=(step) value=[value] min=[self.param.min] max=[self.param.max]
-                required[must(self.param)] aria-invalid=[self.invalid] aria-describedby=[self.described];
+                required[must(self.param)] autofocus[self.is_first] aria-invalid=[self.invalid] aria-describedby=[self.described];
         }
     }
 
@@ -199,7 +213,7 @@ impl Control<'_> {
         html! {
             input type="text" id=(self.id) name=(self.name) value=[value] placeholder=[(!example.is_empty()).then_some(example)] autocomplete="off"
                 minlength=[length(param.min)] maxlength=[length(param.max)] pattern=[param.pattern.as_ref()]
-                required[must(param)] aria-invalid=[self.invalid] aria-describedby=[self.described];
+                required[must(param)] autofocus[self.is_first] aria-invalid=[self.invalid] aria-describedby=[self.described];
         }
     }
 }

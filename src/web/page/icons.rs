@@ -27,6 +27,9 @@ pub enum Icon {
     Theme,
     Key,
     Info,
+    Pause,
+    Undo,
+    Person,
 }
 
 impl Icon {
@@ -58,6 +61,9 @@ impl Icon {
             Self::Search => "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3l3.4 3.4",
             Self::Theme => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 2v12M8 4.5h3.6M8 7h5M8 9.5h5M8 12h3",
             Self::Key => "M10.5 2.5a3 3 0 1 1-2.6 4.5L3 12v1.8h2.3V12h1.7v-1.7l1.5-1.5M11 5.3v.3",
+            Self::Pause => "M5.5 3.5v9M10.5 3.5v9",
+            Self::Undo => "M6 3 3 6l3 3M3 6h6.5a3.5 3.5 0 0 1 0 7H6",
+            Self::Person => "M8 2.5a2.8 2.8 0 1 1 0 5.6 2.8 2.8 0 0 1 0-5.6zM2.8 13.8c.6-2.8 2.5-4 5.2-4s4.6 1.2 5.2 4",
             Self::Info => "M8 2a6 6 0 1 1 0 12A6 6 0 0 1 8 2zM8 7.3v3.7M8 4.9v.3",
         }
     }

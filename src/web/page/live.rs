@@ -27,6 +27,8 @@ pub struct Asked {
     run: Option<String>,
     /// Lines after this one.
     after: Option<u64>,
+    /// Say "change" with every commit that concerns the run: steps have no events.
+    steps: Option<u8>,
     /// Say "change" every few seconds too: what containers use has no events.
     containers: Option<u8>,
 }
@@ -44,6 +46,9 @@ pub async fn stream(
     let wanted = asked.after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
     let after = resume_after(&headers, wanted)?.and_then(|after| u64::try_from(after).ok()).unwrap_or(0);
     let mut parts: Vec<BoxStream<'static, Message>> = vec![changes(&web, run, asked.containers.is_some()).boxed()];
+    if let Some(run) = run.filter(|_| asked.steps.is_some()) {
+        parts.push(commits(&web, run).boxed());
+    }
     if let Some(run) = run {
         parts.push(log(&web, run, after).boxed());
     }
@@ -59,6 +64,19 @@ fn log(web: &Web, run: RunId, after: u64) -> impl Stream<Item = Message> + Send 
         let line = line.inspect_err(|failure| tracing::warn!(%failure, "a live log ended")).ok()?;
         let seq = line.seq;
         Some(Message::new("log", &LiveLine::from(LogLineView::from(line))).id(seq))
+    })
+}
+
+/// A "change" after commits that concern the run, with a pause in which further ones count as one.
+fn commits(web: &Web, run: RunId) -> impl Stream<Item = Message> + Send + 'static {
+    let (follow, clock) = (web.parts.store.follow(run), web.parts.clock.clone());
+    stream::unfold((follow, clock), |(mut follow, clock)| async move {
+        if !follow.changed().await {
+            return None;
+        }
+        clock.sleep(limits::API_LIVE_PAUSE).await;
+        follow.mark_seen();
+        Some((Message::new("change", &json!({})), (follow, clock)))
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod actions;
 mod ansi;
+mod approvals;
 mod containers;
 mod cx;
 mod diff;
@@ -22,6 +23,7 @@ mod run;
 mod runs;
 mod schedule;
 mod settings;
+mod steps;
 mod ui;
 
 use std::sync::Arc;
@@ -47,6 +49,8 @@ pub fn router(document: Arc<utoipa::openapi::OpenApi>) -> Router<Web> {
         .route("/runs/{id}/log", get(log::page))
         .route("/runs/{id}/cancel", post(actions::cancel_run))
         .route("/runs/{id}/retry", post(actions::retry_run))
+        .route("/runs/{id}/approve", post(approvals::approve))
+        .route("/runs/{id}/reject", post(approvals::reject))
         .route("/schedule", get(schedule::page))
         .route("/containers", get(containers::page))
         .route("/containers/{id}", get(containers::show))

@@ -6,16 +6,17 @@ use maud::{Markup, html};
 use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::layout::{Page, Place};
-use super::{jobs::diagnostic, ui};
+use super::{approvals, jobs::diagnostic, ui};
 use crate::base::{Timestamp, limits};
-use crate::model::{RunState, TriggerKind};
+use crate::model::{Run, RunState, TriggerKind};
 use crate::runner::LiveRun;
-use crate::store::Bucket;
+use crate::store::{Bucket, RunFilter};
 use crate::web::error::ApiResult;
 use crate::web::health::Dependency;
 use crate::web::parts::Web;
 use crate::web::read::containers::{self, ContainerView};
 use crate::web::read::jobs::{self, DiagnosticView, JobSummary};
+use crate::web::read::steps;
 
 const DAY_S: i64 = 86_400;
 const BUCKET_S: i64 = 1_800;
@@ -23,8 +24,11 @@ const SHOWN: usize = 8;
 
 pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
     let since = Timestamp::from_second((cx.now.as_second() - DAY_S) / BUCKET_S * BUCKET_S + BUCKET_S).unwrap_or(cx.now);
-    let (jobs, buckets, dependencies, containers) = tokio::join!(
+    let parked = RunFilter { states: vec![RunState::Parked], limit: SHOWN, ..RunFilter::default() };
+    let (jobs, waiting, parked, buckets, dependencies, containers) = tokio::join!(
         jobs::list(&web, &cx.who),
+        steps::approvals(&web, &cx.who),
+        web.parts.store.runs(&parked),
         web.parts.store.run_buckets(None, since, BUCKET_S),
         web.health.refresh(),
         tokio::time::timeout(limits::HEALTH_PROBE_TIMEOUT, containers::list(&web)),
@@ -35,9 +39,10 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
     let diagnostics = jobs::diagnostics(&web);
     let live = web.parts.runner.live();
     let body = html! {
+        (approvals::waiting(&cx, &waiting?, SHOWN))
         (attention(&cx, &jobs, &diagnostics, &containers, &dependencies))
         div.columns {
-            (running(&cx, &live))
+            (running(&cx, &live, &parked?))
             (next(&cx, &jobs))
         }
         (last_day(&cx, since, &buckets?))
@@ -133,11 +138,11 @@ fn unwell_line(container: &ContainerView) -> Markup {
     }
 }
 
-fn running(cx: &Cx, live: &[LiveRun]) -> Markup {
-    let aside = html! { @if live.len() > SHOWN { a href="/runs?state=running,queued" { "All " (live.len()) } } };
+fn running(cx: &Cx, live: &[LiveRun], parked: &[Run]) -> Markup {
+    let aside = html! { @if live.len() + parked.len() > SHOWN { a href="/runs?state=queued,running,parked" { "All that are alive" } } };
     let body = html! {
-        @if live.is_empty() {
-            p.quiet-line { "Nothing runs at the moment." }
+        @if live.is_empty() && parked.is_empty() {
+            p.quiet-line { "Nothing runs or waits at the moment." }
         } @else {
             ul.rows {
                 @for run in live.iter().take(SHOWN) {
@@ -147,10 +152,18 @@ fn running(cx: &Cx, live: &[LiveRun]) -> Markup {
                         span.muted { (ui::time(run.since, cx.now)) }
                     }
                 }
+                @for run in parked.iter().take(SHOWN.saturating_sub(live.len())) {
+                    li {
+                        (ui::state(run.state))
+                        a.grow href=(format!("/runs/{}", run.id)) { (run.job) }
+                        @if let Some(wake) = run.wake_at { span.muted { "goes on " (ui::time(wake, cx.now)) } }
+                        @if let Some(reason) = &run.reason { span.sub { "waits for " (reason) } }
+                    }
+                }
             }
         }
     };
-    ui::section("running", "Running now", aside, body)
+    ui::section("running", "Under way", aside, body)
 }
 
 fn next(cx: &Cx, jobs: &[JobSummary]) -> Markup {

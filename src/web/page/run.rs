@@ -7,17 +7,18 @@ use serde_json::Value;
 use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::layout::{Page, Place, hidden};
-use super::{log, ui};
+use super::{approvals, log, steps, ui};
 use crate::base::clock::since;
 use crate::base::quantity::show_duration;
 use crate::base::{Timestamp, limits};
-use crate::model::{Event, Role, RunState};
+use crate::model::{Entry, EntryState, Event, Role, RunState};
 use crate::store::ScriptVersion;
 use crate::web::error::ApiResult;
 use crate::web::extract::Path;
 use crate::web::parts::Web;
 use crate::web::read::logs::LogLineView;
 use crate::web::read::runs::{FaultView, RunView, find};
+use crate::web::read::steps::{artifacts, waits_for};
 
 /// Lines of the script that are shown on either side of the one that failed.
 const CONTEXT_LINES: usize = 3;
@@ -31,16 +32,21 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
     let lines = web.parts.store.logs_tail(found.id, limits::PAGE_LOG_LINES_MAX).await?;
     let lines: Vec<LogLineView> = lines.into_iter().map(LogLineView::from).collect();
     let history = web.parts.store.run_events(found.id, limits::STORE_PAGE_ROWS_DEFAULT).await?;
+    let entries = web.parts.store.journal(found.id).await?;
+    let kept = artifacts(&web, found.id).await?;
     let is_live = !found.state.is_final();
     let run = RunView::new(found, cx.now);
     let body = html! {
+        (approvals::boxes(&cx, &run, &entries))
         @if let Some(error) = &run.error { (failure(error, version.as_ref(), run.state)) }
         div.columns.wide-left {
             div {
+                (steps::chart(&cx, &run, &entries))
+                (approvals::artifacts(&cx, run.id, &kept))
                 (log::viewer(run.id, &lines, is_live))
             }
             div {
-                (facts(&cx, &run))
+                (facts(&cx, &run, &entries))
                 @if let Some(result) = &run.result { (ui::section("result", "Result", ui::nothing(), json(result))) }
                 (params(&run.params))
                 (timeline(&run, &history))
@@ -53,7 +59,9 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
     let page = Page::new(Place::Runs, &title, body)
         .crumb("/runs", "Runs")
         .crumb(format!("/jobs/{}", run.job), run.job.to_string());
-    Ok(page.head(head(&cx, &run)).live(format!("run={id}&after={last}")).render(&cx))
+    // Steps have no events of their own.
+    let steps = if entries.is_empty() && run.deadline_at.is_none() { "" } else { "&steps=1" };
+    Ok(page.head(head(&cx, &run)).live(format!("run={id}&after={last}{steps}")).render(&cx))
 }
 
 fn head(cx: &Cx, run: &RunView) -> Markup {
@@ -112,9 +120,22 @@ fn excerpt(source: &str, line: u32) -> Markup {
     }
 }
 
-fn facts(cx: &Cx, run: &RunView) -> Markup {
+fn facts(cx: &Cx, run: &RunView, entries: &[Entry]) -> Markup {
+    let waits: Vec<&Entry> = if run.state.is_final() {
+        Vec::new()
+    } else {
+        entries.iter().filter(|entry| entry.state == EntryState::Waiting).collect()
+    };
     let body = html! {
         dl.facts {
+            @for entry in &waits {
+                div {
+                    dt { "Waits for" }
+                    dd { (waits_for(entry).unwrap_or_default()) span.muted { " since " (ui::time(entry.started_at, cx.now)) } @if let Some(until) = entry.wake_at { span.muted { ", until " (ui::absolute(until)) } } }
+                }
+            }
+            @if let Some(wake) = run.wake_at.filter(|_| run.state == RunState::Parked) { div { dt { "Goes on" } dd { (ui::time(wake, cx.now)) span.muted { " at the latest" } } } }
+            @if let Some(deadline) = run.deadline_at.filter(|_| !run.state.is_final()) { div { dt { "Out of time" } dd { (ui::time(deadline, cx.now)) } } }
             div { dt { "Job" } dd { a href=(format!("/jobs/{}", run.job)) { (run.job) } } }
             div { dt { "Started by" } dd { (run.trigger.actor) @if run.trigger.actor != run.trigger.kind.as_str() { span.muted { " by " (run.trigger.kind.as_str()) } } } }
             @if let Some(due) = run.trigger.scheduled_for { div { dt { "Due" } dd { time.num datetime=(due) { (ui::absolute(due)) } } } }
@@ -124,7 +145,8 @@ fn facts(cx: &Cx, run: &RunView) -> Markup {
             @if let Some(took) = run.duration_ms { div { dt { "Took" } dd { (ui::millis(took)) } } }
             @if run.attempt > 1 || !run.state.is_final() { div { dt { "Attempt" } dd { (run.attempt) } } }
             @if let Some(wait) = run.not_before.filter(|_| run.state == RunState::Queued) { div { dt { "Next attempt" } dd { (ui::time(wait, cx.now)) } } }
-            @if let Some(reason) = &run.reason { div { dt { "Reason" } dd { (reason) } } }
+            // What a parked run waits for is its reason.
+            @if let Some(reason) = run.reason.as_ref().filter(|_| waits.is_empty()) { div { dt { "Reason" } dd { (reason) } } }
             @if let Some(parent) = &run.parent { div { dt { "Set off by" } dd { a.mono href=(format!("/runs/{parent}")) { (ui::short_id(&parent.to_string())) } } } }
             @if let Some(version) = &run.version { div { dt { "Version" } dd { code { (&version[..12.min(version.len())]) } } } }
             div { dt { "Id" } dd { code.id { (run.id) } } }
@@ -149,7 +171,7 @@ pub fn json(value: &Value) -> Markup {
 }
 
 /// One moment of a run.
-struct Step {
+struct Moment {
     at: Timestamp,
     tone: &'static str,
     what: String,
@@ -157,31 +179,32 @@ struct Step {
 }
 
 /// What happened, by the event log; by the run itself when its events are too old to be kept.
-fn steps(run: &RunView, history: &[Event]) -> Vec<Step> {
+fn moments(run: &RunView, history: &[Event]) -> Vec<Moment> {
     let numbered =
         |what: &str, attempt: u64| if attempt > 1 { format!("{what}, attempt {attempt}") } else { what.to_owned() };
-    let mut steps: Vec<Step> = history
+    let mut moments: Vec<Moment> = history
         .iter()
         .map(|event| {
             let data = &event.body.data;
             let (tone, what) = told(&event.body.kind);
             let why = data["reason"].as_str().or(data["error"]["message"].as_str()).map(str::to_owned);
-            Step { at: event.body.at, tone, what: numbered(&what, data["attempt"].as_u64().unwrap_or(0)), why }
+            Moment { at: event.body.at, tone, what: numbered(&what, data["attempt"].as_u64().unwrap_or(0)), why }
         })
         .collect();
-    if steps.is_empty() {
+    if moments.is_empty() {
         let attempt = u64::from(run.attempt);
         let known = [
             (Some(run.queued_at), "wait", "accepted".to_owned(), None),
             (run.started_at, "live", numbered("began", attempt), None),
             (run.finished_at, ui::tone(run.state), ui::state_word(run.state).to_owned(), run.reason.clone()),
         ];
-        steps.extend(known.into_iter().filter_map(|(at, tone, what, why)| Some(Step { at: at?, tone, what, why })));
+        let told = known.into_iter().filter_map(|(at, tone, what, why)| Some(Moment { at: at?, tone, what, why }));
+        moments.extend(told);
     }
     if let Some(at) = run.not_before.filter(|_| run.state == RunState::Queued) {
-        steps.push(Step { at, tone: "wait", what: format!("attempt {} is due", run.attempt + 1), why: None });
+        moments.push(Moment { at, tone: "wait", what: format!("attempt {} is due", run.attempt + 1), why: None });
     }
-    steps
+    moments
 }
 
 /// Tone and words of an event's kind.
@@ -203,22 +226,22 @@ fn told(kind: &str) -> (&'static str, String) {
 }
 
 fn timeline(run: &RunView, history: &[Event]) -> Markup {
-    let steps = steps(run, history);
-    let first = steps.first().map_or(run.queued_at, |step| step.at);
+    let moments = moments(run, history);
+    let first = moments.first().map_or(run.queued_at, |moment| moment.at);
     let body = html! {
         ol.timeline {
-            @for (index, step) in steps.iter().enumerate() {
-                li data-tone=(step.tone) {
-                    span { (step.what) }
-                    time.num.muted datetime=(step.at) title=(ui::absolute(step.at)) {
-                        @if index == 0 { (ui::absolute(step.at)) } @else { "+" (show_duration(since(step.at, first))) }
+            @for (index, moment) in moments.iter().enumerate() {
+                li data-tone=(moment.tone) {
+                    span { (moment.what) }
+                    time.num.muted datetime=(moment.at) title=(ui::absolute(moment.at)) {
+                        @if index == 0 { (ui::absolute(moment.at)) } @else { "+" (show_duration(since(moment.at, first))) }
                     }
-                    @if let Some(why) = &step.why { span.sub { (why) } }
+                    @if let Some(why) = &moment.why { span.sub { (why) } }
                 }
             }
         }
     };
-    ui::section("timeline", "Timeline", ui::nothing(), body)
+    ui::section("timeline", "What happened", ui::nothing(), body)
 }
 
 #[cfg(test)]

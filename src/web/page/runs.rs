@@ -18,6 +18,7 @@ const SINCE: [(&str, &str); 5] =
 
 pub async fn page(State(web): State<Web>, cx: Cx, Query(query): Query<RunQuery>) -> ApiResult<Markup> {
     let page = list(&web, &cx.who, &query).await?;
+    let counts = if text(&query.job).is_empty() { web.parts.store.run_counts().await? } else { Vec::new() };
     let is_open = [&query.job, &query.state, &query.since, &query.before].iter().all(|field| text(field).is_empty());
     let body = html! {
         (filters(&web, &query, is_open))
@@ -28,7 +29,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(query): Query<RunQuery>)
                 (ui::empty(Icon::Search, "No run fits", html! { p { a href="/runs" { "Show all runs" } } }))
             }
         } @else {
-            (ui::section("list", "History", ui::nothing(), table(&cx, &page.runs, true)))
+            (ui::section("list", "History", counted(&counts), table(&cx, &page.runs, true)))
         }
         nav.pager aria-label="Pages" {
             @if !text(&query.before).is_empty() { a.button href=(address(&query, None)) { "Newest" } }
@@ -39,6 +40,18 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(query): Query<RunQuery>)
     let made = Page::new(Place::Runs, "Runs", body);
     let made = if text(&query.before).is_empty() { made.live("") } else { made };
     Ok(made.render(&cx))
+}
+
+/// How many runs of each state are kept, as links to them.
+fn counted(counts: &[(RunState, u64)]) -> Markup {
+    html! {
+        @for state in RunState::ALL {
+            @let count: u64 = counts.iter().filter(|(of, _)| *of == state).map(|(_, count)| count).sum();
+            @if count > 0 {
+                a.legend href=(format!("/runs?state={}", state.as_str())) { span.key.(ui::tone(state)) {} (count) " " (ui::state_word(state)) }
+            }
+        }
+    }
 }
 
 fn text(field: &Option<String>) -> &str {
@@ -85,6 +98,12 @@ fn filters(web: &Web, query: &RunQuery, is_open: bool) -> Markup {
     }
 }
 
+/// Why it failed, or what it waits for.
+fn told(run: &RunView) -> Option<&str> {
+    let waits = run.reason.as_deref().filter(|_| run.state == RunState::Parked);
+    run.error.as_ref().map(|error| error.message.as_str()).or(waits)
+}
+
 /// Runs as a table; `named` when they are not all of one job.
 pub fn table(cx: &Cx, runs: &[RunView], named: bool) -> Markup {
     html! {
@@ -100,7 +119,7 @@ pub fn table(cx: &Cx, runs: &[RunView], named: bool) -> Markup {
                         tr id=(format!("run-{}", run.id)) {
                             th scope="row" { a.mono href=(format!("/runs/{}", run.id)) title=(run.id) { (ui::short_id(&run.id.to_string())) } @if run.dry_run { " " span.tag { "dry run" } } }
                             @if named { td data-label="Job" { a href=(format!("/jobs/{}", run.job)) { (run.job) } } }
-                            td data-label="State" { (ui::state(run.state)) @if let Some(error) = &run.error { span.sub.clip title=(error.message) { (error.message) } } }
+                            td data-label="State" { (ui::state(run.state)) @if let Some(told) = told(run) { span.sub.clip title=(told) { (told) } } }
                             td data-label="Began" { (ui::time(run.started_at.unwrap_or(run.queued_at), cx.now)) }
                             td data-label="Took" { @if let Some(took) = run.duration_ms { (ui::millis(took)) } @else { (ui::none()) } }
                             td data-label="Started by" { (run.trigger.kind.as_str()) @if run.trigger.actor != run.trigger.kind.as_str() { span.sub { (run.trigger.actor) } } }

@@ -78,7 +78,8 @@ pub fn state(state: RunState) -> Markup {
         RunState::TimedOut => Icon::Clock,
         RunState::Interrupted => Icon::Bolt,
         RunState::Running => Icon::Running,
-        RunState::Queued | RunState::Parked => Icon::Queue,
+        RunState::Queued => Icon::Queue,
+        RunState::Parked => Icon::Pause,
         RunState::Cancelled => Icon::Stop,
     };
     badge(tone(state), glyph, state_word(state))

@@ -6,4 +6,6 @@ pub mod logs;
 pub mod names;
 pub mod runs;
 pub mod schedule;
+pub mod simulation;
+pub mod steps;
 pub mod text;

@@ -34,6 +34,10 @@ pub struct RunView {
     pub queued_at: Timestamp,
     /// When the next attempt may begin, while it waits out a backoff.
     pub not_before: Option<Timestamp>,
+    /// When a parked run goes on unless something wakes it before.
+    pub wake_at: Option<Timestamp>,
+    /// Of a durable run: when its attempt is out of time, waits and restarts included.
+    pub deadline_at: Option<Timestamp>,
     /// Of the latest attempt.
     pub started_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
@@ -137,6 +141,8 @@ impl RunView {
             params: run.params,
             queued_at: run.queued_at,
             not_before: run.not_before,
+            wake_at: run.wake_at,
+            deadline_at: run.deadline_at,
             started_at: run.started_at,
             finished_at: run.finished_at,
             duration_ms: duration.map(|duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),

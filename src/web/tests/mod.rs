@@ -2,6 +2,7 @@
 
 mod api;
 mod auth;
+mod durable;
 mod pages;
 mod serving;
 mod streams;

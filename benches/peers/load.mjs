@@ -10,7 +10,8 @@ const now = () => performance.timeOrigin + performance.now();
 
 function request(method, path, body) {
   return new Promise((resolve, reject) => {
-    const headers = { Authorization: `Bearer ${token}` };
+    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    if (method === "GET") headers.Accept = "text/event-stream";
     if (body !== undefined) headers["Content-Type"] = "application/json";
     const sent = http.request(base + path, { method, agent, headers, timeout: 30_000 }, (answer) => {
       let text = "";
@@ -34,9 +35,15 @@ const once = {
   },
   async aegis() {
     const { run_id } = JSON.parse(await request("POST", `/api/v1/jobs/${job}/runs`, "{}"));
-    // A followed log ends when the run does.
-    const lines = await request("GET", `/api/v1/runs/${run_id}/logs?follow=true`);
-    return job === "hello" ? micros(JSON.parse(lines.split("\n")[0]).at) : undefined;
+    // A followed log ends when the run does, and says how.
+    const events = await request("GET", `/api/v1/runs/${run_id}/logs?follow=true`);
+    const data = (kind) => {
+      const event = events.split("\n\n").find((event) => event.split("\n").some((line) => line === `event: ${kind}`));
+      return event?.split("\n").find((line) => line.startsWith("data: "))?.slice("data: ".length);
+    };
+    const { state } = JSON.parse(data("end") ?? '{"state": "not told"}');
+    if (state !== "succeeded") throw new Error(`run ${run_id} is ${state}`);
+    return job === "hello" ? micros(JSON.parse(data("log")).at) : undefined;
   },
 }[peer];
 

@@ -48,7 +48,7 @@ def fsync_rate(folder, seconds=2.0):
 
 
 def answers(url, token=""):
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
         # Straight to its address, whatever proxy the environment names.
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=2) as answer:
@@ -57,11 +57,14 @@ def answers(url, token=""):
         return None
 
 
-def until(what, ask):
+def until(what, child, ask):
+    """Asks until the answer is something, as long as the process is there."""
     began = time.monotonic()
     while time.monotonic() - began < START_TIMEOUT:
         if found := ask():
             return found
+        if child.poll() is not None:
+            raise SystemExit(f"benches/peers: {what} did not come about; its program ended with {child.returncode}")
         time.sleep(0.05)
     raise SystemExit(f"benches/peers: {what} did not come about within {START_TIMEOUT:.0f} s")
 
@@ -123,13 +126,13 @@ def postgres(folder):
     subprocess.run(made, check=True, stdout=subprocess.DEVNULL, cwd=data)
     port = free_port()
     command = [*user, programs / "postgres", "-D", data / "data", "-k", data, "-p", str(port)]
-    with process(command, folder / "postgres.log", cwd=data):
+    with process(command, folder / "postgres.log", cwd=data) as child:
         client = [programs / "psql", "-h", "127.0.0.1", "-p", str(port), "-U", "bench", "-d", "postgres", "-c"]
 
         def run(statement):
             return subprocess.run([*client, statement], capture_output=True).returncode == 0
 
-        until("PostgreSQL", lambda: run("SELECT 1"))
+        until("PostgreSQL", child, lambda: run("SELECT 1"))
 
         def database(name):
             assert run(f"CREATE DATABASE {name}")
@@ -155,12 +158,11 @@ def aegis(name, arguments, folder, url):
     base = f"http://127.0.0.1:{port}"
     daemon = [arguments.binary, "daemon", "--config", "aegis.yaml"]
     with process(daemon, folder / "log", cwd=folder) as child:
-        until("Aegis", lambda: answers(f"{base}/health/live") is not None)
+        until("Aegis", child, lambda: answers(f"{base}/health/live") is not None)
         created = [arguments.binary, "token", "create", "bench", "--role", "admin"]
         environment = {**os.environ, "AEGIS_SOCKET": str(folder / "run/aegis.sock")}
-        token = subprocess.run(created, cwd=folder, env=environment, stdout=subprocess.PIPE, check=True).stdout
-        token = token.decode().strip()
-        until("the jobs", lambda: (answers(f"{base}/api/v1/jobs", token) or "").count('"name"') >= len(JOBS))
+        token = subprocess.run(created, cwd=folder, env=environment, capture_output=True, check=True).stdout.decode().strip()
+        until("the jobs", child, lambda: (answers(f"{base}/api/v1/jobs", token) or "").count('"name"') >= len(JOBS))
         asked = {"peer": "aegis", "base": base, "token": token}
         ask = lambda job, callers: load(arguments.scratch, arguments.seconds, job=job, callers=callers, **asked)
         row = measure(name, ask)
@@ -193,7 +195,7 @@ def restate(arguments, folder):
         process(service, folder / "service.log", env={**environment, "NODE_ENV": "production"}),
         process(command, folder / "server.log", env=environment, cwd=folder) as child,
     ):
-        until("Restate", lambda: answers(f"{admin}/health") is not None)
+        until("Restate", child, lambda: answers(f"{admin}/health") is not None)
         body = json.dumps({"uri": f"http://127.0.0.1:{ports['service']}"}).encode()
 
         def register():
@@ -204,11 +206,11 @@ def restate(arguments, folder):
             except OSError:
                 return False
 
-        until("the registration with Restate", register)
+        until("the registration with Restate", child, register)
         base = f"http://127.0.0.1:{ports['ingress']}"
         asked = {"peer": "restate", "base": base}
         ask = lambda job, callers: load(arguments.scratch, arguments.seconds, job=job, callers=callers, **asked)
-        until("the first call", lambda: try_once(arguments, asked))
+        until("the first call", child, lambda: try_once(arguments, asked))
         row = measure("Restate", ask)
         row["memory"] = memory_mib(child.pid)
         return row

@@ -67,6 +67,12 @@ impl Books {
         self.read(text, 3).await.into_iter().map(step).collect()
     }
 
+    /// Runs on that daemon that have not ended, other than those that wait without it.
+    pub async fn alive_on(&self, node: &str) -> usize {
+        let text = format!("SELECT id FROM runs WHERE node = '{node}' AND state IN ('queued', 'running')");
+        self.read(&text, 1).await.len()
+    }
+
     /// Changes the books behind the daemon's back and tells how many rows that were.
     pub async fn falsify(&self, statement: &str) -> u64 {
         let statement = AssertSqlSafe(statement.to_owned());

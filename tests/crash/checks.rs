@@ -46,6 +46,8 @@ impl Wrong {
 }
 
 const SECOND: i64 = 1_000_000;
+/// A daemon that stood still is in the middle of a call when it goes on. Nothing on earth takes that one back.
+const THAW_MICROS: i64 = 2 * SECOND;
 
 pub type Found = (Wrong, String);
 
@@ -116,15 +118,19 @@ fn steps(record: &Record, runs: &HashMap<&str, &StoredRun>, found: &mut Vec<Foun
             continue;
         };
         let kind = jobs::kind(&run.job);
+        let effects = without_thawed(record, effects);
         if kind.is_ordered {
-            after_successor(id, kind.steps, effects, found);
+            after_successor(id, kind.steps, &effects, found);
         }
-        within_one_life(id, effects, found);
+        if !record.is_shared {
+            within_one_life(id, &effects, found);
+        }
     }
     for (life, committed) in &record.journals {
-        let later = record.effects.iter().filter(|effect| effect.life > *life);
+        let later = of_run.values().flat_map(|effects| without_thawed(record, effects));
+        let later = later.filter(|effect| effect.life > *life);
         for effect in later.filter(|effect| committed.contains(&(effect.run.clone(), effect.step.clone()))) {
-            let Effect { run, step, life: again } = effect;
+            let Effect { run, step, life: again, .. } = effect;
             found.push((
                 Wrong::StepAgain,
                 format!("{run} {step}: in the journal when life {life} ended, executed in {again}"),
@@ -140,6 +146,17 @@ fn steps(record: &Record, runs: &HashMap<&str, &StoredRun>, found: &mut Vec<Foun
             found.push((Wrong::StepMissing, format!("{} of {} is {} without {step}", run.id, run.job, run.state)));
         }
     }
+}
+
+/// Without the first effect of a run after each time that a daemon went on which had stood still.
+fn without_thawed<'a>(record: &Record, effects: &[&'a Effect]) -> Vec<&'a Effect> {
+    let mut left = record.thaws.clone();
+    let mut is_excused = |effect: &Effect| {
+        let thaw = left.iter().position(|thaw| (0..=THAW_MICROS).contains(&(effect.at - thaw)));
+        let again = effects.iter().any(|other| other.step == effect.step && other.at < effect.at);
+        thaw.filter(|_| again).map(|thaw| left.remove(thaw)).is_some()
+    };
+    effects.iter().copied().filter(|effect| !is_excused(effect)).collect()
 }
 
 /// The script goes on only when a step is committed: once a later step was seen, no earlier one may come.

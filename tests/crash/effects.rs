@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::dice::Dice;
 use crate::record::Effect;
+use crate::trial::micros_now;
 
 /// Longer than a dead process's connections need to be seen closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +54,10 @@ impl Effects {
         let mut open = self.open.clone();
         let closed = tokio::time::timeout(CLOSE_TIMEOUT, open.wait_for(|open| *open == 0)).await;
         closed.expect("the dead daemon's connections close").expect("the server is there");
+        self.set_life(life);
+    }
+
+    pub fn set_life(&self, life: u32) {
         *self.book.life.lock().expect("not poisoned") = life;
     }
 
@@ -107,7 +112,7 @@ impl Book {
         let mut parts = path.trim_start_matches('/').split('/');
         let (Some(run), Some(step)) = (parts.next(), parts.next()) else { return };
         let life = *self.life.lock().expect("not poisoned");
-        let effect = Effect { run: run.to_owned(), step: step.to_owned(), life };
+        let effect = Effect { run: run.to_owned(), step: step.to_owned(), life, at: micros_now() };
         self.effects.lock().expect("not poisoned").push(effect);
     }
 }

@@ -20,7 +20,7 @@ fn run(id: &str, job: &str, state: &str) -> StoredRun {
 }
 
 fn effect(run: &str, step: &str, life: u32) -> Effect {
-    Effect { run: run.to_owned(), step: step.to_owned(), life }
+    Effect { run: run.to_owned(), step: step.to_owned(), life, at: i64::from(life) * 60_000_000 }
 }
 
 /// Two lives: the first ended with `line` in its step `b`, which was executed once more.
@@ -118,6 +118,23 @@ fn a_committed_step_that_happens_again_is_found() {
         record.effects.extend(rest.iter().map(|step| effect("undone", step, 2)));
     });
     shows(Wrong::StepAgain, |record| record.effects.push(effect("undone", "undo-a", 2)));
+}
+
+#[test]
+fn a_daemon_that_stood_still_may_finish_one_call_and_no_more() {
+    let thawed = |record: &mut Record, steps: &[&str]| {
+        record.is_shared = true;
+        record.thaws = vec![180_000_000];
+        record.effects.extend(steps.iter().map(|step| effect("line", step, 3)));
+    };
+    let mut record = honest();
+    thawed(&mut record, &["b"]);
+    assert_eq!(check(&record), []);
+    shows(Wrong::StepAgain, |record| thawed(record, &["a", "b"]));
+    shows(Wrong::StepAgain, |record| {
+        thawed(record, &["b"]);
+        record.thaws = vec![60_000_000];
+    });
 }
 
 #[test]

@@ -15,10 +15,12 @@ mod falsified;
 mod jobs;
 mod load;
 mod postgres;
+mod proxy;
 mod record;
 mod report;
 mod sabotage;
 mod trial;
+mod two;
 
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the integration tests, which use more of it")]

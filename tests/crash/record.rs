@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Effect {
     pub run: String,
     pub step: String,
-    /// Of the daemon, counted from 1. With several daemons at once all of it is one life.
+    /// Of the daemon, counted from 1. Where there are several, it grows with whatever happens to one of them.
     pub life: u32,
+    /// When it came, in microseconds.
+    pub at: i64,
 }
 
 /// A run that the daemon promised.
@@ -50,6 +52,10 @@ pub struct Record {
     pub effects: Vec<Effect>,
     /// Steps that were committed when each life ended: the life, and what its successor found.
     pub journals: BTreeMap<u32, BTreeSet<StepOf>>,
+    /// Several daemons are at work, and one may go on with another's runs.
+    pub is_shared: bool,
+    /// When a daemon that had stood still past its lease went on, in microseconds.
+    pub thaws: Vec<i64>,
     /// At the end.
     pub runs: Vec<StoredRun>,
     pub occurrences: Vec<StoredOccurrence>,

@@ -36,6 +36,8 @@ fn honest() -> Record {
         acknowledged: vec![promise("line", "line", None), promise("keyed", "short", Some("k"))],
         effects: steps.iter().chain(&undone).map(|(run, step, life)| effect(run, step, *life)).collect(),
         journals: [(1, ["line", "undone"].map(|run| (run.to_owned(), "a".to_owned())).into())].into(),
+        is_shared: false,
+        thaws: Vec::new(),
         told: runs.iter().map(|run| (run.id.clone(), run.state.clone())).collect(),
         runs,
         occurrences: vec![StoredOccurrence {

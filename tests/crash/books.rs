@@ -43,14 +43,17 @@ impl Books {
     }
 
     pub async fn occurrences(&self) -> Vec<StoredOccurrence> {
-        let rows = self.read("SELECT job, CAST(scheduled_for AS TEXT), state, run FROM occurrences", 4).await;
+        let rows = self
+            .read("SELECT job, CAST(scheduled_for AS TEXT), state, run, CAST(decided_at AS TEXT) FROM occurrences", 5)
+            .await;
         let occurrence = |row: Columns| {
-            let [job, due, state, run] = <[Option<String>; 4]>::try_from(row).expect("four columns");
+            let [job, due, state, run, at] = <[Option<String>; 5]>::try_from(row).expect("five columns");
             StoredOccurrence {
                 job: job.expect("a job"),
                 scheduled_for: due.expect("a due time").parse().expect("a number"),
                 state: state.expect("a state"),
                 run,
+                decided_at: at.expect("a time").parse().expect("a number"),
             }
         };
         rows.into_iter().map(occurrence).collect()
@@ -65,6 +68,15 @@ impl Books {
             (run.expect("a run"), if kind == "undo" { format!("undo-{name}") } else { name })
         };
         self.read(text, 3).await.into_iter().map(step).collect()
+    }
+
+    /// What a run has in its journal, for people: place, kind, name, state, begin and end in microseconds, error.
+    pub async fn journal_of(&self, run: &str) -> Vec<String> {
+        let times = "CAST(started_at AS TEXT), CAST(finished_at AS TEXT), CAST(wake_at AS TEXT)";
+        let text =
+            format!("SELECT key, kind, name, state, {times}, error FROM steps WHERE run = '{run}' ORDER BY place");
+        let line = |row: Columns| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join(" ");
+        self.read(&text, 8).await.into_iter().map(line).collect()
     }
 
     /// Runs on that daemon that have not ended, other than those that wait without it.

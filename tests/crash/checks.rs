@@ -185,6 +185,18 @@ fn within_one_life(run: &str, effects: &[&Effect], found: &mut Vec<Found>) {
     }
 }
 
+/// What happened in the seconds around a due time: rows and the daemon's fate, by milliseconds from it.
+fn around(record: &Record, job: &str, due: i64) -> String {
+    let rows = record.occurrences.iter().filter(|row| row.job == job);
+    let rows =
+        rows.map(|row| (row.decided_at, format!("{} for {:+} s", row.state, (row.scheduled_for - due) / SECOND)));
+    let moments = record.moments.iter().map(|(at, what)| (*at, (*what).to_owned()));
+    let mut near: Vec<(i64, String)> = rows.chain(moments).filter(|(at, _)| (at - due).abs() < 4 * SECOND).collect();
+    near.sort();
+    let near: Vec<String> = near.iter().map(|(at, what)| format!("{:+} ms {what}", (at - due) / 1_000)).collect();
+    near.join(", ")
+}
+
 fn due_times(record: &Record, runs: &HashMap<&str, &StoredRun>, found: &mut Vec<Found>) {
     let mut fired: BTreeMap<(&str, i64), Vec<&str>> = BTreeMap::new();
     for run in &record.runs {
@@ -223,7 +235,7 @@ fn due_times(record: &Record, runs: &HashMap<&str, &StoredRun>, found: &mut Vec<
     let mut due = from - from.rem_euclid(SECOND) + SECOND;
     while due <= to {
         for job in record.ticking.iter().filter(|job| !settled.contains_key(&(**job, due))) {
-            found.push((Wrong::DueMissing, format!("{job} at {due}: no row")));
+            found.push((Wrong::DueMissing, format!("{job} at {due}: no row; {}", around(record, job, due))));
         }
         due += SECOND;
     }

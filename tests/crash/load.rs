@@ -46,9 +46,11 @@ impl Load {
     }
 
     /// Ends the callers, each with an answer to its last request, and gives all promises.
-    pub async fn stop(self) -> Vec<Acknowledged> {
+    pub async fn stop(&mut self) -> Vec<Acknowledged> {
         self.stop.cancel();
-        self.callers.join_all().await;
+        while let Some(ended) = self.callers.join_next().await {
+            ended.expect("a caller asks for nothing that is refused");
+        }
         std::mem::take(&mut *self.promises.lock().expect("not poisoned"))
     }
 }

@@ -34,7 +34,8 @@ async fn endure(title: &str, postgres: Option<Postgres>) {
     println!("{title}: AEGIS_CRASH_SEED={seed}");
     let mut trial = Trial::start(seed, postgres).await;
     trial.endure(kills).await;
-    let (record, took) = trial.finish().await;
+    trial.settle().await;
+    let (record, took) = trial.read().await;
     let kills = u32::try_from(record.journals.len()).expect("few");
     let found = report::report(title, seed, kills, &record, took);
     report::expect_nothing(seed, &found);

@@ -41,6 +41,7 @@ pub struct StoredOccurrence {
     pub scheduled_for: i64,
     pub state: String,
     pub run: Option<String>,
+    pub decided_at: i64,
 }
 
 /// A run and the name of its step; `undo-` stands before the name where the step was undone.
@@ -52,6 +53,8 @@ pub struct Record {
     pub effects: Vec<Effect>,
     /// Steps that were committed when each life ended: the life, and what its successor found.
     pub journals: BTreeMap<u32, BTreeSet<StepOf>>,
+    /// When a daemon was killed, started or held up, and which of them it was, in microseconds.
+    pub moments: Vec<(i64, &'static str)>,
     /// Several daemons are at work, and one may go on with another's runs.
     pub is_shared: bool,
     /// When a daemon that had stood still past its lease went on, in microseconds.

@@ -71,6 +71,7 @@ impl Trial {
     }
 
     async fn bury(&mut self) {
+        self.note("killed");
         self.app.kill().await;
         self.record.journals.insert(self.life, self.books.journal().await);
         self.life += 1;
@@ -79,8 +80,10 @@ impl Trial {
 
     /// Starts it again. Now and then it does not get to the end of its start; returns whether it did.
     pub async fn restart(&mut self) -> bool {
+        self.note("started");
         if self.dice.below(4) > 0 {
             self.app.restart().await;
+            self.note("ready");
             return true;
         }
         self.app.spawn();
@@ -88,6 +91,10 @@ impl Trial {
         tokio::time::sleep(pause).await;
         self.bury().await;
         false
+    }
+
+    fn note(&mut self, what: &'static str) {
+        self.record.moments.push((micros_now(), what));
     }
 
     /// Kills it so often; it runs afterwards.
@@ -98,13 +105,19 @@ impl Trial {
         }
     }
 
-    /// Lets everything come to its end, stops the daemon, and reads the books.
-    pub async fn finish(mut self) -> (Record, Duration) {
+    /// Lets everything come to its end and stops the daemon.
+    pub async fn settle(&mut self) {
         self.record.acknowledged = self.load.stop().await;
-        drain(&self.app.api).await;
+        self.note("drained");
+        drain(&self.app.api, &self.books).await;
+        self.note("stopped");
         self.record.told = told(&self.app.api).await;
         self.record.watched.1 = micros_now() - SETTLE_TIME_MICROS;
         self.app.stop().await;
+    }
+
+    /// Reads the books when the daemon is stopped.
+    pub async fn read(mut self) -> (Record, Duration) {
         self.record.runs = self.books.runs().await;
         self.record.occurrences = self.books.occurrences().await;
         self.record.effects = self.effects.all();
@@ -125,16 +138,26 @@ pub async fn jobs_are_live(api: &Api) -> i64 {
     micros_now()
 }
 
-/// Holds the schedules and waits until no run is alive, or for as long as that may take: the checks say what is left.
-pub async fn drain(api: &Api) {
+/// Holds the schedules and waits until no run is alive, or for as long as that may take: then it shows what is left, and
+/// the checks say that it is.
+pub async fn drain(api: &Api, books: &Books) {
     for job in TICKING {
         let answer = api.post(&format!("/api/v1/jobs/{job}/disable"), json!({})).await;
         answer.expect(reqwest::StatusCode::OK);
     }
     let began = Instant::now();
-    while began.elapsed() < DRAIN_TIMEOUT {
-        let alive = api.get("/api/v1/runs?state=queued,running,parked&limit=1").await.expect(reqwest::StatusCode::OK);
-        if items(&alive.body, "runs").is_empty() {
+    loop {
+        let alive = api.get("/api/v1/runs?state=queued,running,parked&limit=20").await.expect(reqwest::StatusCode::OK);
+        let alive = items(&alive.body, "runs");
+        if alive.is_empty() {
+            return;
+        }
+        if began.elapsed() > DRAIN_TIMEOUT {
+            for run in &alive {
+                let id = run["id"].as_str().unwrap_or_default();
+                println!("does not end: {run}\n  its journal: {:?}", books.journal_of(id).await);
+                println!("  its log: {:?}", api.log_texts(id).await);
+            }
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -129,7 +129,7 @@ impl Pair {
 
     async fn finish(mut self) -> (Record, Duration) {
         self.record.acknowledged = self.load.stop().await;
-        drain(&self.daemons[0].api).await;
+        drain(&self.daemons[0].api, &self.books).await;
         self.record.told = told(&self.daemons[1].api).await;
         self.record.watched.1 = micros_now() - SETTLE_TIME_MICROS;
         for daemon in &mut self.daemons {

@@ -6,15 +6,15 @@ mod forecast;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::admin::{self, LiveConsoles};
-use crate::base::{Clock, Supervisor};
+use crate::base::{Clock, Supervisor, limits};
 use crate::config::Config;
 use crate::events::Tail;
 use crate::jobs::{self, Loader, Registry};
@@ -25,9 +25,6 @@ use crate::store::{self, Store};
 use crate::triggers::schedule::{Schedule, Settled};
 use crate::triggers::{LiveDesk, housekeeping};
 use crate::web::{self, Web};
-
-/// Beyond the runs' own grace: for the last commits and for connections to close.
-const SHUTDOWN_MARGIN: Duration = Duration::from_secs(10);
 
 /// What the command line adds to the configuration.
 #[derive(Debug, Clone, Default)]
@@ -50,10 +47,18 @@ pub async fn run(config: Config, options: DaemonOptions) -> anyhow::Result<()> {
     let address = listener.local_addr().unwrap_or(config.http.listen);
     daemon.open(&config, &clock, &mut supervisor, (listener, address), door);
     daemon.announce(&clock, address, &config.scripts.dir, options.config_file.as_deref()).await;
-    let outcome = wait(&mut supervisor).await;
+    let mut signals = Signals::new()?;
+    let outcome = wait(&mut supervisor, &mut signals).await;
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    chores::mark_settled(&daemon.store, &daemon.registry, &clock).await;
-    supervisor.shutdown(config.runner.shutdown_grace + SHUTDOWN_MARGIN).await;
+    let mut stopped = std::pin::pin!(supervisor.shutdown());
+    tokio::select! {
+        () = &mut stopped => {}
+        signal = signals.next() => {
+            warn!(signal, "asked to stop again; what still runs is interrupted");
+            daemon.hurry.cancel();
+            stopped.await;
+        }
+    }
     info!("stopped");
     outcome
 }
@@ -65,13 +70,15 @@ struct Daemon {
     registry: Registry,
     loader: jobs::Handle,
     runner: runner::Handle,
+    /// Ends the grace of a stop.
+    hurry: CancellationToken,
 }
 
 impl Daemon {
     async fn build(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> anyhow::Result<Self> {
         let options = store::Options { url: config.store.url.clone(), node: node_name() };
         let (store, writer) = Store::open(options, clock.clone()).await?;
-        supervisor.spawn("store", |stop| writer.run(stop));
+        supervisor.spawn_within("store", limits::SHUTDOWN_STORE_WAIT, |stop| writer.run(stop));
 
         let primitives = primitives(config, clock)?;
         let io = tokio::runtime::Handle::current();
@@ -91,13 +98,17 @@ impl Daemon {
             lanes: config.runner.lanes,
             running_max: config.runner.max_running,
             grace: config.runner.shutdown_grace,
+            shares: config.store.url.starts_with("postgres"),
+            hurry: CancellationToken::new(),
         };
         let (dispatcher, runner) =
             Dispatcher::new(&options, store.clone(), registry.clone(), clock.clone(), &engine)
                 .context("no thread for the lanes; raise the limit on processes (ulimit -u) or lower runner.lanes")?;
-        supervisor.spawn("runner", |stop| dispatcher.run(stop));
+        let allowance = options.grace + limits::SHUTDOWN_RUNNER_MARGIN;
+        supervisor.spawn_within("runner", allowance, |stop| dispatcher.run(stop));
 
-        let daemon = Self { store, primitives, registry, loader: loader_handle, runner };
+        let hurry = options.hurry;
+        let daemon = Self { store, primitives, registry, loader: loader_handle, runner, hurry };
         daemon.schedules(config, clock, supervisor).await?;
         Ok(daemon)
     }
@@ -110,17 +121,17 @@ impl Daemon {
         let (registry, clock) = (self.registry.clone(), clock.clone());
         let schedule = Schedule { registry, desk: Arc::new(desk), clock: clock.clone(), settled };
         supervisor.spawn("schedule", |stop| schedule.run(stop));
-        let chores = chores::chores(&config.retention, &self.store, &self.registry, &clock);
+        let chores = chores::chores(&config.retention, &self.store, &clock);
         supervisor.spawn("housekeeping", |stop| housekeeping::run(chores, stop));
         Ok(())
     }
 
+    /// The mark of a job says more than its newest row, which may hide an older due time that was still on its way.
     async fn settled(&self) -> Result<Settled, store::StoreError> {
         let mut settled: Settled = self.store.last_occurrences().await?.into_iter().collect();
         for job in self.store.jobs().await? {
             if let Some(until) = job.scheduled_until {
-                let known = settled.entry(job.name).or_insert(until);
-                *known = until.max(*known);
+                settled.insert(job.name, until);
             }
         }
         Ok(settled)
@@ -217,18 +228,36 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
 }
 
 /// Until a signal asks for the end, or a part ends by itself.
-async fn wait(supervisor: &mut Supervisor) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
+async fn wait(supervisor: &mut Supervisor, signals: &mut Signals) -> anyhow::Result<()> {
     tokio::select! {
-        _ = terminate.recv() => info!(signal = "SIGTERM", "stopping"),
-        _ = interrupt.recv() => info!(signal = "SIGINT", "stopping"),
+        signal = signals.next() => info!(signal, "stopping"),
         escalation = supervisor.escalation() => {
             warn!(task = escalation.task, "stopping because a part of the daemon is gone");
             return Err(escalation.into());
         }
     }
     Ok(())
+}
+
+/// The signals that ask for the end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
 }
 
 fn node_name() -> String {

@@ -7,7 +7,10 @@ ALTER TABLE runs ADD COLUMN wake_at BIGINT;
 ALTER TABLE runs ADD COLUMN deadline_at BIGINT;
 ALTER TABLE runs ADD COLUMN concurrency_key TEXT COLLATE "C";
 CREATE INDEX runs_to_wake ON runs (wake_at) WHERE state = 'parked';
+CREATE INDEX runs_to_expire ON runs (deadline_at) WHERE state = 'parked';
 CREATE INDEX runs_live_by_job ON runs (job, state) WHERE finished_at IS NULL;
+CREATE INDEX runs_live_by_key ON runs (concurrency_key, state)
+    WHERE finished_at IS NULL AND concurrency_key IS NOT NULL;
 
 -- A run's journal. `place` sorts as the entries were recorded.
 CREATE TABLE steps (
@@ -30,8 +33,11 @@ CREATE TABLE steps (
     wake_at     BIGINT,
     -- The event that answered it, so that the run's next wait takes a later one.
     signal_seq  BIGINT,
+    -- The run's fence when an event or a decision answered it: a run that parks at that fence may not have seen it.
+    answered    BIGINT,
     PRIMARY KEY (run, key)
 );
+CREATE INDEX steps_by_place ON steps (run, place);
 CREATE INDEX steps_waiting ON steps (kind, name, run) WHERE state = 'waiting';
 
 CREATE TABLE signals (
@@ -43,7 +49,7 @@ CREATE TABLE signals (
     payload TEXT,
     actor   TEXT NOT NULL
 );
-CREATE INDEX signals_by_name ON signals (name, seq);
+CREATE INDEX signals_by_name ON signals (name, at, seq);
 INSERT INTO counters (name, value) VALUES ('signal_seq', 0);
 
 -- What runs keep for people: reports, screenshots. `content` is base64.
@@ -60,7 +66,7 @@ CREATE TABLE artifacts (
 -- The daemons that share this database.
 CREATE TABLE nodes (
     name        TEXT COLLATE "C" PRIMARY KEY,
-    -- Grows with each registration, so that a daemon which lost its lease knows it.
+    -- Of this registration, so that a daemon which lost its lease knows it.
     epoch       BIGINT NOT NULL,
     address     TEXT NOT NULL,
     labels      TEXT NOT NULL,
@@ -68,7 +74,10 @@ CREATE TABLE nodes (
     lease_until BIGINT NOT NULL
 );
 
--- Ended runs by hour, so that counts need not read the history. Hours are microseconds of their beginning.
+INSERT INTO counters (name, value) VALUES ('node_epoch', 0);
+
+-- Ended runs by the hour in which they ended, so that counts need not read the history. Hours are microseconds of their
+-- beginning. The rows of the job '' count those of all jobs together.
 CREATE TABLE run_hours (
     job   TEXT COLLATE "C" NOT NULL,
     hour  BIGINT NOT NULL,
@@ -80,3 +89,5 @@ CREATE INDEX run_hours_by_hour ON run_hours (hour);
 INSERT INTO run_hours (job, hour, state, count)
     SELECT job, finished_at - finished_at % 3600000000, state, COUNT(*) FROM runs
     WHERE finished_at IS NOT NULL GROUP BY 1, 2, 3;
+INSERT INTO run_hours (job, hour, state, count)
+    SELECT '', hour, state, CAST(SUM(count) AS BIGINT) FROM run_hours GROUP BY hour, state;

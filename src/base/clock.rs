@@ -108,6 +108,11 @@ pub fn later(at: Timestamp, duration: Duration) -> Timestamp {
     SignedDuration::try_from(duration).ok().and_then(|signed| at.checked_add(signed).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// `at` less `duration`, or the first moment that can be expressed.
+pub fn earlier(at: Timestamp, duration: Duration) -> Timestamp {
+    SignedDuration::try_from(duration).ok().and_then(|signed| at.checked_sub(signed).ok()).unwrap_or(Timestamp::MIN)
+}
+
 /// From `earlier` to `at`; zero when the clock went backwards between them.
 pub fn since(at: Timestamp, earlier: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(earlier)).unwrap_or(Duration::ZERO)
@@ -174,6 +179,7 @@ mod tests {
     #[test]
     fn time_arithmetic_saturates() {
         assert_eq!(later(Timestamp::MAX, Duration::MAX), Timestamp::MAX);
+        assert_eq!(earlier(Timestamp::MIN, Duration::MAX), Timestamp::MIN);
         assert_eq!(since(Timestamp::UNIX_EPOCH, Timestamp::MAX), Duration::ZERO);
     }
 }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+// Names
+/// Longer names are nobody's slip of the fingers, and nothing like them is looked for.
+pub const SUGGEST_NAME_BYTES_MAX: usize = 128;
+
 // Scripts
 pub const SCRIPT_SOURCE_BYTES_MAX: usize = 256 * 1024;
 pub const SCRIPT_FILES_MAX: usize = 10_000;
@@ -39,10 +43,35 @@ pub const RUN_ATTEMPTS_MAX: u32 = 100;
 /// Priorities go from minus this to this.
 pub const RUN_PRIORITY_MAX: i32 = 1_000;
 pub const RUN_QUEUE_MAX: usize = 100_000;
+/// Of the parameters of all runs that are queued or running.
+pub const RUN_QUEUE_BYTES_MAX: usize = 256 << 20;
+/// A durable run that waits for longer than this gives its VM back.
+pub const RUN_HOLD: Duration = Duration::from_secs(2);
+/// Parked runs that are woken by one commit.
+pub const RUN_WAKE_MAX: usize = 500;
+/// Undoing what a run did may take this long in all.
+pub const RUN_UNWIND_MAX: Duration = Duration::from_secs(3_600);
+pub const RUN_DURABLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
+pub const RUN_DURABLE_TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Runs that a lane holds as live VMs at once.
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
 pub const VALUE_DEPTH_MAX: usize = 64;
+/// What the arguments of a run's calls take that are under way at once, the largest body of a request among them.
+pub const CALL_ARGUMENTS_BYTES_MAX: usize = 96 << 20;
+/// Entries in the journal of one durable run.
+pub const RUN_STEPS_MAX: usize = 10_000;
+/// What one step returns, as JSON.
+pub const STEP_RESULT_BYTES_MAX: usize = 1 << 20;
+/// Names of steps, events, approvals and artifacts.
+pub const STEP_NAME_BYTES_MAX: usize = 200;
+/// The script's calls around the place where it parted from its journal that are shown.
+pub const STEPS_SHOWN_MAX: usize = 20;
+pub const STEP_RETRIES_MAX: i64 = 1_000;
+pub const STEP_BACKOFF_DEFAULT: Duration = Duration::from_secs(1);
+pub const STEP_BACKOFF_MAX: Duration = Duration::from_secs(300);
+/// What an approval shows to whoever decides, and what an event carries, as JSON.
+pub const STEP_SHOWN_BYTES_MAX: usize = 64 * 1024;
 /// Entries of one list or map that a script passes to a primitive.
 pub const LIST_ITEMS_MAX: usize = 100_000;
 
@@ -77,19 +106,43 @@ pub const STORE_SEND_WAIT: Duration = Duration::from_secs(5);
 pub const STORE_BUSY_WAIT: Duration = Duration::from_secs(2);
 pub const STORE_WRITE_TRIES_MAX: u32 = 4;
 pub const STORE_CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// A server that has not answered a transaction or a read within this is taken for gone.
+pub const STORE_ANSWER_WAIT: Duration = Duration::from_secs(20);
 pub const STORE_RECONNECT_BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub const STORE_WAL_BYTES_MAX: usize = 64 << 20;
 /// Retention removes at most this many rows in one statement.
 pub const STORE_PRUNE_ROWS_MAX: usize = 500;
 pub const STORE_TAIL_PAGE_ROWS: usize = 500;
 pub const STORE_RECENT_RUNS_MAX: usize = 20;
+/// Runs that are looked through for those that a caller may see: of one stored page, and of one answer.
+pub const RUNS_LOOKED_THROUGH_AT_ONCE: usize = 200;
+pub const RUNS_LOOKED_THROUGH_MAX: usize = 4_000;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// What a run keeps for people: each, and how many.
+pub const ARTIFACT_BYTES_MAX: usize = 4 << 20;
+pub const ARTIFACTS_PER_RUN_MAX: usize = 64;
+pub const ARTIFACT_NAME_BYTES_MAX: usize = 255;
+/// Artifacts that retention removes in one statement: they are large.
+pub const STORE_PRUNE_ARTIFACTS_MAX: usize = 16;
+/// Runs that a commit names to the other daemons; of more they are told that there were more.
+pub const STORE_NOTIFY_RUNS_MAX: usize = 64;
+/// A daemon that leads the schedule makes sure of it this often.
+pub const LEADER_CHECK_EVERY: Duration = Duration::from_secs(2);
+/// A backup moves so many rows at a time, and about so many bytes.
+pub const BACKUP_PAGE_ROWS_MAX: usize = 500;
+pub const BACKUP_PAGE_BYTES: usize = 4 << 20;
 pub const KV_KEY_BYTES_MAX: usize = 512;
 pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
+/// What one scope of the key-value store holds: no job may fill the disk, which would stop all others.
+pub const KV_SCOPE_KEYS_MAX: usize = 10_000;
+pub const KV_SCOPE_BYTES_MAX: usize = 64 << 20;
 
 // Outgoing calls
 pub const HTTP_BODY_BYTES_DEFAULT: usize = 8 << 20;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 << 20;
+/// All large bodies that are being received; a small one needs no room of its own.
+pub const HTTP_BODIES_BYTES_MAX: usize = 256 << 20;
+pub const HTTP_BODY_SMALL_BYTES: usize = 1 << 20;
 pub const HTTP_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 pub const HTTP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 /// Resolving the name, opening the connection and agreeing on TLS together.
@@ -154,8 +207,12 @@ pub const API_HEADERS_MAX: usize = 100;
 pub const API_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// From the first byte of a request's head to its last; also how long an idle connection is kept.
 pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests may take to end when the daemon stops.
+pub const API_DRAIN: Duration = Duration::from_secs(2);
 /// From a request's head to the head of its answer.
 pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// A client that takes nothing of an answer for this long has gone.
+pub const API_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Changes within this time are told to a page as one.
 pub const API_LIVE_PAUSE: Duration = Duration::from_millis(250);
@@ -171,6 +228,8 @@ pub const AUTH_PEERS_MAX: usize = 4_096;
 pub const TOKEN_USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 pub const TOKEN_NAME_BYTES_MAX: usize = 64;
 pub const HEALTH_PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A reading is told again for so long: anybody may ask.
+pub const HEALTH_FRESH: Duration = Duration::from_secs(1);
 pub const HEALTH_PROBE_INTERVAL: Duration = Duration::from_secs(5);
 /// Lines of a run's log that its page begins with.
 pub const PAGE_LOG_LINES_MAX: usize = 500;
@@ -207,6 +266,10 @@ pub const RESCAN_UNWATCHED: Duration = Duration::from_secs(1);
 pub const SCRIPT_FOLDERS_DEPTH_MAX: usize = 8;
 pub const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(20);
 pub const SHUTDOWN_GRACE_MAX: Duration = Duration::from_secs(3_600);
+/// How long a part may take to stop; the runner has its grace and this margin, the store is given more.
+pub const SHUTDOWN_PART_WAIT: Duration = Duration::from_secs(5);
+pub const SHUTDOWN_RUNNER_MARGIN: Duration = Duration::from_secs(10);
+pub const SHUTDOWN_STORE_WAIT: Duration = Duration::from_secs(10);
 
 // Configuration
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
@@ -224,3 +287,7 @@ pub const SCHEDULE_MISSED_ROWS_MAX: usize = 1_000;
 pub const SCHEDULE_LOOK_BACK_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// Due times on their way to their rows at once.
 pub const SCHEDULE_FIRING_MAX: usize = 1_024;
+/// How often it is written down up to when due times are settled.
+pub const SCHEDULE_MARK_EVERY: Duration = Duration::from_secs(60);
+/// How long a stop waits for the last of these marks.
+pub const SCHEDULE_MARK_WAIT: Duration = Duration::from_secs(2);

@@ -1,7 +1,13 @@
 //! "Did you mean": the nearest of the known names.
 
+use super::limits::SUGGEST_NAME_BYTES_MAX;
+
 /// The candidate closest to `name`, if one is close enough to be a likely slip of the fingers.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // Comparing takes the product of the lengths, and a name comes from anyone: a script, a request.
+    if name.len() > SUGGEST_NAME_BYTES_MAX {
+        return None;
+    }
     let allowed = (name.chars().count() / 3).max(1);
     candidates
         .into_iter()
@@ -26,5 +32,13 @@ mod tests {
         assert_eq!(nearest("shedule", fields), Some("schedule"));
         assert_eq!(nearest("timout", fields), Some("timeout"));
         assert_eq!(nearest("colour", fields), None);
+    }
+
+    #[test]
+    fn long_names_are_not_compared_at_all() {
+        let long = "x".repeat(SUGGEST_NAME_BYTES_MAX);
+        assert_eq!(nearest(&long, [long.as_str()]), Some(long.as_str()));
+        let longer = "x".repeat(SUGGEST_NAME_BYTES_MAX + 1);
+        assert_eq!(nearest(&longer, [longer.as_str()]), None);
     }
 }

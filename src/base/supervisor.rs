@@ -9,6 +9,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, warn};
 
+use super::limits;
+
 /// A part of the daemon came to an end that nobody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {task} stopped: {reason}")]
@@ -30,6 +32,8 @@ struct Task {
     name: &'static str,
     stop: CancellationToken,
     handle: JoinHandle<()>,
+    /// How long it may take to stop.
+    allowance: Duration,
 }
 
 impl Default for Supervisor {
@@ -40,11 +44,24 @@ impl Default for Supervisor {
 }
 
 impl Supervisor {
-    /// Runs `make(stop)` as a task called `name`. It must return soon after `stop` is cancelled; returning earlier,
-    /// failing or panicking is an [`Escalation`].
-    #[expect(clippy::disallowed_methods, reason = "this is the place that owns tasks")]
+    /// Runs `make(stop)` as a task called `name`. It must return within `SHUTDOWN_PART_WAIT` after `stop` is cancelled;
+    /// returning earlier, failing or panicking is an [`Escalation`].
     pub fn spawn<F, E>(&mut self, name: &'static str, make: impl FnOnce(CancellationToken) -> F)
     where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Display + Send + 'static,
+    {
+        self.spawn_within(name, limits::SHUTDOWN_PART_WAIT, make);
+    }
+
+    /// Like [`Self::spawn`], for a task that has more to do before it stops.
+    #[expect(clippy::disallowed_methods, reason = "this is the place that owns tasks")]
+    pub fn spawn_within<F, E>(
+        &mut self,
+        name: &'static str,
+        allowance: Duration,
+        make: impl FnOnce(CancellationToken) -> F,
+    ) where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: Display + Send + 'static,
     {
@@ -69,7 +86,7 @@ impl Supervisor {
                 let _ = escalate.send(Escalation { task: name, reason });
             }
         });
-        self.tasks.push(Task { name, stop, handle });
+        self.tasks.push(Task { name, stop, handle, allowance });
     }
 
     /// Waits for the first task that ends by itself. Pending for ever while all is well.
@@ -80,12 +97,12 @@ impl Supervisor {
         }
     }
 
-    /// Stops every task, the last started first, each within what is left of `grace`; then aborts it.
-    pub async fn shutdown(mut self, grace: Duration) {
-        let deadline = tokio::time::Instant::now() + grace;
+    /// Stops every task, the last started first, each within its own allowance; then aborts it. One that hangs takes
+    /// nothing from those that stop after it.
+    pub async fn shutdown(mut self) {
         while let Some(mut task) = self.tasks.pop() {
             task.stop.cancel();
-            match tokio::time::timeout_at(deadline, &mut task.handle).await {
+            match tokio::time::timeout(task.allowance, &mut task.handle).await {
                 Ok(_) => info!(task = task.name, "stopped"),
                 Err(_) => {
                     warn!(task = task.name, "did not stop in time and was aborted");
@@ -132,7 +149,7 @@ mod tests {
                 Ok::<(), Escalation>(())
             });
         }
-        supervisor.shutdown(Duration::from_secs(5)).await;
+        supervisor.shutdown().await;
         assert_eq!(order.lock().expect("not poisoned").as_slice(), ["web", "runner", "store"]);
     }
 
@@ -150,9 +167,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_hangs_is_aborted() {
+    async fn a_task_that_hangs_is_aborted_and_the_others_keep_their_time() {
+        let wrote = Arc::new(Mutex::new(false));
         let mut supervisor = Supervisor::default();
-        supervisor.spawn("deaf", |_| std::future::pending::<Result<(), Escalation>>());
-        supervisor.shutdown(Duration::from_millis(10)).await;
+        supervisor.spawn("store", |stop| {
+            let wrote = wrote.clone();
+            async move {
+                stop.cancelled().await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                wrote.lock().map(|mut wrote| *wrote = true).ok();
+                Ok::<(), Escalation>(())
+            }
+        });
+        supervisor
+            .spawn_within("deaf", Duration::from_millis(10), |_| std::future::pending::<Result<(), Escalation>>());
+        supervisor.shutdown().await;
+        assert!(*wrote.lock().expect("not poisoned"));
     }
 }

@@ -33,7 +33,7 @@ pub struct SyntaxError {
     /// Dotted, such as `http.listen`; empty at the top.
     pub key: String,
     pub problem: String,
-    /// The line itself, passwords removed.
+    /// The line itself without what may be secret.
     pub text: String,
 }
 
@@ -61,7 +61,6 @@ impl SyntaxError {
     pub(super) fn new(path: &Path, source: &str, key: &str, error: &Yaml) -> Self {
         let error = error.without_snippet();
         let (line, column) = error.location().map_or((1, 1), |place| (place.line(), place.column()));
-        let text = usize::try_from(line).ok().and_then(|line| source.lines().nth(line.saturating_sub(1)));
         Self {
             path: path.to_owned(),
             line,
@@ -69,9 +68,32 @@ impl SyntaxError {
             // `.` stands for the top, `?` for a key that the parser had not read yet.
             key: key.trim_end_matches('?').trim_end_matches('.').to_owned(),
             problem: problem(error),
-            text: redact_urls(text.unwrap_or_default()),
+            text: shown(source, usize::try_from(line).unwrap_or(usize::MAX), error),
         }
     }
+}
+
+/// Line `number` of `source`, as far as it can be shown to whoever reads the log. Below `notify` nearly everything is a
+/// secret: tokens, topics, addresses that are the key. A key that nobody knows may be a mistyped one of those.
+fn shown(source: &str, number: usize, error: &Yaml) -> String {
+    let lines: Vec<&str> = source.lines().take(number).collect();
+    let Some(line) = lines.get(number.saturating_sub(1)) else { return String::new() };
+    let is_section = |line: &&&str| line.starts_with(|c: char| !c.is_whitespace() && !matches!(c, '#' | '-'));
+    if lines
+        .iter()
+        .rfind(is_section)
+        .is_some_and(|line| line.trim_start_matches(['"', '\'', '{']).starts_with("notify"))
+    {
+        return String::new();
+    }
+    let line = match error {
+        Yaml::SerdeUnknownField { field, .. } => match line.find(field.as_str()) {
+            Some(at) => &format!("{} …", &line[..at + field.len()]),
+            None => "",
+        },
+        _ => line,
+    };
+    redact_urls(line)
 }
 
 /// The parser's errors that people meet, in plain words; the rest as the parser words them.

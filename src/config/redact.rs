@@ -7,9 +7,15 @@ pub fn redact_urls(text: &str) -> String {
     while let Some(found) = rest.find("://") {
         let (head, tail) = rest.split_at(found + 3);
         out.push_str(head);
-        // Only the authority can hold a password; a password itself may hold an unescaped '@'.
-        let end = tail.find(|c: char| matches!(c, '/' | '?' | '#' | '"' | '\'') || c.is_whitespace());
-        let (authority, after) = tail.split_at(end.unwrap_or(tail.len()));
+        // Only the authority can hold a password, which itself may hold an unescaped '@'.
+        let end = tail.find(ends_url).unwrap_or(tail.len());
+        let authority = tail[..end].find(['/', '?', '#']).unwrap_or(end);
+        // Or one of those that end it: rather too much is hidden than a password shown.
+        let cut = tail[..authority].contains(':') && !tail[..authority].contains('@');
+        let (authority, after) = match tail[..end].rfind('@').filter(|_| cut) {
+            Some(at) => tail.split_at(at + 1),
+            None => tail.split_at(authority),
+        };
         match authority.rsplit_once('@').map(|(user, host)| (user.split_once(':'), host)) {
             Some((Some((user, _)), host)) => out.extend([user, ":***@", host]),
             _ => out.push_str(authority),
@@ -18,6 +24,10 @@ pub fn redact_urls(text: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+fn ends_url(c: char) -> bool {
+    matches!(c, '"' | '\'') || c.is_whitespace()
 }
 
 #[cfg(test)]
@@ -33,6 +43,9 @@ mod tests {
             ("sqlite://data/aegis.db", "sqlite://data/aegis.db"),
             ("url: \"postgres://u:p@db/a\" # and http://x:y@z", "url: \"postgres://u:***@db/a\" # and http://x:***@z"),
             ("redis://:p@cache", "redis://:***@cache"),
+            ("postgres://aegis:s3/cr#et?@db:5432/aegis", "postgres://aegis:***@db:5432/aegis"),
+            ("http://proxy.test:3128/a", "http://proxy.test:3128/a"),
+            ("http://example.test/a@b:c", "http://example.test/a@b:c"),
             ("nothing to hide", "nothing to hide"),
         ];
         for (text, expected) in cases {

@@ -54,9 +54,9 @@ fn errors_name_the_place_and_the_remedy() {
     let cases = [
         (
             "http:\n  lisen: x\n",
-            "aegis.yaml:2:3: http.lisen: unknown key \"lisen\"; did you mean \"listen\"?\n  2 |   lisen: x\n    |   ^",
+            "aegis.yaml:2:3: http.lisen: unknown key \"lisen\"; did you mean \"listen\"?\n  2 |   lisen …\n    |   ^",
         ),
-        ("htp: {}\n", "aegis.yaml:1:1: htp: unknown key \"htp\"; did you mean \"http\"?\n  1 | htp: {}\n    | ^"),
+        ("htp: {}\n", "aegis.yaml:1:1: htp: unknown key \"htp\"; did you mean \"http\"?\n  1 | htp …\n    | ^"),
         (
             "runner: { lanes: many }\n",
             "aegis.yaml:1:18: runner.lanes: expected a whole number\n  1 | runner: { lanes: many }\n    |                  ^",
@@ -106,6 +106,24 @@ fn errors_name_the_place_and_the_remedy() {
     for (text, expected) in cases {
         assert_eq!(load(text, &[]), Err(expected.to_owned()), "{text}");
     }
+}
+
+#[test]
+fn a_mistake_does_not_show_secrets() {
+    let cases = [
+        "notify:\n  routes:\n    ops:\n      - ntfy: { url: 'https://ntfy.test', topic: x, tokn: hunter2 }\n",
+        "notify:\n  routes:\n    ops:\n      - slack: https://hooks.test/hunter2\n        titel: x\n",
+        "notify: { routes: { ops: [{ ntfy: { topic: hunter2, tokn: x } }] } }\n",
+        "notify:\n  routes: 'hunter2\n",
+        "store:\n  urll: hunter2\n",
+        "store: { url: 'postgres://u:hunter2/x@db/x', urll: hunter2 }\n",
+    ];
+    for text in cases {
+        let error = load(text, &[]).expect_err("a mistake");
+        assert!(error.contains("aegis.yaml:") && !error.contains("hunter2"), "{error}");
+    }
+    let error = load("store:\n  urll: hunter2\n", &[]).expect_err("a mistake");
+    assert!(error.ends_with("2 |   urll …\n    |   ^"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::base::quantity::show_size;
 use crate::base::{Fault, ScriptPosition, limits};
 use crate::lua::{Bundle, Engine};
@@ -63,7 +65,12 @@ fn read(root: &Path, path: &str) -> io::Result<String> {
     if !target.starts_with(&root) {
         return Err(io::Error::other("it leads out of the scripts folder"));
     }
-    let file = File::open(target)?;
+    // Not blocking: a pipe without a writer would hold the loader up for ever.
+    let file =
+        File::from(rustix::fs::open(target, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let most = limits::SCRIPT_SOURCE_BYTES_MAX;
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes)?;
@@ -114,6 +121,19 @@ mod tests {
         for path in ["a.lua", "lib/b.lua", "lib/c.lua", "lib/c.luau", "lib/x.lua", "lib/x/init.luau"] {
             assert!(found.looked_for.contains(path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_instead_of_waited_for() {
+        let folder = folder(&[("a.lua", "return require('@lib/pipe')")]);
+        let pipe = folder.path().join("lib/pipe.lua");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .expect("a pipe");
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let root = folder.path().to_owned();
+        std::thread::spawn(move || sender.send(bundle(&root, "a.lua").result.expect_err("a pipe").message));
+        let message = receiver.recv_timeout(std::time::Duration::from_secs(10)).expect("it does not wait");
+        assert!(message.contains("lib/pipe.lua") && message.contains("not a regular file"), "{message}");
     }
 
     #[test]

@@ -34,7 +34,9 @@ impl Stamp {
     /// systems keep time in ticks.
     pub fn is_fresh(&self, now: crate::base::Timestamp) -> bool {
         let age_ns = now.as_nanosecond() - self.changed_ns.max(self.modified_ns);
-        age_ns < limits::RELOAD_STAMP_SETTLES.as_nanos() as i128
+        // A date in the future is not a writing just now; it may stay there for years.
+        let settles_ns = limits::RELOAD_STAMP_SETTLES.as_nanos() as i128;
+        (-settles_ns..settles_ns).contains(&age_ns)
     }
 }
 
@@ -223,6 +225,18 @@ mod tests {
         fs::remove_file(&link).expect("removed");
         symlink("two/a.lua", &link).expect("a link");
         assert_ne!(stamp(), first);
+    }
+
+    #[test]
+    fn only_what_was_written_just_now_is_fresh() {
+        let folder = tree(&["a.lua"]);
+        let stamp = scan(folder.path()).expect("readable").files["a.lua"];
+        let written =
+            crate::base::Timestamp::from_nanosecond(stamp.modified_ns.max(stamp.changed_ns)).expect("in range");
+        let minute = std::time::Duration::from_secs(60);
+        assert!(stamp.is_fresh(written));
+        assert!(!stamp.is_fresh(crate::base::clock::later(written, minute)));
+        assert!(!stamp.is_fresh(crate::base::clock::earlier(written, minute)), "dated in the future");
     }
 
     #[test]

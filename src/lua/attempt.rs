@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use mlua::Value as LuaValue;
+use mlua::{Function as LuaFunction, Value as LuaValue};
 use serde_json::Value;
 
 use super::bundle::Bundle;
+use super::durable::{Broken, Course, Halt, Mode, Place, undo};
 use super::engine::Core;
 use super::error::of_mlua;
 use super::interrupt::Stop;
@@ -14,6 +15,7 @@ use super::scope::{Outcome, RunScope};
 use super::vm::library::main_chunk;
 use super::vm::{Budget, Ended, Vm};
 use super::{error, trace};
+use crate::base::clock::since;
 use crate::base::quantity::show_duration;
 use crate::base::{Fault, limits};
 
@@ -33,13 +35,56 @@ pub async fn attempt(
     }
 }
 
-async fn carry_out(
+/// The script of a durable run once more, to learn what its steps are undone by, and then that.
+pub async fn unwind(core: &Arc<Core>, bundle: Arc<Bundle>, scope: RunScope) -> Outcome {
+    match carry_out_undo(core, &bundle, scope).await {
+        Ok(outcome) => outcome,
+        Err(mut fault) => {
+            error::locate(&mut fault, Some(&bundle));
+            Outcome::Raised(fault)
+        }
+    }
+}
+
+async fn carry_out_undo(core: &Arc<Core>, bundle: &Arc<Bundle>, scope: RunScope) -> Result<Outcome, Fault> {
+    let clock = core.clock.clone();
+    let began = clock.now();
+    let (prepared, scope) = prepare(core, bundle, scope, Mode::Unwind).await?;
+    let Some(course) = prepared.vm.host().course() else { return Ok(Outcome::Unwound(Vec::new())) };
+    let vm = &prepared.vm;
+    let mut budget = budget(&scope);
+    match vm.drive(vm.entry("execute")?, (prepared.chunk, "run"), &budget).await? {
+        Ended::Stopped(Stop::Cancelled, _) => return Ok(Outcome::Cancelled),
+        Ended::Stopped(stop @ Stop::Timeout, trace) => {
+            return Ok(Outcome::TimedOut(stopped(stop, trace, &scope, Some(bundle))));
+        }
+        Ended::Halted(Halt::Lost(fault)) => return Ok(Outcome::Raised(fault)),
+        // However the script ends, what it came to until then can be undone.
+        _ => {}
+    }
+    vm.host().leave_course();
+    budget.wall = budget.wall.saturating_sub(since(clock.now(), began));
+    Ok(match undo(vm, &course, &budget).await {
+        Ok(faults) => Outcome::Unwound(faults),
+        Err(Broken::Lost(fault)) => Outcome::Raised(fault),
+        Err(Broken::Stopped(Stop::Cancelled, _)) => Outcome::Cancelled,
+        Err(Broken::Stopped(stop, trace)) => Outcome::TimedOut(stopped(stop, trace, &scope, Some(bundle))),
+    })
+}
+
+/// A VM in which a run can begin.
+struct Prepared {
+    vm: Vm,
+    chunk: LuaFunction,
+    root: Place,
+}
+
+async fn prepare(
     core: &Arc<Core>,
     bundle: &Arc<Bundle>,
     scope: RunScope,
-    entry: &str,
-    argument: Option<Value>,
-) -> Result<Outcome, Fault> {
+    mode: Mode,
+) -> Result<(Prepared, Arc<RunScope>), Fault> {
     if !bundle.is_compiled() {
         let bundle = bundle.clone();
         let compiled = core.io.spawn_blocking(move || bundle.compile()).await;
@@ -49,18 +94,41 @@ async fn carry_out(
     let vm = Vm::new(core, scope.memory_bytes)?;
     vm.host().set_bundle(bundle.clone());
     vm.host().enter(scope.clone());
-    let lua = vm.lua();
+    let mut root = Place::Free;
+    if let (Some(durable), Some(switch)) = (&scope.durable, vm.host().switch()) {
+        vm.make_durable()?;
+        let (course, place) = Course::new(&scope, durable, core.clock.clone(), switch, mode);
+        vm.host().follow(course, place.clone());
+        root = place;
+    }
+    let chunk = main_chunk(vm.lua(), bundle)?.map_err(|problem| of_mlua(&problem))?;
+    Ok((Prepared { vm, chunk, root }, scope))
+}
+
+fn budget(scope: &RunScope) -> Budget {
+    Budget { wall: scope.timeout, cpu: scope.cpu, cancel: scope.cancel.clone() }
+}
+
+async fn carry_out(
+    core: &Arc<Core>,
+    bundle: &Arc<Bundle>,
+    scope: RunScope,
+    entry: &str,
+    argument: Option<Value>,
+) -> Result<Outcome, Fault> {
+    let (Prepared { vm, chunk, root }, scope) = prepare(core, bundle, scope, Mode::Forward).await?;
     let as_fault = |problem: mlua::Error| of_mlua(&problem);
-    let chunk = main_chunk(lua, bundle)?.map_err(as_fault)?;
     let argument = match argument {
         Some(argument) => {
-            let list_meta = vm.host().list_meta(lua).map_err(as_fault)?;
-            from_json(lua, &argument, Some(&list_meta)).map_err(as_fault)?
+            let list_meta = vm.host().list_meta(vm.lua()).map_err(as_fault)?;
+            from_json(vm.lua(), &argument, Some(&list_meta)).map_err(as_fault)?
         }
         None => LuaValue::Nil,
     };
-    let budget = Budget { wall: scope.timeout, cpu: scope.cpu, cancel: scope.cancel.clone() };
-    let ended = vm.drive(vm.entry("execute")?, (chunk, entry, argument), &budget).await?;
+    let ended = vm.drive(vm.entry("execute")?, (chunk, entry, argument), &budget(&scope)).await?;
+    if let (Ended::Returned(_), Place::Strand(strand)) = (&ended, &root) {
+        strand.finish()?;
+    }
     Ok(outcome(ended, &scope, bundle))
 }
 
@@ -72,6 +140,9 @@ fn outcome(ended: Ended, scope: &RunScope, bundle: &Bundle) -> Outcome {
         },
         Ended::Raised(fault) => Outcome::Raised(fault),
         Ended::Stopped(Stop::Cancelled, _) => Outcome::Cancelled,
+        Ended::Halted(Halt::Parked { wake_at, waits_for }) => Outcome::Parked { wake_at, waits_for },
+        Ended::Halted(Halt::Diverged(fault) | Halt::Lost(fault)) => Outcome::Raised(fault),
+        Ended::Halted(Halt::Replayed) => Outcome::Unwound(Vec::new()),
         Ended::Stopped(stop, trace) => Outcome::TimedOut(stopped(stop, trace, scope, Some(bundle))),
     }
 }

@@ -97,6 +97,7 @@ impl Console {
         match self.vm.drive(self.vm.entry("evaluate")?, chunk, &budget).await? {
             Ended::Returned(values) => Ok(shown(&values)),
             Ended::Raised(fault) => Err(fault),
+            Ended::Halted(halt) => Err(halt.into_fault()),
             Ended::Stopped(stop, trace) => Err(stopped(stop, trace, &scope, None)),
         }
     }

@@ -12,7 +12,7 @@ use super::console::Console;
 use super::interrupt::Ticker;
 use super::scope::{Outcome, RunScope};
 use super::standard::Standard;
-use super::{attempt, inspect, syntax, vm};
+use super::{attempt, durable, inspect, syntax, vm};
 use crate::base::{Clock, Fault};
 use crate::primitives::Primitives;
 
@@ -44,6 +44,8 @@ pub(in crate::lua) struct Core {
     /// A fault when the system gave no thread for it; then no script runs.
     pub ticker: Result<Ticker, Fault>,
     pub prelude: Result<Code, Fault>,
+    /// Of durable runs, besides the other one.
+    pub durable_prelude: Result<Code, Fault>,
 }
 
 /// What a job file says of itself.
@@ -61,7 +63,7 @@ impl Engine {
         // Process-wide: without it `table.move` over a huge range of an empty table cannot be stopped.
         let table_move = mlua::Lua::set_fflag("LuauTableMoveTimeoutFix", true);
         debug_assert!(table_move.is_ok(), "this Luau has no LuauTableMoveTimeoutFix");
-        let prelude = format!("{}{}", vm::operation_names(), vm::PRELUDE);
+        let prelude = |text: &str| compile("[aegis]", &format!("{}{text}", vm::operation_names()));
         let ticker = Ticker::start().map_err(|problem| {
             Fault::new("engine.ticker", format!("the system gave no thread to watch scripts with: {problem}"))
         });
@@ -71,7 +73,8 @@ impl Engine {
             primitives: Arc::new(options.primitives),
             standard: Standard::default(),
             ticker,
-            prelude: compile("[aegis]", &prelude),
+            prelude: prelude(vm::PRELUDE),
+            durable_prelude: prelude(durable::PRELUDE),
         };
         Self { core: Arc::new(core) }
     }
@@ -93,13 +96,14 @@ impl Engine {
         vm::library::candidates(path)
     }
 
-    /// One attempt in a VM of its own: `run(ctx)`. Not `Send`: call it on a lane. Dropping the future drops the VM.
+    /// One attempt in a VM of its own: `run(ctx)`. A durable run goes on where its journal ends. Not `Send`: call it on a lane. Dropping the future drops the VM.
     pub async fn execute(&self, bundle: Arc<Bundle>, scope: RunScope) -> Outcome {
         attempt::attempt(&self.core, bundle, scope, "run", None).await
     }
 
     /// `on_failure(ctx, err)` or `on_success(ctx, result)` in a VM of its own.
     pub async fn execute_hook(&self, bundle: Arc<Bundle>, scope: RunScope, hook: &str, argument: Value) -> Outcome {
+        let scope = RunScope { durable: None, ..scope };
         attempt::attempt(&self.core, bundle, scope, hook, Some(argument)).await
     }
 
@@ -107,7 +111,7 @@ impl Engine {
     /// anything new, so that its functions are there, and then the undo functions of the completed steps are called,
     /// the latest first, each recorded when it is done. [`Outcome::Unwound`] when all were tried.
     pub async fn unwind(&self, bundle: Arc<Bundle>, scope: RunScope) -> Outcome {
-        attempt::attempt(&self.core, bundle, scope, "run", None).await
+        attempt::unwind(&self.core, bundle, scope).await
     }
 
     /// A console session on this lane; its locals live between lines.

@@ -89,16 +89,16 @@ fn of_text(text: &str) -> Fault {
 
 fn of_table(table: &Table) -> Fault {
     let text = |key: &str| match table.raw_get::<Value>(key) {
-        Ok(Value::String(text)) => Some(text.to_string_lossy()),
+        Ok(Value::String(text)) => Some(cut_bytes(&text.as_bytes())),
         _ => None,
     };
     let code = text("code").filter(|code| is_code(code));
-    let message = text("message").map(|text| cut(&text)).unwrap_or_else(|| match &code {
+    let message = text("message").unwrap_or_else(|| match &code {
         Some(code) => code.clone(),
         None => format!("the script raised {}", super::show::value(&Value::Table(table.clone()))),
     });
     let mut fault = Fault::new(code.unwrap_or_else(|| SCRIPT_ERROR.to_owned()), message);
-    fault.hint = text("hint").map(|hint| cut(&hint));
+    fault.hint = text("hint");
     fault.retryable = matches!(table.raw_get("retryable"), Ok(Value::Boolean(true)));
     let budget = Budget::of_bytes(limits::EVENT_DATA_BYTES_MAX).lenient();
     fault.details = match table.raw_get::<Value>("details") {
@@ -106,8 +106,8 @@ fn of_table(table: &Table) -> Fault {
         _ => serde_json::Value::Null,
     };
     if let Ok(Value::Table(frames)) = table.raw_get::<Value>("trace") {
-        let frames = frames.sequence_values::<String>().take(trace::TRACE_FRAMES_MAX);
-        fault.trace = frames.filter_map(Result::ok).map(|frame| cut(&frame)).collect();
+        let frames = frames.sequence_values::<mlua::LuaString>().take(trace::TRACE_FRAMES_MAX);
+        fault.trace = frames.filter_map(Result::ok).map(|frame| cut_bytes(&frame.as_bytes())).collect();
     }
     fault.at = text("at").as_deref().and_then(trace::position).map(|(at, _)| at);
     fault
@@ -129,6 +129,10 @@ pub fn out_of_memory() -> Fault {
 /// A message of bounded length.
 fn cut(text: &str) -> String {
     crate::lua::show::clip(text, limits::ERROR_MESSAGE_BYTES_MAX)
+}
+
+fn cut_bytes(text: &[u8]) -> String {
+    crate::lua::show::clip_bytes(text, limits::ERROR_MESSAGE_BYTES_MAX)
 }
 
 /// Adds the position, from the trace where the error itself has none, and the line's text.

@@ -44,6 +44,7 @@ fn declared(core: &Arc<Core>, bundle: &Bundle) -> Result<serde_json::Value, Faul
                 .map_err(|problem| Fault::new("job.table", format!("the job table {}", problem.message)))
         }
         Ended::Raised(fault) => Err(fault),
+        Ended::Halted(halt) => Err(halt.into_fault()),
         Ended::Stopped(stop, trace) => Err(too_long(stop, trace)),
     }
 }

@@ -1,5 +1,8 @@
 //! Lua values as JSON and back, bounded in size and depth, so that no value can be a bomb.
 
+use std::collections::HashMap;
+use std::ffi::c_void;
+
 use mlua::{Lua, LuaSerdeExt, Table, Value as LuaValue};
 use serde_json::{Map, Value};
 
@@ -7,17 +10,44 @@ use super::bind::args::number;
 use crate::base::limits;
 
 /// How much may be converted, and what to do with what JSON has no word for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Budget {
     bytes_left: usize,
     depth: usize,
+    /// How deep it has been inside the table that is converted now.
+    deepest: usize,
+    /// The tables that were met. Going through one takes as long as it ever was large, however little is left in it:
+    /// one that is met again and again is copied from what it became.
+    met: HashMap<*const c_void, Met>,
     /// Functions become `{"$function": true}` and other strangers their names, instead of a problem.
     lenient: bool,
 }
 
+#[derive(Debug, Default)]
+struct Met {
+    times: u32,
+    became: Option<Became>,
+}
+
+#[derive(Debug)]
+struct Became {
+    value: Value,
+    bytes: usize,
+    height: usize,
+}
+
 impl Budget {
     pub fn of_bytes(bytes_max: usize) -> Self {
-        Self { bytes_left: bytes_max, depth: 0, lenient: false }
+        Self { bytes_left: bytes_max, depth: 0, deepest: 0, met: HashMap::new(), lenient: false }
+    }
+
+    /// For the next of several values that have their tables in common.
+    pub fn refill(&mut self, bytes_max: usize) {
+        (self.bytes_left, self.depth, self.deepest) = (bytes_max, 0, 0);
+    }
+
+    pub fn bytes_left(&self) -> usize {
+        self.bytes_left
     }
 
     #[must_use]
@@ -57,7 +87,12 @@ impl NotJson {
 
 /// An empty table is an object unless it came from a JSON list or was marked by `aegis.json.list`.
 pub fn to_json(value: &LuaValue, mut budget: Budget) -> Result<Value, NotJson> {
-    convert(value, &mut budget).map_err(NotJson::finish)
+    to_json_within(value, &mut budget)
+}
+
+/// The same with a budget that goes on to be used.
+pub fn to_json_within(value: &LuaValue, budget: &mut Budget) -> Result<Value, NotJson> {
+    convert(value, budget).map_err(NotJson::finish)
 }
 
 /// What a value costs of the budget besides its text: about what it takes in memory.
@@ -83,14 +118,7 @@ fn convert(value: &LuaValue, budget: &mut Budget) -> Result<Value, NotJson> {
         }
         LuaValue::Table(table) => {
             spend(budget, TABLE_BYTES)?;
-            budget.depth += 1;
-            if budget.depth > limits::VALUE_DEPTH_MAX {
-                let message = format!("is nested deeper than {} (does it contain itself?)", limits::VALUE_DEPTH_MAX);
-                return Err(NotJson::new(message));
-            }
-            let converted = convert_table(table, budget);
-            budget.depth -= 1;
-            converted
+            convert_once(table, budget)
         }
         LuaValue::Function(_) if budget.lenient => Ok(serde_json::json!({ "$function": true })),
         other if budget.lenient => Ok(Value::String(format!("<{}>", other.type_name()))),
@@ -106,6 +134,40 @@ fn spend(budget: &mut Budget, bytes: usize) -> Result<(), NotJson> {
         }
         None => Err(NotJson::new("is too large")),
     }
+}
+
+/// Converts a table, or copies what it became when it was met before.
+fn convert_once(table: &Table, budget: &mut Budget) -> Result<Value, NotJson> {
+    let met = budget.met.entry(table.to_pointer()).or_default();
+    met.times += 1;
+    let is_first = met.times == 1;
+    if let Some(Became { value, bytes, height }) = &met.became {
+        let (value, bytes, height) = (value.clone(), *bytes, *height);
+        check_depth(budget.depth + height)?;
+        budget.deepest = budget.deepest.max(budget.depth + height);
+        spend(budget, bytes)?;
+        return Ok(value);
+    }
+    check_depth(budget.depth + 1)?;
+    let (bytes, outer) = (budget.bytes_left, budget.deepest);
+    budget.depth += 1;
+    budget.deepest = budget.depth;
+    let converted = convert_table(table, budget);
+    budget.depth -= 1;
+    let (bytes, height) = (bytes - budget.bytes_left, budget.deepest - budget.depth);
+    budget.deepest = budget.deepest.max(outer);
+    // Most tables are met once: those are not worth a copy.
+    if let (false, Ok(value), Some(met)) = (is_first, &converted, budget.met.get_mut(&table.to_pointer())) {
+        met.became = Some(Became { value: value.clone(), bytes, height });
+    }
+    converted
+}
+
+fn check_depth(depth: usize) -> Result<(), NotJson> {
+    if depth <= limits::VALUE_DEPTH_MAX {
+        return Ok(());
+    }
+    Err(NotJson::new(format!("is nested deeper than {} (does it contain itself?)", limits::VALUE_DEPTH_MAX)))
 }
 
 fn convert_table(table: &Table, budget: &mut Budget) -> Result<Value, NotJson> {
@@ -141,6 +203,23 @@ fn convert_table(table: &Table, budget: &mut Budget) -> Result<Value, NotJson> {
         return Ok(Value::Array(Vec::new()));
     }
     Ok(Value::Object(object))
+}
+
+/// About what JSON text takes as values, from what it is made of: known before any of it is in memory. A short text can
+/// hold very many values.
+pub fn decoded_bytes(text: &[u8]) -> usize {
+    const VALUE_BYTES: usize = size_of::<Value>();
+    let (mut values, mut in_text, mut escaped) = (1_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b',' | b':' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values.saturating_mul(VALUE_BYTES).saturating_add(text.len())
 }
 
 /// Whether the keys are exactly 1 to `length`. Stops at the first that is not.
@@ -206,5 +285,46 @@ pub fn integer(lua: &Lua, value: i64) -> mlua::Result<LuaValue> {
         Ok(LuaValue::Number(value as f64))
     } else {
         Ok(LuaValue::String(lua.create_string(value.to_string())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mlua::Lua;
+
+    use super::*;
+
+    fn converted(code: &str) -> Result<Value, NotJson> {
+        let lua = Lua::new();
+        let made: LuaValue = lua.load(code).eval().expect("a value");
+        to_json(&made, Budget::of_bytes(limits::RUN_RESULT_BYTES_MAX))
+    }
+
+    #[test]
+    fn tables_that_are_met_again_become_the_same_and_cost_the_same() {
+        let shared = converted("local t = { 1, { x = 2 } } return { t, t, t, { t } }").expect("plain values");
+        let one = serde_json::json!([1, { "x": 2 }]);
+        assert_eq!(shared, serde_json::json!([one, one, one, [one]]));
+        let large = "local t = { string.rep('x', 300000) } return { t, t, t, t }";
+        assert!(converted(large).is_err_and(|problem| problem.message.starts_with("is too large")));
+        let deep =
+            "local t = {} for _ = 1, 30 do t = { t, t, t } end local u = t for _ = 1, 40 do u = { u } end return u";
+        assert!(converted(deep).is_err());
+        let endless = converted("local t = {} t[1] = t return t").expect_err("endless");
+        assert!(endless.message.contains("nested deeper"), "{endless:?}");
+    }
+
+    #[test]
+    fn a_table_met_again_keeps_its_height() {
+        let code = "local t = { 1 } for _ = 1, 39 do t = { t } end
+             local u = t for _ = 1, 30 do u = { u } end return { t, t, t, u }";
+        assert!(converted(code).is_err_and(|problem| problem.message.contains("nested deeper")));
+    }
+
+    #[test]
+    fn short_texts_can_hold_many_values() {
+        let value = size_of::<Value>();
+        assert_eq!(decoded_bytes(b"[0,0]"), 3 * value + 5);
+        assert_eq!(decoded_bytes(br#"{"a,[":"\",:"}"#), 3 * value + 14);
     }
 }

@@ -1,5 +1,8 @@
 //! Values as readable Lua: for the console and for messages.
 
+use std::collections::HashMap;
+use std::ffi::c_void;
+
 use mlua::{Table, Value};
 
 /// Entries of one table that are shown.
@@ -10,20 +13,22 @@ const DEPTH_MAX: usize = 6;
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// Length up to which a table stands on one line.
 const LINE_CHARS_MAX: usize = 100;
+/// How often one table is gone through: that takes as long as it ever was large, however little is left in it.
+const TIMES_MAX: u32 = 8;
+/// What stands for everything that has no room.
+const REST: &str = "…";
 
 /// One line, for messages.
 pub fn value(value: &Value) -> String {
     const MESSAGE_BYTES_MAX: usize = 300;
-    let mut text = String::new();
-    write(&mut text, value, 0, false);
-    clip(&text, MESSAGE_BYTES_MAX)
+    let mut writer = Writer { left: MESSAGE_BYTES_MAX, pretty: false, met: HashMap::new() };
+    clip(&writer.value(value, 0), MESSAGE_BYTES_MAX)
 }
 
 /// As a person would write it, over several lines where it is long.
 pub fn readable(value: &Value) -> String {
-    let mut text = String::new();
-    write(&mut text, value, 0, true);
-    clip(&text, TEXT_BYTES_MAX)
+    let mut writer = Writer { left: TEXT_BYTES_MAX, pretty: true, met: HashMap::new() };
+    clip(&writer.value(value, 0), TEXT_BYTES_MAX)
 }
 
 /// `text` in at most `bytes_max` bytes, with a note of what was cut.
@@ -31,38 +36,112 @@ pub fn clip(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }
-    let mut end = bytes_max;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
+    let end = text.floor_char_boundary(bytes_max);
     format!("{}… ({} bytes cut)", &text[..end], text.len() - end)
 }
 
-fn write(out: &mut String, value: &Value, depth: usize, pretty: bool) {
-    if out.len() > TEXT_BYTES_MAX {
-        return;
+/// [`clip`] for what may be long and no text: no more is read than is shown.
+pub fn clip_bytes(bytes: &[u8], bytes_max: usize) -> String {
+    // One more character, so that none is taken for broken because it is cut.
+    const CHARACTER_BYTES_MAX: usize = 4;
+    let shown = bytes.get(..bytes_max + CHARACTER_BYTES_MAX).unwrap_or(bytes);
+    let text = String::from_utf8_lossy(shown);
+    if shown.len() == bytes.len() {
+        return clip(&text, bytes_max);
     }
-    match value {
-        Value::Nil => out.push_str("nil"),
-        Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Integer(value) => out.push_str(&value.to_string()),
-        Value::Number(value) => out.push_str(&value.to_string()),
-        Value::String(text) => quote(out, &text.to_string_lossy()),
-        Value::LightUserData(pointer) if pointer.0.is_null() => out.push_str("aegis.null"),
-        Value::Error(problem) => out.push_str(&super::error::of_mlua(problem).message),
-        Value::Table(_) if depth >= DEPTH_MAX => out.push_str("{…}"),
-        Value::Table(table) => write_table(out, table, depth, pretty),
-        other => {
-            out.push('<');
-            out.push_str(other.type_name());
-            out.push('>');
+    let end = text.floor_char_boundary(bytes_max);
+    format!("{}… ({} bytes cut)", &text[..end], bytes.len() - end)
+}
+
+/// Writes one value with all that is in it. What is left of its room is shared by all parts: a small value may contain
+/// the same table on very many paths.
+struct Writer {
+    left: usize,
+    pretty: bool,
+    met: HashMap<*const c_void, u32>,
+}
+
+impl Writer {
+    fn value(&mut self, value: &Value, depth: usize) -> String {
+        if self.left == 0 {
+            return REST.to_owned();
+        }
+        let text = match value {
+            Value::Nil => "nil".to_owned(),
+            Value::Boolean(value) => value.to_string(),
+            Value::Integer(value) => value.to_string(),
+            Value::Number(value) => value.to_string(),
+            Value::String(text) => quoted(&clip_bytes(&text.as_bytes(), self.left)),
+            Value::LightUserData(pointer) if pointer.0.is_null() => "aegis.null".to_owned(),
+            Value::Error(problem) => clip(&super::error::of_mlua(problem).message, self.left),
+            Value::Table(_) if depth >= DEPTH_MAX => "{…}".to_owned(),
+            Value::Table(table) => return self.table(table, depth),
+            other => format!("<{}>", other.type_name()),
+        };
+        self.left = self.left.saturating_sub(text.len());
+        text
+    }
+
+    fn table(&mut self, table: &Table, depth: usize) -> String {
+        const BRACES: usize = 2;
+        self.left = self.left.saturating_sub(BRACES);
+        let times = self.met.entry(table.to_pointer()).or_default();
+        *times += 1;
+        if *times > TIMES_MAX {
+            return "{…}".to_owned();
+        }
+        let length = table.raw_len();
+        let mut entries = Vec::new();
+        for index in 1..=length.min(ENTRIES_MAX) {
+            if self.left == 0 {
+                break;
+            }
+            entries.push(self.value(&table.raw_get::<Value>(index).unwrap_or_default(), depth + 1));
+        }
+        if length < ENTRIES_MAX {
+            entries.append(&mut self.named(table, length, depth));
+        }
+        if entries.len() >= ENTRIES_MAX || self.left == 0 {
+            entries.push(REST.to_owned());
+        }
+        join(&entries, depth, self.pretty)
+    }
+
+    /// The entries that are not those of a list, in order of their text.
+    fn named(&mut self, table: &Table, length: usize, depth: usize) -> Vec<String> {
+        let mut named = Vec::new();
+        for pair in table.pairs::<Value, Value>() {
+            let Ok((key, item)) = pair else { continue };
+            let in_list = matches!(&key, Value::Integer(index) if *index >= 1 && *index as usize <= length)
+                || matches!(&key, Value::Number(n) if n.fract() == 0.0 && *n >= 1.0 && *n <= length as f64);
+            if in_list {
+                continue;
+            }
+            if named.len() >= ENTRIES_MAX || self.left == 0 {
+                break;
+            }
+            let key = self.key(&key);
+            named.push(format!("{key} = {}", self.value(&item, depth + 1)));
+        }
+        named.sort();
+        named
+    }
+
+    fn key(&mut self, key: &Value) -> String {
+        match key {
+            Value::String(text) if is_name(&text.as_bytes()) => {
+                let name = clip_bytes(&text.as_bytes(), self.left);
+                self.left = self.left.saturating_sub(name.len());
+                name
+            }
+            other => format!("[{}]", self.value(other, DEPTH_MAX)),
         }
     }
 }
 
-fn quote(out: &mut String, text: &str) {
-    out.push('"');
-    for character in text.chars().take(TEXT_BYTES_MAX) {
+fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for character in text.chars() {
         match character {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -74,78 +153,33 @@ fn quote(out: &mut String, text: &str) {
         }
     }
     out.push('"');
+    out
 }
 
-fn write_table(out: &mut String, table: &Table, depth: usize, pretty: bool) {
-    let length = table.raw_len();
-    let mut entries = Vec::new();
-    for index in 1..=length.min(ENTRIES_MAX) {
-        let mut text = String::new();
-        write(&mut text, &table.raw_get::<Value>(index).unwrap_or_default(), depth + 1, pretty);
-        entries.push(text);
-    }
-    let mut named = Vec::new();
-    for pair in table.pairs::<Value, Value>() {
-        let Ok((key, item)) = pair else { continue };
-        let in_list = matches!(&key, Value::Integer(index) if *index >= 1 && *index as usize <= length)
-            || matches!(&key, Value::Number(index) if index.fract() == 0.0 && *index >= 1.0 && *index <= length as f64);
-        if in_list {
-            continue;
-        }
-        if named.len() >= ENTRIES_MAX {
-            break;
-        }
-        let mut text = String::new();
-        write_key(&mut text, &key);
-        text.push_str(" = ");
-        write(&mut text, &item, depth + 1, pretty);
-        named.push(text);
-    }
-    named.sort();
-    entries.append(&mut named);
-    if entries.len() >= ENTRIES_MAX {
-        entries.push("…".to_owned());
-    }
-    join(out, &entries, depth, pretty);
-}
-
-fn join(out: &mut String, entries: &[String], depth: usize, pretty: bool) {
+fn join(entries: &[String], depth: usize, pretty: bool) -> String {
     let width: usize = entries.iter().map(|entry| entry.len() + 2).sum();
     let one_line = !pretty || width <= LINE_CHARS_MAX && !entries.iter().any(|entry| entry.contains('\n'));
     if entries.is_empty() {
-        out.push_str("{}");
-    } else if one_line {
-        out.push_str("{ ");
-        out.push_str(&entries.join(", "));
-        out.push_str(" }");
-    } else {
-        out.push_str("{\n");
-        for entry in entries {
-            out.push_str(&"  ".repeat(depth + 1));
-            out.push_str(entry);
-            out.push_str(",\n");
-        }
-        out.push_str(&"  ".repeat(depth));
-        out.push('}');
+        return "{}".to_owned();
     }
+    if one_line {
+        return format!("{{ {} }}", entries.join(", "));
+    }
+    let mut out = String::from("{\n");
+    for entry in entries {
+        out.push_str(&"  ".repeat(depth + 1));
+        out.push_str(entry);
+        out.push_str(",\n");
+    }
+    out.push_str(&"  ".repeat(depth));
+    out.push('}');
+    out
 }
 
-fn write_key(out: &mut String, key: &Value) {
-    match key {
-        Value::String(text) if is_name(&text.to_string_lossy()) => out.push_str(&text.to_string_lossy()),
-        other => {
-            out.push('[');
-            write(out, other, DEPTH_MAX, false);
-            out.push(']');
-        }
-    }
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-        && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
-        && !super::syntax::is_keyword(text)
+fn is_name(text: &[u8]) -> bool {
+    let is_word =
+        !text.is_empty() && !text[0].is_ascii_digit() && text.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_');
+    is_word && std::str::from_utf8(text).is_ok_and(|text| !super::syntax::is_keyword(text))
 }
 
 #[cfg(test)]
@@ -177,5 +211,19 @@ mod tests {
         let made: Value = lua.load("local t = {} t.t = t return t").eval().expect("a value");
         assert!(readable(&made).contains("{…}"));
         assert_eq!(clip("äöü", 3), "ä… (4 bytes cut)");
+    }
+
+    #[test]
+    fn a_table_on_very_many_paths_is_cut_by_its_whole_length() {
+        let lua = Lua::new();
+        let made: Value = lua
+            .load("local t = {} for i = 1, 200 do t[i] = t end t.long = string.rep('x', 1e7) return t")
+            .eval()
+            .expect("a value");
+        assert!(value(&made).len() <= 400, "{}", value(&made).len());
+        assert!(readable(&made).len() <= TEXT_BYTES_MAX + 100);
+        assert_eq!(clip_bytes("äöü".as_bytes(), 3), "ä… (4 bytes cut)");
+        assert_eq!(clip_bytes("abcdefghij".as_bytes(), 3), "abc… (7 bytes cut)");
+        assert_eq!(clip_bytes(b"\xff", 3), "\u{fffd}");
     }
 }

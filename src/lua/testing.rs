@@ -48,7 +48,9 @@ fn carry_out(core: &Arc<Core>, bundle: &Arc<Bundle>) -> Result<Vec<TestResult>, 
             let results = results.sequence_values::<Table>();
             results.map(|result| result.and_then(|result| read(&result, &vm)).map_err(|e| of_mlua(&e))).collect()
         }
-        Ended::Returned(_) => Err(Fault::new("test.results", "the tests returned nothing that can be read")),
+        Ended::Returned(_) | Ended::Halted(_) => {
+            Err(Fault::new("test.results", "the tests returned nothing that can be read"))
+        }
         Ended::Raised(fault) => Err(fault),
         Ended::Stopped(_, trace) => {
             let limit = show_duration(limits::TEST_FILE_TIMEOUT);
@@ -134,6 +136,68 @@ mod tests {
         );
         let at = results[2].outcome.as_ref().err().and_then(|fault| fault.at.as_ref());
         assert_eq!(at.map(|at| (at.file.as_str(), at.line)), Some(("x_test.lua", 17)));
+    }
+
+    #[test]
+    fn the_faked_store_has_revisions_and_no_more_than_its_fakes() {
+        let results = run(
+            "local test = require('@std/test')
+             local expect = test.expect
+             test.it('keeps', function()
+               local _, _, fake = test.load('x.lua', { kv = { ['job/a'] = 1 } })
+               expect(fake.kv.entry('b')).to_be(nil)
+               expect(fake.kv.entry('a').revision).to_be(1)
+               local revision = fake.kv.set('a', 2, { revision = 1 })
+               expect(fake.kv.entry('a')).to_equal({ key = 'a', value = 2, revision = revision })
+               expect(function() fake.kv.set('a', 3, { revision = 1 }) end).to_raise('kv.conflict')
+               local err = expect(function() fake.kv.forget('a') end).to_raise('test.failed')
+               expect(err.message).to_contain('aegis.kv.forget was called but has no fake')
+             end)",
+            JOB,
+        );
+        assert_eq!(results.iter().map(|result| result.outcome.clone()).collect::<Vec<_>>(), [Ok(())]);
+    }
+
+    #[test]
+    fn a_durable_job_runs_against_answers_of_the_test() {
+        let job = "return aegis.job { resume = true, run = function(ctx)
+              local plan = ctx:step('plan', function() return { hosts = 2 } end,
+                                    { undo = function(plan) aegis.log.info('undo ' .. plan.hosts) end })
+              ctx:compensate('note', function() aegis.log.info('undo note') end)
+              local payment = ctx:wait_event('paid')
+              ctx:artifact('report', 'text')
+              aegis.events.send('started', { payload = payment })
+              return { by = ctx:approval('switch', { show = plan, timeout = '1h' }).by, paid = payment.amount }
+            end }";
+        let results = run(
+            "local test = require('@std/test')
+             local expect = test.expect
+             local function try(approvals)
+               return test.try('x.lua', { events = { paid = { amount = 5 } }, approvals = approvals })
+             end
+             test.it('is approved', function()
+               local ok, result, world = try { switch = function(plan) return { approved = plan.hosts == 2, by = 'ada' } end }
+               expect(ok).to_be(true)
+               expect(result).to_equal({ by = 'ada', paid = 5 })
+               expect(world.steps).to_equal({ { name = 'plan', ok = true } })
+               expect({ world.artifacts.report.data, world.sent[1].name, #world.undone }).to_equal({ 'text', 'started', 0 })
+             end)
+             test.it('is rejected', function()
+               local ok, err, world = try { switch = false }
+               expect({ ok, err.code }).to_equal({ false, 'approval.rejected' })
+               expect({ world.logs[1].text, world.logs[2].text }).to_equal({ 'undo note', 'undo 2' })
+             end)
+             test.it('times out', function()
+               local ok, err, world = try {}
+               expect({ ok, err.code, world.slept }).to_equal({ false, 'approval.timeout', 3600 })
+             end)
+             test.it('waits in vain', function()
+               expect(function() test.run('x.lua') end).to_raise('test.failed')
+             end)",
+            job,
+        );
+        let failed: Vec<_> = results.iter().filter_map(|result| result.outcome.as_ref().err()).collect();
+        assert!(failed.is_empty() && results.len() == 4, "{failed:?}");
     }
 
     #[test]

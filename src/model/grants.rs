@@ -26,6 +26,8 @@ pub struct Grants {
     pub kv: Vec<String>,
     /// Jobs that it may trigger.
     pub jobs: Vec<String>,
+    /// Events that it may send.
+    pub events: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,6 +75,7 @@ impl Grants {
             fs: all(Access::Write),
             kv: any(),
             jobs: any(),
+            events: any(),
         }
     }
 }

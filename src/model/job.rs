@@ -12,7 +12,8 @@ use super::params::ParamSpec;
 use super::schedule::ScheduleSpec;
 use crate::base::{JobName, limits};
 
-/// A job as its file declares it. Durations serialise as milliseconds (`…_ms`), sizes as bytes.
+/// A job as its file declares it. Durations serialise as milliseconds (`…_ms`), sizes as bytes. Stored with each version,
+/// and read by later releases: a field that is added has a default here, whatever the version is that was stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
     pub name: JobName,
@@ -20,6 +21,7 @@ pub struct JobSpec {
     pub description: String,
     #[serde(default)]
     pub tags: Vec<String>,
+    #[serde(default = "enabled")]
     pub enabled: bool,
     #[serde(default)]
     pub schedules: Vec<ScheduleSpec>,
@@ -29,18 +31,33 @@ pub struct JobSpec {
     /// In order of their names.
     #[serde(default)]
     pub params: BTreeMap<String, ParamSpec>,
+    #[serde(default)]
     pub limits: JobLimits,
+    #[serde(default)]
     pub retry: RetryPolicy,
+    #[serde(default)]
     pub overlap: Overlap,
+    #[serde(default)]
     pub concurrency: Option<Concurrency>,
+    #[serde(default)]
     pub priority: i32,
     /// Durable: resumes at its first unfinished step after a crash.
+    #[serde(default)]
     pub resume: bool,
+    #[serde(default)]
     pub permissions: Grants,
+    #[serde(default)]
     pub ui: UiSpec,
+    #[serde(default)]
     pub mcp: bool,
+    #[serde(default)]
     pub has_on_failure: bool,
+    #[serde(default)]
     pub has_on_success: bool,
+}
+
+fn enabled() -> bool {
+    true
 }
 
 impl JobSpec {
@@ -77,6 +94,7 @@ pub struct TriggerSpec {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct JobLimits {
     /// Wall time of one attempt.
     #[serde(rename = "timeout_ms", with = "millis")]
@@ -98,6 +116,7 @@ impl Default for JobLimits {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RetryPolicy {
     /// Attempts in all, the first included.
     pub attempts: u32,
@@ -172,16 +191,26 @@ pub struct Concurrency {
 impl Concurrency {
     /// The key for a run with these parameters. A parameter that is absent fills in as nothing.
     pub fn key_for(&self, params: &Value) -> String {
-        let mut key = self.key.clone();
-        for (name, value) in params.as_object().into_iter().flatten() {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            key = key.replace(&format!("${{{name}}}"), &text);
+        let (mut key, mut rest) = (String::with_capacity(self.key.len()), self.key.as_str());
+        // In one pass: what a parameter says is not looked at for further names.
+        while let Some((before, after)) = rest.split_once("${")
+            && let Some((name, after)) = after.split_once('}')
+        {
+            key.push_str(before);
+            match params.get(name) {
+                Some(Value::String(text)) => key.push_str(text),
+                Some(Value::Null) | None => {}
+                Some(other) => key.push_str(&other.to_string()),
+            }
+            rest = after;
         }
+        key.push_str(rest);
         key
     }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct UiSpec {
     pub group: Option<String>,
     /// The button's text; without it the job can still be started from its page.
@@ -198,6 +227,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_stored_job_of_an_earlier_release_can_be_read() {
+        let name: JobName = "backup".parse().expect("a good name");
+        let read = |stored| serde_json::from_value::<JobSpec>(stored).expect("readable");
+        assert_eq!(read(json!({"name": "backup"})), JobSpec::named(name.clone()));
+        let partly = json!({"name": "backup", "limits": {"cpu_ms": 60_000}, "retry": {"attempts": 1}, "ui": {}});
+        assert_eq!(read(partly), JobSpec::named(name));
+    }
 
     #[test]
     fn backoff_grows_to_its_bound_and_ends() {
@@ -218,5 +256,9 @@ mod tests {
     fn concurrency_keys_take_parameters() {
         let limit = Concurrency { key: "deploy/${stack}/${count}".into(), limit: 1 };
         assert_eq!(limit.key_for(&json!({"stack": "web", "count": 2})), "deploy/web/2");
+        assert_eq!(limit.key_for(&json!({"stack": "web"})), "deploy/web/", "what is absent fills in as nothing");
+        assert_eq!(limit.key_for(&json!({"stack": "${count}", "count": 2})), "deploy/${count}/2");
+        let odd = Concurrency { key: "a/${stack".into(), limit: 1 };
+        assert_eq!(odd.key_for(&json!({"stack": "web"})), "a/${stack");
     }
 }

@@ -1,4 +1,5 @@
-//! One attempt of a run, on a lane: the script, and after the last attempt its hook.
+//! One attempt of a run, on a lane: the script, what is to be undone when it fails, and after the last attempt its
+//! hook.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -6,79 +7,228 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
-use super::logs::RunLog;
+use super::core::{Execution, Finished};
+use super::journal::RunJournal;
 use super::ports::Ports;
-use crate::base::Fault;
-use crate::jobs::Job;
-use crate::lua::{Engine, LogSink, Outcome, RunScope};
-use crate::model::{LogLevel, Run};
+use super::settle;
+use super::stop::Stopped;
+use crate::base::clock::since;
+use crate::base::{Clock, Fault, Timestamp, limits};
+use crate::lua::{Durable, Engine, JournalPort, LogSink, Outcome, RunScope};
+use crate::model::{Actor, Entry, EntryKind, EntryState, LogLevel, StepKey};
 
 /// `on_failure` and `on_success` get this much wall time, however long the job itself may take.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The fault under which a cancelled run is undone.
+const CANCELLED: &str = "run.cancelled";
 
 /// Everything an attempt needs, to be sent to a lane.
 #[derive(Debug)]
 pub struct Attempt {
-    pub run: Run,
-    pub job: Arc<Job>,
-    pub cancel: CancellationToken,
-    pub log: Arc<RunLog>,
+    pub execution: Execution,
     pub ports: Arc<Ports>,
+    pub clock: Clock,
+    /// Of a durable run.
+    pub journal: Option<Arc<RunJournal>>,
 }
 
 impl Attempt {
     /// Runs the script to its end. A panic of ours becomes the run's error, never the lane's end.
-    pub async fn execute(self, engine: Engine) -> Outcome {
-        let outcome = guarded(engine.execute(self.job.bundle.clone(), self.scope())).await;
-        match &outcome {
-            Outcome::Returned(result) if self.job.spec.has_on_success => {
-                self.hook(&engine, "on_success", result.clone()).await;
+    pub async fn execute(self, engine: Engine) -> Finished {
+        let Some(journal) = self.journal.clone() else {
+            let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), self.scope())).await;
+            self.hooks(&engine, &outcome).await;
+            return outcome.into();
+        };
+        let finished = match journal.unwinds() {
+            Some(why) => self.unwind(&engine, &journal, why).await,
+            None => self.durably(&engine, &journal).await,
+        };
+        if !self.goes_on(&finished) {
+            self.hooks(&engine, &finished.outcome).await;
+        }
+        finished
+    }
+
+    async fn durably(&self, engine: &Engine, journal: &Arc<RunJournal>) -> Finished {
+        let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), self.scope())).await;
+        let stopped = self.execution.stop.why();
+        let why = match &outcome {
+            Outcome::Raised(fault) if fault.code == "run.lost" => {
+                return Finished { stopped: Some(Stopped::Lost), ..outcome.into() };
             }
-            Outcome::Raised(fault) | Outcome::TimedOut(fault)
-                if self.job.spec.has_on_failure && self.is_last(fault) =>
-            {
-                self.hook(&engine, "on_failure", serde_json::to_value(fault).unwrap_or_default()).await;
+            Outcome::Raised(fault) | Outcome::TimedOut(fault) if !self.is_last(fault) => {
+                return Finished { forget: journal.failed_with(fault), ..outcome.into() };
+            }
+            Outcome::Raised(fault) | Outcome::TimedOut(fault) => fault.clone(),
+            Outcome::Cancelled => match &stopped {
+                Some(Stopped::By { reason, .. }) => Fault::new(CANCELLED, reason.clone()),
+                _ => return outcome.into(),
+            },
+            Outcome::Parked { .. } => return Finished { asks: journal.asks(), ..outcome.into() },
+            Outcome::Returned(_) | Outcome::Unwound(_) => return outcome.into(),
+        };
+        if !journal.has_something_to_undo() {
+            return outcome.into();
+        }
+        match journal.record(vec![self.unwinding(&why)]).await {
+            Ok(()) => self.unwind(engine, journal, why).await,
+            Err(_) => Finished { stopped: Some(Stopped::Lost), ..outcome.into() },
+        }
+    }
+
+    /// Undoes what the run did, and ends it as it would have ended.
+    async fn unwind(&self, engine: &Engine, journal: &Arc<RunJournal>, why: Fault) -> Finished {
+        let now = self.clock.now();
+        let scope = RunScope {
+            timeout: limits::RUN_UNWIND_MAX,
+            cancel: self.execution.stop.abort.clone(),
+            durable: Some(Durable {
+                journal: Arc::new(journal.entries()),
+                port: journal.clone(),
+                deadline: crate::base::clock::later(now, limits::RUN_UNWIND_MAX),
+                hold: limits::RUN_HOLD,
+            }),
+            ..self.scope()
+        };
+        let left = match guarded(engine.unwind(self.execution.job.bundle.clone(), scope)).await {
+            Outcome::Unwound(faults) => faults,
+            Outcome::Cancelled => {
+                let stopped = self.execution.stop.why().filter(|why| !matches!(why, Stopped::By { .. }));
+                return Finished { stopped: stopped.or(Some(Stopped::Shutdown)), ..Outcome::Cancelled.into() };
+            }
+            Outcome::Raised(fault) | Outcome::TimedOut(fault) => vec![fault],
+            Outcome::Returned(_) | Outcome::Parked { .. } => Vec::new(),
+        };
+        self.concluded(why, left)
+    }
+
+    fn concluded(&self, why: Fault, left: Vec<Fault>) -> Finished {
+        for fault in &left {
+            self.execution.log.line(
+                LogLevel::Error,
+                format!("a step could not be undone: {fault}"),
+                json!({ "code": fault.code }),
+            );
+        }
+        if why.code == CANCELLED {
+            let stopped = Stopped::By { actor: Actor::new("cancel"), reason: why.message };
+            return Finished { stopped: Some(stopped), ..Outcome::Cancelled.into() };
+        }
+        let why = if left.is_empty() { why } else { why.hint(not_undone(&left)) };
+        let outcome = match &*why.code {
+            "run.timeout" | "run.cpu" => Outcome::TimedOut(why),
+            _ => Outcome::Raised(why),
+        };
+        outcome.into()
+    }
+
+    /// The journal's entry that says why what was done is being undone.
+    fn unwinding(&self, why: &Fault) -> Entry {
+        let now = self.clock.now();
+        unwind_entry(why.clone(), self.execution.run.attempt, now)
+    }
+
+    /// Whether another attempt, or another daemon, has the last word.
+    fn goes_on(&self, finished: &Finished) -> bool {
+        match &finished.outcome {
+            Outcome::Raised(fault) | Outcome::TimedOut(fault) => {
+                !self.is_last(fault) || finished.stopped == Some(Stopped::Lost)
+            }
+            Outcome::Returned(_) => false,
+            _ => true,
+        }
+    }
+
+    async fn hooks(&self, engine: &Engine, outcome: &Outcome) {
+        let spec = &self.execution.job.spec;
+        match outcome {
+            Outcome::Returned(result) if spec.has_on_success => {
+                self.hook(engine, "on_success", result.clone()).await;
+            }
+            Outcome::Raised(fault) | Outcome::TimedOut(fault) if spec.has_on_failure && self.is_last(fault) => {
+                self.hook(engine, "on_failure", serde_json::to_value(fault).unwrap_or_default()).await;
             }
             _ => {}
         }
-        outcome
     }
 
     fn is_last(&self, fault: &Fault) -> bool {
-        self.job.spec.retry.delay_after(self.run.attempt, &fault.code).is_none()
+        settle::delay_after(&self.execution.job.spec, self.execution.run.attempt, fault).is_none()
     }
 
     async fn hook(&self, engine: &Engine, name: &str, argument: Value) {
-        let scope = RunScope { timeout: HOOK_TIMEOUT, ..self.scope() };
-        let outcome = guarded(engine.execute_hook(self.job.bundle.clone(), scope, name, argument)).await;
+        let scope = RunScope { timeout: HOOK_TIMEOUT, durable: None, ..self.scope() };
+        let outcome = guarded(engine.execute_hook(self.execution.job.bundle.clone(), scope, name, argument)).await;
         if let Outcome::Raised(fault) | Outcome::TimedOut(fault) = outcome {
-            self.log.line(LogLevel::Error, format!("{name} failed: {fault}"), json!({ "code": fault.code }));
+            self.execution.log.line(LogLevel::Error, format!("{name} failed: {fault}"), json!({ "code": fault.code }));
         }
     }
 
     fn scope(&self) -> RunScope {
-        let limits = &self.job.spec.limits;
+        let Execution { run, job, stop, log } = &self.execution;
+        let limits = &job.spec.limits;
+        let durable = self.journal.as_ref().map(|journal| Durable {
+            journal: Arc::new(journal.entries()),
+            port: journal.clone(),
+            deadline: run.deadline_at.unwrap_or(Timestamp::MAX),
+            hold: limits::RUN_HOLD,
+        });
+        let timeout = match &durable {
+            Some(durable) => since(durable.deadline, self.clock.now()),
+            None => limits.timeout,
+        };
         RunScope {
-            run: self.run.id,
-            job: self.run.job.clone(),
-            attempt: self.run.attempt,
-            params: self.run.params.clone(),
-            trigger: self.run.trigger.clone(),
-            grants: Arc::new(self.job.spec.permissions.clone()),
-            dry_run: self.run.dry_run,
-            timeout: limits.timeout,
+            run: run.id,
+            job: run.job.clone(),
+            attempt: run.attempt,
+            params: run.params.clone(),
+            trigger: run.trigger.clone(),
+            grants: Arc::new(job.spec.permissions.clone()),
+            dry_run: run.dry_run,
+            timeout,
             cpu: limits.cpu,
             memory_bytes: limits.memory_bytes,
-            cancel: self.cancel.clone(),
-            log: self.log.clone(),
+            cancel: stop.cancel.clone(),
+            log: log.clone(),
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
             artifacts: self.ports.clone(),
-            durable: None,
+            durable,
         }
     }
+}
+
+/// The entry by which a run is undone, also after a restart.
+pub fn unwind_entry(why: Fault, attempt: u32, at: Timestamp) -> Entry {
+    Entry {
+        key: StepKey::unwind(),
+        kind: EntryKind::Unwind,
+        name: "undo".to_owned(),
+        state: EntryState::Done,
+        result: None,
+        error: Some(why),
+        show: None,
+        match_key: None,
+        actor: None,
+        undo: false,
+        tries: 0,
+        attempt,
+        started_at: at,
+        finished_at: Some(at),
+        wake_at: None,
+    }
+}
+
+/// The fault of a run that is cancelled while it is parked.
+pub fn cancelled(reason: &str) -> Fault {
+    Fault::new(CANCELLED, reason.to_owned())
+}
+
+fn not_undone(left: &[Fault]) -> String {
+    let list: Vec<String> = left.iter().map(|fault| fault.message.clone()).collect();
+    format!("not everything could be undone: {}", list.join("; "))
 }
 
 async fn guarded(script: impl Future<Output = Outcome>) -> Outcome {

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::handle::Handle;
 use super::logs::RunLog;
 use super::ports::Ports;
-use super::settle::{self, Stopped};
+use super::settle;
+use super::stop::Stopped;
 use crate::base::{Fault, JobName, RunId, limits};
 use crate::lua::{Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
 use crate::model::run::Progress;
@@ -120,7 +121,7 @@ impl Session {
         log.begin_attempt(1);
         let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq: AtomicU64::new(0) };
         let outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
-        let (lines, _) = log.drain().await;
+        let (lines, _) = log.finish(&shared.store).await;
         let spec = JobSpec::named(run.job.clone());
         let stopped = cancel.is_cancelled().then(|| {
             let reason = format!("cancelled by {}", self.by);
@@ -128,7 +129,7 @@ impl Session {
         });
         let mut change = settle::conclude(&run, &spec, outcome_of(&outcome), stopped, shared.clock.now());
         change.logs = lines;
-        let _ = settle::commit(shared.store.clone(), shared.clock.clone(), &shared.metrics, change).await;
+        let _ = settle::commit(&shared.store, &shared.clock, &shared.metrics, &change).await;
         self.handle.forget(run.id);
         outcome
     }

@@ -1,8 +1,7 @@
-//! The one task that owns all live runs. Messages come in, commits go out, lanes get work; it never waits for one of
-//! them while another could go on.
+//! The one task that owns all live runs: it carries messages and answers to the [`Core`], and does what that decides.
+//! Commits go out, lanes get work; it never waits for one of them while another could go on.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,77 +13,122 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::admission::may_start;
 use super::attempt::Attempt;
-use super::handle::{Handle, Options, Shared, Submission, SubmitError, SubmitRequest};
+use super::comeback::Pinned;
+use super::core::{Comeback, Core, Effect, Execution, Finished};
+use super::handle::{Handle, LiveTable, Options, Shared, Submission, SubmitError, SubmitRequest};
+use super::journal::RunJournal;
 use super::lane::Lanes;
-use super::live::{Entry, Live, LiveRun, Next, Phase};
+use super::live::LiveRun;
 use super::logs::{self, Flusher, RunLog};
 use super::metrics::Metrics;
 use super::ports::Ports;
-use super::settle::{self, Stopped};
-use crate::base::clock::{later, since};
-use crate::base::{Clock, RunId, Timestamp};
+use super::settle;
+use super::stop::Stopped;
+use crate::base::{Clock, JobName, RunId, Timestamp};
 use crate::jobs::{Job, Registry};
 use crate::lua::{Engine, Outcome};
-use crate::model::{Actor, Run, RunState};
-use crate::store::{Accepted, Guarded, StartRun, Started, Store, StoreError, Transition};
+use crate::model::{Actor, Entry, Run};
+use crate::store::{Accepted, Guarded, Started, Store, StoreError, Transition};
 
 /// What the dispatcher is told.
 #[derive(Debug)]
 pub enum Message {
-    Submit { request: Box<SubmitRequest>, job: Arc<Job>, reply: oneshot::Sender<Result<Submission, SubmitError>> },
-    Cancel { run: RunId, by: Actor, reply: oneshot::Sender<bool> },
-    Wait { run: RunId, reply: oneshot::Sender<Run> },
-    Adopt { live: LiveRun, cancel: CancellationToken },
-    Forget { run: RunId },
-    Finished { run: RunId, outcome: Outcome },
+    Submit {
+        request: Box<SubmitRequest>,
+        job: Arc<Job>,
+        reply: oneshot::Sender<Result<Submission, SubmitError>>,
+    },
+    Cancel {
+        run: RunId,
+        by: Actor,
+        reply: oneshot::Sender<bool>,
+    },
+    Wait {
+        run: RunId,
+        reply: oneshot::Sender<Run>,
+    },
+    Adopt {
+        live: LiveRun,
+        cancel: CancellationToken,
+    },
+    Forget {
+        run: RunId,
+    },
+    Finished {
+        run: RunId,
+        fence: i64,
+        finished: Finished,
+    },
+    /// Runs that were parked are queued in the store.
+    Woken {
+        runs: Vec<RunId>,
+    },
+    /// A parked run has ended without coming back.
+    Unparked {
+        job: JobName,
+        key: Option<String>,
+    },
 }
 
-/// A commit that came back.
+/// Something outside that came back.
 pub(super) enum Done {
     Accepted {
         run: RunId,
-        reply: oneshot::Sender<Result<Submission, SubmitError>>,
         result: Result<Accepted, StoreError>,
+    },
+    Resolved {
+        run: RunId,
+        is_there: bool,
     },
     Started {
         run: RunId,
+        fence: i64,
         result: Result<Started, StoreError>,
     },
     Settled {
-        run: RunId,
         change: Box<Transition>,
         result: Result<Guarded, StoreError>,
+    },
+    Journal {
+        execution: Box<Execution>,
+        entries: Vec<Entry>,
+    },
+    /// Runs to be taken up, and whether there may be more of them.
+    Loaded {
+        runs: Vec<(Pinned, Comeback)>,
+        more: bool,
+    },
+    NextWake {
+        moment: Option<Timestamp>,
     },
 }
 
 /// Messages taken before commits and the queue are looked at again.
 const BATCH: usize = 64;
-/// A start that the store refused for lack of disk or connection is tried again after this.
-const START_RETRY: Duration = Duration::from_secs(1);
 /// After the grace, interrupted runs get this long to be written down.
 const LAST_COMMITS: Duration = Duration::from_secs(5);
 
 /// Owns all live state. Run it under the supervisor.
 #[derive(Debug)]
 pub struct Dispatcher {
+    pub(super) core: Core,
     pub(super) shared: Arc<Shared>,
-    pub(super) live: Live,
     pub(super) pending: FuturesUnordered<BoxFuture<'static, Done>>,
     pub(super) ports: Arc<Ports>,
-    pub(super) flusher: Flusher,
+    pub(super) io: tokio::runtime::Handle,
+    /// When the next parked run goes on by itself.
+    pub(super) wake_at: Option<Timestamp>,
     inbox: mpsc::UnboundedReceiver<Message>,
     outbox: mpsc::UnboundedSender<Message>,
-    adopted: HashMap<RunId, CancellationToken>,
     announced: Option<mpsc::UnboundedReceiver<Arc<RunLog>>>,
     grace: Duration,
-    stopping: bool,
+    hurry: CancellationToken,
     lane_threads: Vec<JoinHandle<()>>,
 }
 
 impl Dispatcher {
-    /// Starts the lanes; nothing is taken before [`Self::run`].
+    /// Starts the lanes; nothing is taken before [`Self::run`]. To be called on the runtime that does the I/O.
     ///
     /// # Errors
     /// When the operating system gives no thread.
@@ -98,20 +142,28 @@ impl Dispatcher {
         let (lanes, lane_threads) = Lanes::start(options.lanes, engine)?;
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (flusher, announced) = Flusher::new();
-        let metrics = Arc::new(Metrics::default());
-        let shared = Arc::new(Shared { store, registry, clock, lanes, metrics, live: Default::default() });
-        let handle = Handle { inbox: outbox.clone(), shared: shared.clone(), flusher: flusher.clone() };
+        let (metrics, live) = (Arc::new(Metrics::default()), LiveTable::default());
+        let core = Core::new(
+            clock.clone(),
+            metrics.clone(),
+            live.clone(),
+            flusher.clone(),
+            options.running_max,
+            options.shares,
+        );
+        let shared = Arc::new(Shared { store, registry, clock, lanes, metrics, live, enabling: Default::default() });
+        let handle = Handle { inbox: outbox.clone(), shared: shared.clone(), flusher };
         let dispatcher = Self {
-            live: Live::new(options.running_max),
+            core,
             pending: FuturesUnordered::new(),
             ports: Arc::new(Ports(handle.clone())),
-            flusher,
+            io: tokio::runtime::Handle::current(),
+            wake_at: None,
             inbox,
             outbox,
-            adopted: HashMap::new(),
             announced: Some(announced),
             grace: options.grace,
-            stopping: false,
+            hurry: options.hurry.clone(),
             lane_threads,
             shared,
         };
@@ -140,264 +192,181 @@ impl Dispatcher {
 
     async fn serve(&mut self, stop: CancellationToken) {
         let mut batch = Vec::with_capacity(BATCH);
+        let clock = self.shared.clock.clone();
         loop {
-            let wake_at = self.start_waiting();
-            let clock = self.shared.clock.clone();
+            self.core.at(clock.now());
+            let start_at = self.core.start_waiting();
+            self.carry_out();
             tokio::select! {
-                _ = self.inbox.recv_many(&mut batch, BATCH) => batch.drain(..).for_each(|message| self.take(message)),
-                Some(done) = self.pending.next() => self.committed(done),
-                () = sleep_until(&clock, wake_at) => {}
+                _ = self.inbox.recv_many(&mut batch, BATCH) => {
+                    self.core.at(clock.now());
+                    batch.drain(..).for_each(|message| self.take(message));
+                }
+                Some(done) = self.pending.next() => {
+                    self.core.at(clock.now());
+                    self.came_back(done);
+                }
+                () = sleep_until(&clock, start_at) => {}
+                () = sleep_until(&clock, self.wake_at) => self.wake_due(),
                 () = stop.cancelled() => return,
             }
         }
     }
 
     async fn drain(&mut self) {
-        self.stopping = true;
-        let deadline = tokio::time::Instant::now() + self.grace;
-        let mut interrupted = false;
-        while self.live.running() > 0 || !self.pending.is_empty() {
-            let until = if interrupted { deadline + LAST_COMMITS } else { deadline };
+        self.core.stop();
+        let clock = self.shared.clock.clone();
+        let grace_is_over = over(self.grace, self.hurry.clone());
+        let mut patience = std::pin::pin!(grace_is_over);
+        let mut last_commits = None;
+        while self.core.live.running() > 0 || !self.pending.is_empty() {
             tokio::select! {
-                Some(message) = self.inbox.recv() => self.take(message),
-                Some(done) = self.pending.next() => self.committed(done),
-                () = tokio::time::sleep_until(until) => {
-                    if interrupted {
-                        warn!(runs = self.live.running(), "some outcomes could not be written before the end");
-                        return;
-                    }
-                    interrupted = true;
-                    info!(runs = self.live.running(), "the grace is over; interrupting what still runs");
-                    self.live.all().for_each(|entry| entry.cancel.cancel());
-                    self.adopted.values().for_each(CancellationToken::cancel);
+                Some(message) = self.inbox.recv() => {
+                    self.core.at(clock.now());
+                    self.take(message);
+                }
+                Some(done) = self.pending.next() => {
+                    self.core.at(clock.now());
+                    self.came_back(done);
+                }
+                () = sleep_at_last(last_commits) => {
+                    warn!(runs = self.core.live.running(), "some outcomes could not be written before the end");
+                    return;
+                }
+                () = &mut patience, if last_commits.is_none() => {
+                    last_commits = Some(tokio::time::Instant::now() + LAST_COMMITS);
+                    info!(runs = self.core.live.running(), "the grace is over; interrupting what still runs");
+                    self.core.let_go(&Stopped::Shutdown);
                 }
             }
+            self.carry_out();
         }
     }
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Submit { request, job, reply } => self.submit(*request, job, reply),
+            Message::Submit { request, job, reply } => self.core.submit(*request, job, reply),
             Message::Cancel { run, by, reply } => {
                 let reason = format!("cancelled by {by}");
-                let _ = reply.send(self.cancel(run, Stopped::By { actor: by, reason }));
+                let _ = reply.send(self.core.cancel(run, by, reason));
             }
-            Message::Wait { run, reply } => {
-                // Without an entry the sender is dropped, and the waiter reads the store.
-                if let Some(entry) = self.live.get_mut(run) {
-                    entry.waiters.push(reply);
+            Message::Wait { run, reply } => self.core.wait(run, reply),
+            Message::Adopt { live, cancel } => self.core.adopt(live, cancel),
+            Message::Forget { run } => self.core.forget(run),
+            Message::Finished { run, fence, finished } => self.core.finished(run, fence, finished),
+            Message::Woken { runs } => self.load(runs, false),
+            Message::Unparked { job, key } => self.core.live.forget_parked(&job, key.as_deref()),
+        }
+    }
+
+    fn came_back(&mut self, done: Done) {
+        match done {
+            Done::Accepted { run, result } => self.core.accepted(run, result),
+            Done::Resolved { run, is_there } => self.core.resolved(run, is_there),
+            Done::Started { run, fence, result } => self.core.started(run, fence, result),
+            Done::Settled { change, result } => self.core.settled(*change, result),
+            Done::Journal { execution, entries } => self.give_to_lane(*execution, Some(entries)),
+            Done::Loaded { runs, more } => {
+                for (pinned, how) in runs {
+                    self.core.comes_back(pinned.run, pinned.job, pinned.last_log, how);
+                }
+                if more {
+                    self.wake_due();
+                } else {
+                    self.look_for_next_wake();
                 }
             }
-            Message::Adopt { live, cancel } => {
-                self.adopted.insert(live.run, cancel);
-                self.publish(live.run, Some(live));
+            Done::NextWake { moment } => self.wake_at = moment,
+        }
+    }
+
+    pub(super) fn carry_out(&mut self) {
+        for effect in self.core.take_effects() {
+            self.do_one(effect);
+        }
+    }
+
+    fn do_one(&mut self, effect: Effect) {
+        let shared = self.shared.clone();
+        match effect {
+            Effect::Accept(new) => self.pending.push(Box::pin(async move {
+                let run = new.run.id;
+                Done::Accepted { run, result: shared.store.accept_run(*new).await }
+            })),
+            Effect::Resolve(run) => self.pending.push(Box::pin(async move {
+                Done::Resolved { run, is_there: settle::is_there(&shared.store, &shared.clock, run).await }
+            })),
+            Effect::Start(start) => self.pending.push(Box::pin(async move {
+                let (run, fence) = (start.run, start.fence);
+                Done::Started { run, fence, result: settle::start(&shared.store, *start).await }
+            })),
+            Effect::Settle { mut change, log } => self.pending.push(Box::pin(async move {
+                let (lines, dropped) = log.finish(&shared.store).await;
+                shared.metrics.update(|numbers| numbers.log_lines_dropped += dropped);
+                change.logs = lines;
+                let result = settle::commit(&shared.store, &shared.clock, &shared.metrics, &change).await;
+                if result == Ok(Guarded::Refused) && shared.store.append_logs(change.logs.clone()).await.is_err() {
+                    warn!(run = %change.run, lines = change.logs.len(), "the last lines of a run were not stored");
+                }
+                Done::Settled { change, result }
+            })),
+            Effect::Execute(execution) => self.execute(execution),
+            Effect::Parked { asks: true, .. } => self.look_for_next_wake(),
+            Effect::Parked { wake_at, .. } => {
+                self.wake_at = [self.wake_at, wake_at].into_iter().flatten().min();
             }
-            Message::Forget { run } => {
-                self.adopted.remove(&run);
-                self.publish(run, None);
-            }
-            Message::Finished { run, outcome } => self.conclude(run, outcome),
+            Effect::Load(run) => self.load(vec![run], false),
+            Effect::CancelParked { job, stopped } => self.cancel_parked(job, stopped),
         }
     }
 
-    /// Stops a live run; false when there is none of that id.
-    pub(super) fn cancel(&mut self, run: RunId, stopped: Stopped) -> bool {
-        if let Some(token) = self.adopted.get(&run) {
-            token.cancel();
-            return true;
+    /// A durable run that begins for the first time has no journal yet; any other is read first.
+    fn execute(&mut self, execution: Box<Execution>) {
+        if !execution.job.spec.resume {
+            return self.give_to_lane(*execution, None);
         }
-        let Some(entry) = self.live.get_mut(run) else { return false };
-        entry.stopped.get_or_insert(stopped);
-        entry.cancel.cancel();
-        if entry.phase == Phase::Waiting {
-            self.conclude_waiting(run);
+        if execution.run.fence <= 1 {
+            return self.give_to_lane(*execution, Some(Vec::new()));
         }
-        true
-    }
-
-    fn conclude(&mut self, run: RunId, outcome: Outcome) {
-        let (at, stopping) = (self.shared.clock.now(), self.stopping);
-        let Some(entry) = self.live.get_mut(run) else { return };
-        let stopped = entry.stopped.clone().or(stopping.then_some(Stopped::Shutdown));
-        let change = settle::conclude(&entry.run, &entry.job.spec, outcome, stopped, at);
-        self.settle(run, change);
-    }
-
-    /// A run that never began is cancelled while it waits.
-    fn conclude_waiting(&mut self, run: RunId) {
-        self.live.unqueue(run);
-        let at = self.shared.clock.now();
-        let Some(entry) = self.live.get_mut(run) else { return };
-        let stopped = entry.stopped.clone();
-        let mut change = settle::conclude(&entry.run, &entry.job.spec, Outcome::Cancelled, stopped, at);
-        change.from = RunState::Queued;
-        self.settle(run, change);
-    }
-
-    fn settle(&mut self, run: RunId, mut change: Transition) {
-        let Some(entry) = self.live.get_mut(run) else { return };
-        entry.phase = Phase::Settling;
-        let log = entry.log.clone();
         let shared = self.shared.clone();
         self.pending.push(Box::pin(async move {
-            let (lines, dropped) = log.drain().await;
-            shared.metrics.update(|numbers| numbers.log_lines_dropped += dropped);
-            change.logs = lines;
-            let committed = settle::commit(shared.store.clone(), shared.clock.clone(), &shared.metrics, change.clone());
-            let result = committed.await;
-            Done::Settled { run, change: Box::new(change), result }
+            let entries = settle::journal(&shared.store, &shared.clock, execution.run.id).await;
+            Done::Journal { execution, entries }
         }));
     }
 
-    fn committed(&mut self, done: Done) {
-        match done {
-            Done::Accepted { run, reply, result } => self.accepted(run, reply, result),
-            Done::Started { run, result } => self.started(run, result),
-            Done::Settled { run, change, result } => self.settled(run, *change, result),
-        }
-    }
-
-    fn started(&mut self, run: RunId, result: Result<Started, StoreError>) {
-        let now = self.shared.clock.now();
-        match result {
-            Ok(Started::Applied) => {
-                if let Some(entry) = self.live.get_mut(run) {
-                    entry.run.fence += 1;
-                }
-                self.give_to_lane(run);
-            }
-            Ok(Started::Lost | Started::Busy) => {
-                warn!(%run, "another daemon or an administrator changed this run; it is left alone");
-                self.remove(run);
-            }
-            Err(error) => {
-                warn!(%run, %error, "a run could not be started yet; trying again");
-                self.live.release(run);
-                if let Some(entry) = self.live.get_mut(run) {
-                    entry.run.attempt -= 1;
-                    entry.run.state = RunState::Queued;
-                    entry.run.not_before = Some(later(now, START_RETRY));
-                }
-                self.live.enqueue(run);
-                self.publish_entry(run);
-            }
-        }
-    }
-
-    fn settled(&mut self, run: RunId, change: Transition, result: Result<Guarded, StoreError>) {
-        if let Err(error) = result {
-            warn!(%run, %error, "the outcome of a run was not stored");
-            self.remove(run);
-            return;
-        }
-        let Some(entry) = self.live.get_mut(run) else { return };
-        entry.run.state = change.to;
-        entry.run.reason = change.reason;
-        entry.run.error = change.error;
-        entry.run.not_before = change.not_before;
-        if change.to == RunState::Queued {
-            self.shared.metrics.update(|numbers| numbers.retried += 1);
-            self.live.release(run);
-            self.live.enqueue(run);
-            self.publish_entry(run);
-            return;
-        }
-        entry.run.result = change.result;
-        entry.run.finished_at = Some(change.at);
-        let began = entry.run.started_at.unwrap_or(change.at);
-        self.shared.metrics.finished(change.to, since(change.at, began));
-        if let Some(entry) = self.remove(run) {
-            entry.waiters.into_iter().for_each(|waiter| drop(waiter.send(entry.run.clone())));
-        }
-    }
-
-    /// Begins every waiting run that may. Returns when the next one that waits for a moment shall be looked at.
-    fn start_waiting(&mut self) -> Option<Timestamp> {
-        let now = self.shared.clock.now();
-        loop {
-            if self.stopping || !self.live.has_room() {
-                return None;
-            }
-            match self.live.next_to_start(now, may_start) {
-                Next::Start(run) => self.begin_waiting(run, now),
-                Next::At(moment) => return moment,
-            }
-        }
-    }
-
-    fn begin_waiting(&mut self, run: RunId, now: Timestamp) {
-        self.live.unqueue(run);
-        self.live.hold(run);
-        let Some(entry) = self.live.get_mut(run) else { return };
-        entry.phase = Phase::Starting;
-        entry.run.attempt += 1;
-        entry.run.state = RunState::Running;
-        entry.run.started_at = Some(now);
-        let event = settle::started_event(&entry.run, now);
-        let start = StartRun {
-            run,
-            fence: entry.run.fence,
-            attempt: entry.run.attempt,
-            at: now,
-            deadline_at: None,
-            alone: false,
-            key: None,
-            events: vec![event],
-        };
-        let store = self.shared.store.clone();
-        self.pending.push(Box::pin(async move { Done::Started { run, result: store.start_run(start).await } }));
-        self.publish_entry(run);
-    }
-
-    pub(super) fn give_to_lane(&mut self, run: RunId) {
-        let (ports, report) = (self.ports.clone(), self.outbox.clone());
-        let Some(entry) = self.live.get_mut(run) else { return };
-        entry.phase = Phase::Running;
-        entry.log.begin_attempt(entry.run.attempt);
-        let attempt = Attempt {
-            run: entry.run.clone(),
-            job: entry.job.clone(),
-            cancel: entry.cancel.clone(),
-            log: entry.log.clone(),
-            ports,
-        };
+    fn give_to_lane(&mut self, execution: Execution, journal: Option<Vec<Entry>>) {
+        let run = execution.run.id;
+        let (store, clock) = (self.shared.store.clone(), self.shared.clock.clone());
+        let fence = execution.run.fence;
+        let journal =
+            journal.map(|entries| RunJournal::new(run, fence, store, clock.clone(), self.io.clone(), entries));
+        let attempt = Attempt { execution, ports: self.ports.clone(), clock, journal };
+        let report = self.outbox.clone();
         let given = self.shared.lanes.give(Box::new(move |engine| {
             Box::pin(async move {
-                let outcome = attempt.execute(engine).await;
-                let _ = report.send(Message::Finished { run, outcome });
+                let finished = attempt.execute(engine).await;
+                let _ = report.send(Message::Finished { run, fence, finished });
             })
         }));
         if !given {
-            self.conclude(run, Outcome::Cancelled);
+            self.core.finished(run, fence, Outcome::Cancelled.into());
         }
     }
+}
 
-    pub(super) fn remove(&mut self, run: RunId) -> Option<Entry> {
-        self.publish(run, None);
-        self.live.remove(run)
+/// Until the grace is over, or somebody is in a hurry.
+async fn over(grace: Duration, hurry: CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(grace) => {}
+        () = hurry.cancelled() => {}
     }
+}
 
-    pub(super) fn publish_entry(&mut self, run: RunId) {
-        if let Some(entry) = self.live.get_mut(run) {
-            let since = entry.run.started_at.unwrap_or(entry.run.queued_at);
-            let live = LiveRun { run, job: entry.run.job.clone(), state: entry.run.state, since };
-            self.publish(run, Some(live));
-        }
-    }
-
-    fn publish(&mut self, run: RunId, live: Option<LiveRun>) {
-        let mut table = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
-        match live {
-            Some(live) => drop(table.insert(run, live)),
-            None => drop(table.remove(&run)),
-        }
-        drop(table);
-        let (running, waiting) = (self.live.running(), self.live.waiting());
-        self.shared.metrics.update(|numbers| (numbers.running, numbers.waiting) = (running, waiting));
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping
+async fn sleep_at_last(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

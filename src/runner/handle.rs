@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::comeback;
 use super::console::{self, ConsoleSession};
 use super::dispatcher::Message;
 use super::lane::Lanes;
@@ -18,7 +19,7 @@ use crate::base::{Clock, Fault, JobName, RunId};
 use crate::jobs::{Job, Registry};
 use crate::model::params::{self, BadParam, Params};
 use crate::model::{Actor, Decision, Grants, NewEvent, Occurrence, Run, RunState, Signal, Trigger};
-use crate::store::{Decided, Store, StoreError};
+use crate::store::{Decided, Guarded, Store, StoreError, Woken};
 
 /// How many runs there may be, and how long they may take to end.
 #[derive(Debug, Clone)]
@@ -29,6 +30,10 @@ pub struct Options {
     pub running_max: usize,
     /// How long a stop waits for runs before it interrupts them.
     pub grace: Duration,
+    /// Other daemons start runs of the same store too.
+    pub shares: bool,
+    /// Cancelled when somebody cannot wait for the end of the grace.
+    pub hurry: CancellationToken,
 }
 
 /// Cheap to clone.
@@ -48,8 +53,13 @@ pub(super) struct Shared {
     pub lanes: Lanes,
     pub metrics: Arc<Metrics>,
     /// Written by the dispatcher alone.
-    pub live: Mutex<BTreeMap<RunId, LiveRun>>,
+    pub live: LiveTable,
+    /// Held over both steps of enabling a job, so that the store and the registry see calls in one order.
+    pub enabling: tokio::sync::Mutex<()>,
 }
+
+/// Runs that are alive, for readers.
+pub(super) type LiveTable = Arc<Mutex<BTreeMap<RunId, LiveRun>>>;
 
 /// A wish for a run.
 #[derive(Debug, Clone)]
@@ -118,6 +128,8 @@ pub enum CancelOutcome {
     Cancelled,
     /// It had ended before.
     AlreadyFinal(RunState),
+    /// The store says that it is alive, and this daemon does not have it.
+    Elsewhere(RunState),
     NotFound,
 }
 
@@ -152,28 +164,53 @@ impl Handle {
 
     pub async fn cancel(&self, run: RunId, by: Actor) -> Result<CancelOutcome, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(Message::Cancel { run, by, reply }).map_err(|_| StoreError::Closed)?;
+        self.inbox.send(Message::Cancel { run, by: by.clone(), reply }).map_err(|_| StoreError::Closed)?;
         if answer.await.map_err(|_| StoreError::Closed)? {
             return Ok(CancelOutcome::Cancelled);
         }
-        Ok(match self.shared.store.run(run).await? {
-            Some(run) => CancelOutcome::AlreadyFinal(run.state),
-            None => CancelOutcome::NotFound,
-        })
+        match self.shared.store.run(run).await? {
+            Some(found) if found.state == RunState::Parked => {
+                self.cancel_parked(&found, &format!("cancelled by {by}")).await?;
+                Ok(CancelOutcome::Cancelled)
+            }
+            Some(found) if found.state.is_final() => Ok(CancelOutcome::AlreadyFinal(found.state)),
+            Some(found) => Ok(CancelOutcome::Elsewhere(found.state)),
+            None => Ok(CancelOutcome::NotFound),
+        }
+    }
+
+    /// Ends a run that has no VM, by way of a lane if it has something to undo.
+    pub(super) async fn cancel_parked(&self, run: &Run, reason: &str) -> Result<(), StoreError> {
+        let store = &self.shared.store;
+        let change = comeback::cancel_parked(store, run, reason, self.shared.clock.now()).await?;
+        let to = change.to;
+        if store.transition(change).await? == Guarded::Applied {
+            let message = match to {
+                RunState::Queued => Message::Woken { runs: vec![run.id] },
+                _ => Message::Unparked { job: run.job.clone(), key: run.concurrency_key.clone() },
+            };
+            let _ = self.inbox.send(message);
+        }
+        Ok(())
     }
 
     /// Sends an event to the runs that wait for its name. Runs that come to wait for it later see it too, if they were
     /// accepted before it was sent. Tells how many parked runs go on because of it.
     pub async fn signal(&self, signal: Signal) -> Result<usize, Fault> {
         let woken = self.shared.store.signal(signal).await?;
-        Ok(woken.parked.len())
+        let count = woken.parked.len();
+        self.woken(woken);
+        Ok(count)
     }
 
     /// Decides on an approval that waits and gives its name. `approval.not_waiting` and `approval.decided` say why not.
     pub async fn decide(&self, decision: Decision) -> Result<String, Fault> {
         let run = decision.run;
         match self.shared.store.decide(decision).await? {
-            Decided::Applied { name, .. } => Ok(name),
+            Decided::Applied { name, woken } => {
+                self.woken(woken);
+                Ok(name)
+            }
             Decided::NotWaiting { others } if others.is_empty() => {
                 Err(Fault::new("approval.not_waiting", format!("run {run} waits for no approval")))
             }
@@ -208,15 +245,32 @@ impl Handle {
         Ok(self.submit(request).await?)
     }
 
-    /// Resolves when the run has ended; None when there is no such run.
-    pub async fn wait(&self, run: RunId) -> Result<Option<Run>, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        if self.inbox.send(Message::Wait { run, reply }).is_ok()
-            && let Ok(ended) = answer.await
-        {
-            return Ok(Some(ended));
+    fn woken(&self, woken: Woken) {
+        if !woken.parked.is_empty() {
+            let _ = self.inbox.send(Message::Woken { runs: woken.parked });
         }
-        self.shared.store.run(run).await
+    }
+
+    /// Resolves when the run has ended, wherever that happens; None when there is no such run.
+    pub async fn wait(&self, run: RunId) -> Result<Option<Run>, StoreError> {
+        let mut follow = self.shared.store.follow(run);
+        loop {
+            let (reply, answer) = oneshot::channel();
+            if self.inbox.send(Message::Wait { run, reply }).is_ok()
+                && let Ok(ended) = answer.await
+            {
+                return Ok(Some(ended));
+            }
+            // It is parked, or another daemon's.
+            match self.shared.store.run(run).await? {
+                Some(found) if !found.state.is_final() => {
+                    if !follow.changed().await {
+                        return Err(StoreError::Closed);
+                    }
+                }
+                found => return Ok(found),
+            }
+        }
     }
 
     /// Enables or disables a job's schedules until told otherwise; None gives the word back to the script.
@@ -224,6 +278,7 @@ impl Handle {
         self.find(job)?;
         let kind = if enabled == Some(false) { "job.disabled" } else { "job.enabled" };
         let event = NewEvent::new(self.shared.clock.now(), kind).job(job).data(serde_json::json!({ "actor": by }));
+        let _in_order = self.shared.enabling.lock().await;
         self.shared.store.set_enabled(job, enabled, vec![event]).await?;
         self.shared.registry.update(|snapshot| {
             if let Some(job) = snapshot.jobs.get_mut(job) {

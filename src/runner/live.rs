@@ -1,19 +1,20 @@
 //! The table of runs that are alive: written by the dispatcher alone.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::Serialize;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
-use super::admission::View;
-use super::handle::{Submission, SubmitError};
+use super::admission::{View, may_start};
+use super::handle::{Submission, SubmitError, SubmitRequest};
 use super::logs::RunLog;
-use super::settle::Stopped;
+use super::queue::{Group, Queue, Rank};
+use super::stop::Stop;
 use crate::base::{JobName, RunId, Timestamp};
 use crate::jobs::Job;
-use crate::model::{JobSpec, Run, RunState, TriggerKind};
+use crate::model::{Run, RunState, TriggerKind};
 
 /// A run that is queued or running now, for readers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,18 +46,42 @@ pub struct Entry {
     pub run: Run,
     pub job: Arc<Job>,
     pub phase: Phase,
-    /// Counts towards the limits: a lane slot, its job's overlap, its concurrency key.
+    /// Has a lane slot and counts towards its job's overlap.
     pub holds_slot: bool,
-    pub key: Option<String>,
-    pub cancel: CancellationToken,
-    /// Set once somebody or something asked it to stop.
-    pub stopped: Option<Stopped>,
+    /// Counts towards its concurrency key: from its start to its end, parked or not.
+    pub holds_key: bool,
+    /// It goes on where it was: it comes before others of its job, and its attempt stays the same.
+    pub resumes: bool,
+    pub stop: Arc<Stop>,
+    /// It is being parked until something is answered.
+    pub asks: bool,
     pub log: Arc<RunLog>,
     pub waiters: Vec<oneshot::Sender<Run>>,
-    /// Submissions with the same idempotency key that came before the first commit.
+    /// When it is on disk, the earlier runs of its job are cancelled.
+    pub replaces: bool,
+    /// Whoever waits for the first commit: its submitter, then those who came again with the same idempotency key.
     pub repeats: Vec<oneshot::Sender<Result<Submission, SubmitError>>>,
+    /// Submissions that this run was in the way of before its first commit. They are decided anew after it.
+    pub deferred: Vec<Deferred>,
+    /// Its parameters as text, for the bound on what waits.
+    bytes: usize,
+    group: Group,
     /// Place in the queue among equals.
     order: u64,
+}
+
+impl Entry {
+    fn rank(&self) -> Rank {
+        (!self.resumes, Reverse(self.run.priority), self.order, self.run.id)
+    }
+}
+
+/// A submission that waits for the fate of another one.
+#[derive(Debug)]
+pub struct Deferred {
+    pub request: SubmitRequest,
+    pub job: Arc<Job>,
+    pub reply: oneshot::Sender<Result<Submission, SubmitError>>,
 }
 
 /// What the queue has to offer.
@@ -75,14 +100,21 @@ struct OfJob {
     waiting: BTreeSet<RunId>,
     /// Those of `waiting` that the schedule set off.
     scheduled: BTreeSet<RunId>,
+    /// Those of `waiting` that have begun before and go on.
+    resuming: BTreeSet<RunId>,
+    /// Without an entry: only the store knows them.
+    parked: u64,
 }
 
 impl OfJob {
-    fn wait(&mut self, run: &Run) {
-        self.running.remove(&run.id);
+    fn wait(&mut self, run: &Run, resumes: bool) {
+        self.forget(run.id);
         self.waiting.insert(run.id);
         if run.trigger.kind == TriggerKind::Schedule {
             self.scheduled.insert(run.id);
+        }
+        if resumes {
+            self.resuming.insert(run.id);
         }
     }
 
@@ -92,10 +124,26 @@ impl OfJob {
     }
 
     fn forget(&mut self, run: RunId) {
-        self.running.remove(&run);
-        self.waiting.remove(&run);
-        self.scheduled.remove(&run);
+        for set in [&mut self.running, &mut self.waiting, &mut self.scheduled, &mut self.resuming] {
+            set.remove(&run);
+        }
     }
+
+    fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.waiting.is_empty() && self.parked == 0
+    }
+}
+
+/// What a run enters the table with.
+#[derive(Debug)]
+pub struct NewEntry {
+    pub run: Run,
+    pub job: Arc<Job>,
+    pub log: Arc<RunLog>,
+    /// See [`Entry::resumes`].
+    pub resumes: bool,
+    /// It was parked until now, and counted as such.
+    pub was_parked: bool,
 }
 
 /// All live runs and the indexes that admission asks for.
@@ -103,10 +151,13 @@ impl OfJob {
 pub struct Live {
     entries: HashMap<RunId, Entry>,
     by_job: HashMap<JobName, OfJob>,
-    queue: BTreeSet<(std::cmp::Reverse<i32>, u64, RunId)>,
-    keys: HashMap<String, u32>,
+    queue: Queue,
+    /// Runs by concurrency key: those that run, and those that are parked.
+    keys: HashMap<String, u64>,
     by_idempotency_key: HashMap<(JobName, String), RunId>,
     running: usize,
+    /// Of the parameters of all live runs.
+    bytes: usize,
     next_order: u64,
     running_max: usize,
 }
@@ -120,45 +171,107 @@ impl Live {
         self.entries.get_mut(&run)
     }
 
-    pub fn insert(&mut self, run: Run, job: Arc<Job>, log: Arc<RunLog>, cancel: CancellationToken) {
+    pub fn contains(&self, run: RunId) -> bool {
+        self.entries.contains_key(&run)
+    }
+
+    pub fn insert(&mut self, new: NewEntry) {
+        let NewEntry { run, job, log, resumes, was_parked } = new;
         let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&run.params));
         let id = run.id;
-        self.by_job.entry(run.job.clone()).or_default().wait(&run);
+        let of_job = self.by_job.entry(run.job.clone()).or_default();
+        of_job.wait(&run, resumes);
+        if was_parked {
+            of_job.parked = of_job.parked.saturating_sub(1);
+        }
         if let Some(key) = &run.idempotency_key {
             self.by_idempotency_key.insert((run.job.clone(), key.clone()), id);
         }
         let order = self.next_order;
         self.next_order += 1;
+        let bytes = text_bytes(&run.params);
+        self.bytes += bytes;
         let entry = Entry {
+            group: Group { job: run.job.clone(), key },
             run,
             job,
             phase: Phase::Accepting,
             holds_slot: false,
-            key,
-            cancel,
-            stopped: None,
+            holds_key: was_parked,
+            resumes,
+            stop: Arc::default(),
+            asks: false,
             log,
             waiters: Vec::new(),
+            replaces: false,
             repeats: Vec::new(),
+            deferred: Vec::new(),
+            bytes,
             order,
         };
         self.entries.insert(id, entry);
     }
 
+    /// The run is over, or not this daemon's any more.
     pub fn remove(&mut self, run: RunId) -> Option<Entry> {
         self.release(run);
+        self.take_out(run)
+    }
+
+    /// The run is parked: it keeps its concurrency key and counts for its job, and has no entry any more.
+    pub fn park(&mut self, run: RunId) -> Option<Entry> {
+        self.release_slot(run);
+        let entry = self.entries.get_mut(&run)?;
+        let job = entry.run.job.clone();
+        self.count_parked(job, 1);
+        self.take_out(run)
+    }
+
+    /// Parked runs of a job that the store knows of. Their keys are told by [`Self::count_key`].
+    pub fn count_parked(&mut self, job: JobName, runs: u64) {
+        self.by_job.entry(job).or_default().parked += runs;
+    }
+
+    pub fn count_key(&mut self, key: String, runs: u64) {
+        *self.keys.entry(key).or_default() += runs;
+    }
+
+    pub fn forget_all_parked(&mut self) {
+        self.by_job.clear();
+        self.keys.clear();
+    }
+
+    /// A parked run has ended without coming back.
+    pub fn forget_parked(&mut self, job: &JobName, key: Option<&str>) {
+        if let Some(of_job) = self.by_job.get_mut(job) {
+            of_job.parked = of_job.parked.saturating_sub(1);
+        }
+        if let Some(key) = key {
+            self.drop_key(key);
+        }
+        self.tidy(job);
+        self.refresh(job, key);
+    }
+
+    fn take_out(&mut self, run: RunId) -> Option<Entry> {
         self.unqueue(run);
         let entry = self.entries.remove(&run)?;
+        self.bytes -= entry.bytes;
         if let Some(key) = &entry.run.idempotency_key {
             self.by_idempotency_key.remove(&(entry.run.job.clone(), key.clone()));
         }
         if let Some(runs) = self.by_job.get_mut(&entry.run.job) {
             runs.forget(run);
-            if runs.running.is_empty() && runs.waiting.is_empty() {
-                self.by_job.remove(&entry.run.job);
-            }
         }
+        self.tidy(&entry.run.job);
+        self.refresh(&entry.run.job, entry.group.key.as_deref());
         Some(entry)
+    }
+
+    fn tidy(&mut self, job: &JobName) {
+        if self.by_job.get(job).is_some_and(OfJob::is_empty) {
+            self.by_job.remove(job);
+        }
     }
 
     /// Takes a lane slot, its job's place and its concurrency key.
@@ -167,19 +280,37 @@ impl Live {
         entry.holds_slot = true;
         self.running += 1;
         self.by_job.entry(entry.run.job.clone()).or_default().run(run);
-        if let Some(key) = &entry.key {
+        if let (Some(key), false) = (&entry.group.key, entry.holds_key) {
+            entry.holds_key = true;
             *self.keys.entry(key.clone()).or_default() += 1;
         }
+        let group = entry.group.clone();
+        self.refresh(&group.job, group.key.as_deref());
     }
 
+    /// Gives back everything that [`Self::hold`] took.
     pub fn release(&mut self, run: RunId) {
+        self.release_slot(run);
+        let Some(entry) = self.entries.get_mut(&run).filter(|entry| entry.holds_key) else { return };
+        entry.holds_key = false;
+        let group = entry.group.clone();
+        if let Some(key) = &group.key {
+            self.drop_key(key);
+        }
+        self.refresh(&group.job, group.key.as_deref());
+    }
+
+    fn release_slot(&mut self, run: RunId) {
         let Some(entry) = self.entries.get_mut(&run).filter(|entry| entry.holds_slot) else { return };
         entry.holds_slot = false;
         self.running -= 1;
-        self.by_job.entry(entry.run.job.clone()).or_default().wait(&entry.run);
-        if let Some(key) = &entry.key
-            && let Some(count) = self.keys.get_mut(key)
-        {
+        self.by_job.entry(entry.run.job.clone()).or_default().wait(&entry.run, entry.resumes);
+        let group = entry.group.clone();
+        self.refresh(&group.job, group.key.as_deref());
+    }
+
+    fn drop_key(&mut self, key: &str) {
+        if let Some(count) = self.keys.get_mut(key) {
             *count -= 1;
             if *count == 0 {
                 self.keys.remove(key);
@@ -187,31 +318,68 @@ impl Live {
         }
     }
 
-    pub fn enqueue(&mut self, run: RunId) {
-        if let Some(entry) = self.entries.get_mut(&run) {
-            entry.phase = Phase::Waiting;
-            self.queue.insert((std::cmp::Reverse(entry.run.priority), entry.order, run));
+    pub fn enqueue(&mut self, run: RunId, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(&run) else { return };
+        entry.phase = Phase::Waiting;
+        let (rank, group) = (entry.rank(), entry.group.clone());
+        match entry.run.not_before.filter(|moment| *moment > now) {
+            Some(moment) => self.queue.push_at(moment, &group, rank),
+            None => {
+                self.queue.push(&group, rank);
+                self.refresh_group(&group);
+            }
         }
     }
 
     pub fn unqueue(&mut self, run: RunId) {
         if let Some(entry) = self.entries.get(&run) {
-            self.queue.remove(&(std::cmp::Reverse(entry.run.priority), entry.order, run));
+            let group = entry.group.clone();
+            self.queue.remove(&group, entry.rank(), entry.run.not_before);
+            self.refresh_group(&group);
         }
+    }
+
+    /// Looks again at whether the heads of the groups that a job and a key concern may begin.
+    fn refresh(&mut self, job: &JobName, key: Option<&str>) {
+        for group in self.queue.concerned(job, key) {
+            self.refresh_group(&group);
+        }
+    }
+
+    fn refresh_group(&mut self, group: &Group) {
+        let head = self.queue.head(group).filter(|(.., run)| {
+            self.entries.get(run).is_some_and(|entry| {
+                let view = self.view(&group.job, group.key.as_deref().filter(|_| !entry.holds_key));
+                may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })
+            })
+        });
+        self.queue.show(group, head);
     }
 
     /// What admission needs to know about a run of this job with this concurrency key.
     pub fn view(&self, job: &JobName, key: Option<&str>) -> View {
         let of_job = self.by_job.get(job);
+        let first = |of: fn(&OfJob) -> &BTreeSet<RunId>| of_job.and_then(|runs| of(runs).first()).copied();
         View {
-            job_running: of_job.and_then(|runs| runs.running.first()).copied(),
-            job_waiting: of_job.and_then(|runs| runs.waiting.first()).copied(),
-            scheduled_waiter: of_job.and_then(|runs| runs.scheduled.first()).copied(),
+            job_running: first(|runs| &runs.running),
+            job_waiting: first(|runs| &runs.waiting),
+            job_resuming: first(|runs| &runs.resuming),
+            job_parked: of_job.map_or(0, |runs| runs.parked),
+            scheduled_waiter: of_job.and_then(|runs| runs.scheduled.iter().find(|run| self.will_begin(**run))).copied(),
             key_running: key.and_then(|key| self.keys.get(key)).copied().unwrap_or(0),
             running: self.running,
             running_max: self.running_max,
             waiting: self.waiting(),
+            waiting_bytes: self.bytes,
+            resumes: false,
         }
+    }
+
+    /// Whether it waits, or is about to, and nobody has cancelled it.
+    fn will_begin(&self, run: RunId) -> bool {
+        let waits =
+            |entry: &Entry| matches!(entry.phase, Phase::Accepting | Phase::Waiting) && entry.stop.why().is_none();
+        self.entries.get(&run).is_some_and(waits)
     }
 
     /// The live run that an earlier submission with this idempotency key made.
@@ -219,23 +387,27 @@ impl Live {
         self.by_idempotency_key.get(&(job.clone(), key.to_owned())).copied()
     }
 
-    /// Every live run of a job.
-    pub fn of_job(&self, job: &JobName) -> Vec<RunId> {
-        let runs = self.by_job.get(job);
-        runs.map(|runs| runs.running.iter().chain(&runs.waiting).copied().collect()).unwrap_or_default()
+    /// Every live run of a job, and how many are parked besides.
+    pub fn of_job(&self, job: &JobName) -> (Vec<RunId>, u64) {
+        let Some(runs) = self.by_job.get(job) else { return (Vec::new(), 0) };
+        (runs.running.iter().chain(&runs.waiting).copied().collect(), runs.parked)
     }
 
-    /// The first waiting run, in order of priority and age, that `may_start`.
-    pub fn next_to_start(&self, now: Timestamp, may_start: impl Fn(&JobSpec, &View) -> bool) -> Next {
-        let mut earliest: Option<Timestamp> = None;
-        for entry in self.queue.iter().filter_map(|(_, _, run)| self.entries.get(run)) {
-            if let Some(moment) = entry.run.not_before.filter(|moment| *moment > now) {
-                earliest = Some(earliest.map_or(moment, |known| known.min(moment)));
-            } else if may_start(&entry.job.spec, &self.view(&entry.run.job, entry.key.as_deref())) {
-                return Next::Start(entry.run.id);
-            }
+    /// Whether the one came in before the other.
+    pub fn came_before(&self, one: RunId, other: RunId) -> bool {
+        let order = |run| self.entries.get(&run).map(|entry| entry.order);
+        order(one) < order(other)
+    }
+
+    /// The first waiting run, in order of priority and age, that may start.
+    pub fn next_to_start(&mut self, now: Timestamp) -> Next {
+        for group in self.queue.mature(now) {
+            self.refresh_group(&group);
         }
-        Next::At(earliest)
+        match self.queue.next().filter(|_| self.has_room()) {
+            Some(run) => Next::Start(run),
+            None => Next::At(self.queue.next_moment()),
+        }
     }
 
     /// Whether another run fits on the lanes at all.
@@ -256,20 +428,31 @@ impl Live {
     }
 }
 
+/// About how long the value is as text.
+fn text_bytes(value: &serde_json::Value) -> usize {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(text_bytes).sum::<usize>() + 2,
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 4 + text_bytes(value)).sum::<usize>() + 2,
+        _ => 8,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use serde_json::{Value, json};
 
-    use super::super::admission::may_start;
     use super::super::logs::Flusher;
     use super::*;
     use crate::base::Clock;
     use crate::base::clock::later;
     use crate::lua::Bundle;
-    use crate::model::Trigger;
     use crate::model::job::{Concurrency, Overlap};
+    use crate::model::{JobSpec, Trigger};
+    use crate::runner::stop::Stopped;
 
     fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
         let mut spec = JobSpec::named(name.parse().expect("a good name"));
@@ -311,13 +494,14 @@ mod tests {
         };
         let id = run.id;
         let (flusher, _) = Flusher::new();
-        live.insert(run, job.clone(), RunLog::new(id, Clock::system(), &flusher, 0), CancellationToken::new());
-        live.enqueue(id);
+        let log = RunLog::new(id, Clock::system(), &flusher, 0);
+        live.insert(NewEntry { run, job: job.clone(), log, resumes: false, was_parked: false });
+        live.enqueue(id, Timestamp::UNIX_EPOCH);
         id
     }
 
     fn start(live: &mut Live) -> Option<RunId> {
-        match live.next_to_start(Timestamp::UNIX_EPOCH, may_start) {
+        match live.next_to_start(Timestamp::UNIX_EPOCH) {
             Next::Start(run) => {
                 live.unqueue(run);
                 live.hold(run);
@@ -358,9 +542,21 @@ mod tests {
         let mut live = Live::new(10);
         let moment = later(Timestamp::UNIX_EPOCH, Duration::from_secs(9));
         add(&mut live, &job("later", |_| {}), json!({}), Some(moment));
-        assert_eq!(live.next_to_start(Timestamp::UNIX_EPOCH, may_start), Next::At(Some(moment)));
+        assert_eq!(live.next_to_start(Timestamp::UNIX_EPOCH), Next::At(Some(moment)));
         let now = add(&mut live, &job("now", |_| {}), json!({}), None);
         assert_eq!(start(&mut live), Some(now));
+    }
+
+    #[test]
+    fn a_waiter_that_was_cancelled_stands_for_nobody() {
+        let mut live = Live::new(1);
+        let queued = job("queued", |spec| spec.overlap = Overlap::Queue);
+        let (first, second) = (add(&mut live, &queued, json!({}), None), add(&mut live, &queued, json!({}), None));
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(first));
+        live.get_mut(first).expect("alive").phase = Phase::Settling;
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(second));
+        live.get_mut(second).expect("alive").stop.now(Stopped::Shutdown);
+        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, None);
     }
 
     #[test]
@@ -375,5 +571,6 @@ mod tests {
         live.remove(first);
         live.remove(second);
         assert_eq!((live.running(), live.waiting(), live.by_job.len(), live.keys.len()), (0, 0, 0, 0));
+        assert!(live.queue.is_empty());
     }
 }

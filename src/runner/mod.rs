@@ -5,17 +5,25 @@
 
 mod admission;
 mod attempt;
+mod comeback;
 mod console;
+mod core;
 mod dispatcher;
 mod handle;
+mod journal;
 mod lane;
 mod live;
 mod logs;
 mod metrics;
 mod ports;
+mod queue;
 mod recovery;
 mod settle;
+mod stop;
 mod submit;
+
+#[cfg(test)]
+mod flow_tests;
 
 pub use admission::{Decision, View, decide, may_start};
 pub use console::{ConsoleLine, ConsoleSession};
@@ -23,3 +31,22 @@ pub use dispatcher::Dispatcher;
 pub use handle::{CancelOutcome, Handle, Options, Submission, SubmitError, SubmitRequest};
 pub use live::LiveRun;
 pub use metrics::{DURATION_BUCKETS_S, Metrics, Numbers};
+
+/// What the simulation drives.
+#[cfg(test)]
+pub(crate) mod sim {
+    use std::sync::Arc;
+
+    pub use super::core::{Comeback, Core, Effect, Execution};
+    use super::handle::LiveTable;
+    use super::logs::Flusher;
+    pub use super::recovery::plan;
+    pub use super::settle::runs_alone;
+    pub use super::stop::Stopped;
+    use crate::base::Clock;
+
+    /// A core without anything around it.
+    pub fn new_core(clock: Clock, running_max: usize, shares: bool) -> Core {
+        Core::new(clock, Arc::default(), LiveTable::default(), Flusher::new().0, running_max, shares)
+    }
+}

@@ -1,130 +1,130 @@
 //! What an earlier daemon left behind is settled before new work is taken: no phantom `running`, nothing accepted lost.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use tracing::{error, info};
 
-use serde_json::json;
-use tokio_util::sync::CancellationToken;
-use tracing::info;
-
+use super::comeback::Versions;
+use super::core::Comeback;
 use super::dispatcher::Dispatcher;
-use super::logs::RunLog;
 use super::settle;
-use crate::base::{Timestamp, VersionHash};
-use crate::jobs::Job;
-use crate::lua::Bundle;
-use crate::model::{NewEvent, Run, RunState};
+use crate::base::Timestamp;
+use crate::model::{JobSpec, Run, RunState};
 use crate::store::{StoreError, Transition};
 
 const DIED: &str = "the daemon died while it ran";
+const GONE: &str = "the version of the script that it was accepted with is gone";
+
+/// What became of the runs that were found.
+#[derive(Debug, Default)]
+struct Count {
+    resumed: usize,
+    again: usize,
+    waiting: usize,
+    interrupted: usize,
+    unreadable: usize,
+}
 
 impl Dispatcher {
     pub(super) async fn recover(&mut self) -> Result<(), StoreError> {
+        let store = self.shared.store.clone();
+        let mut left = store.runs_in(RunState::Running, None).await?;
+        left.extend(store.runs_in(RunState::Queued, None).await?);
+        self.take_over(left).await;
+        for (job, runs) in store.parked_counts().await? {
+            self.core.live.count_parked(job, runs);
+        }
+        for (key, runs) in store.parked_keys().await? {
+            self.core.live.count_key(key, runs);
+        }
+        self.wake_at = store.next_wake().await?;
+        Ok(())
+    }
+
+    /// Runs of a daemon that is gone: each goes on, is repeated, waits on, or ends with the reason.
+    pub(super) async fn take_over(&mut self, left: Vec<Run>) {
         let now = self.shared.clock.now();
-        let mut versions = HashMap::new();
-        let running = self.shared.store.runs_in(RunState::Running).await?;
-        let (mut interrupted, mut again) = (0, 0);
-        for run in running {
-            let job = self.pinned(&run, &mut versions).await?;
-            let may_repeat = job.as_ref().is_some_and(|job| run.attempt < job.spec.retry.attempts);
-            let to = if may_repeat { RunState::Queued } else { RunState::Interrupted };
-            self.settle_left_over(&run, RunState::Running, to, DIED, now).await?;
-            if let Some(job) = job.filter(|_| may_repeat) {
-                again += 1;
-                self.wait_again(run, job).await?;
-            } else {
-                interrupted += 1;
+        self.core.at(now);
+        let (mut versions, mut count) = (Versions::default(), Count::default());
+        for run in left {
+            let id = run.id;
+            if let Err(error) = self.take_over_one(run, now, &mut versions, &mut count).await {
+                count.unreadable += 1;
+                error!(run = %id, %error, "a run of an earlier daemon could not be taken over; it is tried at the next start");
             }
         }
-        let queued: Vec<Run> = self.shared.store.runs_in(RunState::Queued).await?;
-        let mut waiting = 0;
-        for run in queued {
-            if self.live.get_mut(run.id).is_some() {
-                continue;
-            }
-            match self.pinned(&run, &mut versions).await? {
-                Some(job) => {
-                    waiting += 1;
-                    self.wait_again(run, job).await?;
-                }
-                None => {
-                    let reason = "the version of the script that it was accepted with is gone";
-                    self.settle_left_over(&run, RunState::Queued, RunState::Interrupted, reason, now).await?;
-                    interrupted += 1;
-                }
-            }
+        let Count { resumed, again, waiting, interrupted, unreadable } = count;
+        if resumed + again + waiting + interrupted + unreadable > 0 {
+            info!(
+                resumed,
+                again, waiting, interrupted, unreadable, "settled the runs that an earlier daemon left behind"
+            );
         }
-        if interrupted + again + waiting > 0 {
-            info!(interrupted, again, waiting, "settled the runs that an earlier daemon left behind");
-        }
-        Ok(())
     }
 
-    async fn wait_again(&mut self, mut run: Run, job: Arc<Job>) -> Result<(), StoreError> {
-        run.state = RunState::Queued;
-        let id = run.id;
-        let last_seq = self.shared.store.logs_tail(id, 1).await?.last().map_or(0, |line| line.seq);
-        let log = RunLog::new(id, self.shared.clock.clone(), &self.flusher, last_seq);
-        self.live.insert(run, job, log, CancellationToken::new());
-        self.live.enqueue(id);
-        self.publish_entry(id);
-        Ok(())
-    }
-
-    async fn settle_left_over(
+    async fn take_over_one(
         &mut self,
-        run: &Run,
-        from: RunState,
-        to: RunState,
-        reason: &str,
-        at: Timestamp,
+        run: Run,
+        now: Timestamp,
+        versions: &mut Versions,
+        count: &mut Count,
     ) -> Result<(), StoreError> {
-        let kind = if to == RunState::Queued { "run.retrying" } else { settle::kind_of(to) };
-        let data = json!({ "attempt": run.attempt, "reason": reason, "actor": run.trigger.actor });
-        let event = NewEvent::new(at, kind).job(&run.job).run(run.id).data(data);
-        let change = Transition {
-            run: run.id,
-            from,
-            to,
-            attempt: run.attempt,
-            fence: run.fence,
-            at,
-            reason: Some(reason.to_owned()),
-            result: None,
-            error: None,
-            not_before: None,
-            wake_at: None,
-            clear_deadline: false,
-            journal: vec![],
-            forget: vec![],
-            logs: Vec::new(),
-            events: vec![event],
-        };
-        self.shared.store.transition(change).await.map(drop)
-    }
-
-    /// The job as it was when the run was accepted.
-    async fn pinned(
-        &mut self,
-        run: &Run,
-        known: &mut HashMap<VersionHash, Option<Arc<Job>>>,
-    ) -> Result<Option<Arc<Job>>, StoreError> {
-        let Some(hash) = run.version else { return Ok(None) };
-        if let Some(job) = known.get(&hash) {
-            return Ok(job.clone());
+        let store = self.shared.store.clone();
+        let pinned = versions.pin(&store, run.clone()).await?;
+        let plan = plan(&run, pinned.as_ref().map(|pinned| &*pinned.job.spec));
+        if let Some(change) = plan.change(&run, now) {
+            store.transition(change).await?;
         }
-        let version = self.shared.store.version(hash).await?;
-        let job = version.map(|version| {
-            let file = version.files.first().map(|(path, _)| path.clone()).unwrap_or_default();
-            Arc::new(Job {
-                spec: Arc::new(version.spec),
-                bundle: Arc::new(Bundle::new(version.files)),
-                file,
-                loaded_at: version.created_at,
-                enabled_override: None,
-            })
-        });
-        known.insert(hash, job.clone());
-        Ok(job)
+        *(match plan {
+            Plan::Resume => &mut count.resumed,
+            Plan::Repeat => &mut count.again,
+            Plan::Wait => &mut count.waiting,
+            Plan::Interrupt { .. } => &mut count.interrupted,
+        }) += 1;
+        if let (Some(mut pinned), false) = (pinned, matches!(plan, Plan::Interrupt { .. })) {
+            if plan == Plan::Repeat {
+                pinned.run.deadline_at = None;
+            }
+            self.core.comes_back(pinned.run, pinned.job, pinned.last_log, Comeback::Waiting);
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of a run whose daemon is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// It goes on at its first unfinished step.
+    Resume,
+    /// Its next attempt begins.
+    Repeat,
+    /// It had not begun.
+    Wait,
+    Interrupt {
+        reason: &'static str,
+    },
+}
+
+/// `spec` is the job as it was when the run was accepted; None when it is gone.
+pub fn plan(run: &Run, spec: Option<&JobSpec>) -> Plan {
+    match (run.state, spec) {
+        (_, None) => Plan::Interrupt { reason: GONE },
+        (RunState::Running, Some(spec)) if spec.resume => Plan::Resume,
+        (RunState::Running, Some(spec)) if run.attempt < spec.retry.attempts => Plan::Repeat,
+        (RunState::Running, Some(_)) => Plan::Interrupt { reason: DIED },
+        _ => Plan::Wait,
+    }
+}
+
+impl Plan {
+    /// What has to be written for it.
+    pub fn change(self, run: &Run, at: Timestamp) -> Option<Transition> {
+        match self {
+            Self::Wait => None,
+            Self::Resume => Some(settle::change(run, run.state, RunState::Queued, DIED, at)),
+            Self::Repeat => {
+                let change = settle::change(run, run.state, RunState::Queued, DIED, at);
+                Some(Transition { clear_deadline: true, ..change })
+            }
+            Self::Interrupt { reason } => Some(settle::change(run, run.state, RunState::Interrupted, reason, at)),
+        }
     }
 }

@@ -6,50 +6,28 @@ use serde_json::json;
 use tracing::error;
 
 use super::metrics::Metrics;
+use super::stop::Stopped;
 use crate::base::clock::later;
-use crate::base::{Clock, Fault, Timestamp};
+use crate::base::{Clock, Fault, RunId, Timestamp};
 use crate::lua::Outcome;
-use crate::model::{Actor, JobSpec, NewEvent, Run, RunState};
-use crate::store::{Guarded, Store, StoreError, Transition};
+use crate::model::job::Overlap;
+use crate::model::{Entry, JobSpec, NewEvent, Run, RunState};
+use crate::store::{Guarded, StartRun, Started, Store, StoreError, Transition};
 
+/// Before parked runs are looked for again, when the store could not be asked.
+pub const WAKE_RETRY: Duration = Duration::from_secs(1);
 /// Pause between tries while the store cannot be written: doubled each time, up to the second.
-const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-
-/// Why a run was made to stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stopped {
-    By {
-        actor: Actor,
-        reason: String,
-    },
-    /// The daemon is going down and its grace was over.
-    Shutdown,
-}
+pub(super) const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The change that `outcome` makes to `run`. Pure.
 pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Stopped>, at: Timestamp) -> Transition {
-    let mut change = Transition {
-        run: run.id,
-        from: RunState::Running,
-        to: RunState::Succeeded,
-        attempt: run.attempt,
-        fence: run.fence,
-        at,
-        reason: None,
-        result: None,
-        error: None,
-        not_before: None,
-        wake_at: None,
-        clear_deadline: false,
-        journal: vec![],
-        forget: vec![],
-        logs: Vec::new(),
-        events: Vec::new(),
-    };
+    let mut change = change(run, RunState::Running, RunState::Succeeded, "", at);
+    change.reason = None;
+    change.events.clear();
     match outcome {
         Outcome::Returned(result) => change.result = Some(result),
-        Outcome::Raised(fault) => fail(&mut change, spec, RunState::Failed, fault),
-        Outcome::TimedOut(fault) => fail(&mut change, spec, RunState::TimedOut, fault),
+        Outcome::Raised(fault) => fail(&mut change, spec, (RunState::Failed, fault), stopped),
+        Outcome::TimedOut(fault) => fail(&mut change, spec, (RunState::TimedOut, fault), stopped),
         Outcome::Parked { wake_at, waits_for } => {
             change.to = RunState::Parked;
             change.wake_at = wake_at;
@@ -62,11 +40,16 @@ pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Sto
                 change.to = RunState::Cancelled;
                 change.reason = Some(reason);
             }
-            Some(Stopped::Shutdown) | None if run.attempt < spec.retry.attempts => {
+            _ if spec.resume => {
                 change.to = RunState::Queued;
+                change.reason = Some("the daemon stopped; it goes on where it was".into());
+            }
+            _ if run.attempt < spec.retry.attempts => {
+                change.to = RunState::Queued;
+                change.clear_deadline = true;
                 change.reason = Some("the daemon stopped during this attempt; the next one follows".into());
             }
-            Some(Stopped::Shutdown) | None => {
+            _ => {
                 change.to = RunState::Interrupted;
                 change.reason = Some("the daemon stopped before the run ended".into());
             }
@@ -76,10 +59,16 @@ pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Sto
     change
 }
 
-fn fail(change: &mut Transition, spec: &JobSpec, state: RunState, fault: Fault) {
-    if let Some(delay) = spec.retry.delay_after(change.attempt, &fault.code) {
+fn fail(change: &mut Transition, spec: &JobSpec, (state, fault): (RunState, Fault), stopped: Option<Stopped>) {
+    if let Some(delay) = delay_after(spec, change.attempt, &fault) {
+        if let Some(Stopped::By { reason, .. }) = stopped {
+            // It failed by itself while it was being cancelled: nobody wants another attempt.
+            (change.to, change.reason, change.error) = (RunState::Cancelled, Some(reason), Some(fault));
+            return;
+        }
         let left = spec.retry.attempts - change.attempt;
         change.to = RunState::Queued;
+        change.clear_deadline = true;
         change.not_before = Some(later(change.at, delay));
         change.reason = Some(format!("attempt {} failed ({}); {left} left", change.attempt, fault.code));
     } else {
@@ -88,9 +77,30 @@ fn fail(change: &mut Transition, spec: &JobSpec, state: RunState, fault: Fault) 
     change.error = Some(fault);
 }
 
+/// How long to wait before the next attempt after one that failed so; None when it was the last.
+pub fn delay_after(spec: &JobSpec, attempt: u32, fault: &Fault) -> Option<Duration> {
+    // The script and its journal have parted: another attempt would find the same.
+    let repeatable = fault.code != "run.diverged";
+    spec.retry.delay_after(attempt, &fault.code).filter(|_| repeatable)
+}
+
+/// When an attempt of a durable job that begins now is out of time. Others are bounded by the lane alone.
+pub fn deadline(spec: &JobSpec, now: Timestamp) -> Option<Timestamp> {
+    spec.resume.then(|| later(now, spec.limits.timeout))
+}
+
+/// Whether no other run of the job may run beside it.
+pub fn runs_alone(spec: &JobSpec) -> bool {
+    spec.overlap != Overlap::Parallel
+}
+
 /// The event that tells of a change of state.
 pub fn event_of(run: &Run, change: &Transition) -> NewEvent {
-    let kind = if change.to == RunState::Queued { "run.retrying" } else { kind_of(change.to) };
+    let kind = match change.to {
+        RunState::Queued if change.clear_deadline => "run.retrying",
+        RunState::Queued => "run.handed_back",
+        state => kind_of(state),
+    };
     let error = change.error.as_ref().map(|fault| json!({ "code": fault.code, "message": fault.message }));
     NewEvent::new(change.at, kind).job(&run.job).run(run.id).data(json!({
         "attempt": change.attempt,
@@ -121,20 +131,104 @@ pub fn kind_of(state: RunState) -> &'static str {
     }
 }
 
+/// A change that no script made: by recovery, or by somebody who cancels a run that has no VM.
+pub fn change(run: &Run, from: RunState, to: RunState, reason: &str, at: Timestamp) -> Transition {
+    let mut change = Transition {
+        run: run.id,
+        from,
+        to,
+        attempt: run.attempt,
+        fence: run.fence,
+        at,
+        reason: Some(reason.to_owned()),
+        result: None,
+        error: None,
+        not_before: None,
+        wake_at: None,
+        clear_deadline: false,
+        journal: Vec::new(),
+        forget: Vec::new(),
+        logs: Vec::new(),
+        events: Vec::new(),
+    };
+    change.events.push(event_of(run, &change));
+    change
+}
+
 /// Commits `change`, however long the disk is full or the database away: the outcome of work that was done is not
 /// given up. Ends early only when the store closes.
-pub async fn commit(store: Store, clock: Clock, metrics: &Metrics, change: Transition) -> Result<Guarded, StoreError> {
+pub async fn commit(
+    store: &Store,
+    clock: &Clock,
+    metrics: &Metrics,
+    change: &Transition,
+) -> Result<Guarded, StoreError> {
+    patiently(
+        clock,
+        || store.transition(change.clone()),
+        |error| {
+            metrics.update(|numbers| numbers.store_retries += 1);
+            error!(run = %change.run, to = %change.to, %error, "an outcome could not be stored yet; trying again");
+        },
+    )
+    .await
+}
+
+/// Whether the run is on disk, asked until it is known. False also when the store closes.
+pub async fn is_there(store: &Store, clock: &Clock, run: RunId) -> bool {
+    let found = patiently(
+        clock,
+        || store.run_state(run),
+        |error| {
+            error!(%run, %error, "whether a run was written is not known yet; asking again");
+        },
+    );
+    found.await.is_ok_and(|state| state.is_some())
+}
+
+/// The journal of a run that goes on, asked for until it is known; empty when the store closes.
+pub async fn journal(store: &Store, clock: &Clock, run: RunId) -> Vec<Entry> {
+    let found = patiently(
+        clock,
+        || store.journal(run),
+        |error| {
+            error!(%run, %error, "the journal of a run could not be read yet; trying again");
+        },
+    );
+    found.await.unwrap_or_default()
+}
+
+/// A start whose answer got lost may have been committed: then it is this daemon's, at the next fence.
+pub async fn start(store: &Store, start: StartRun) -> Result<Started, StoreError> {
+    let (run, fence, at) = (start.run, start.fence, start.at);
+    let outcome = store.start_run(start).await?;
+    if outcome == Started::Lost
+        && let Some(found) = store.run(run).await?
+        && found.state == RunState::Running
+        && found.fence == fence + 1
+        && found.started_at == Some(at)
+    {
+        return Ok(Started::Applied);
+    }
+    Ok(outcome)
+}
+
+/// Repeats what the store refuses for a while; only its end ends it.
+async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+    clock: &Clock,
+    ask: impl Fn() -> F,
+    tell: impl Fn(&StoreError),
+) -> Result<T, StoreError> {
     let mut pause = RETRY_PAUSE.0;
     loop {
-        match store.transition(change.clone()).await {
-            Ok(guarded) => return Ok(guarded),
+        match ask().await {
             Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => {
-                metrics.update(|numbers| numbers.store_retries += 1);
-                error!(run = %change.run, to = %change.to, %error, "an outcome could not be stored yet; trying again");
+                tell(&error);
                 clock.sleep(pause).await;
                 pause = (pause * 2).min(RETRY_PAUSE.1);
             }
+            known => return known,
         }
     }
 }
@@ -146,7 +240,7 @@ mod tests {
     use super::*;
     use crate::base::RunId;
     use crate::model::job::RetryPolicy;
-    use crate::model::{Trigger, TriggerKind};
+    use crate::model::{Actor, Trigger, TriggerKind};
 
     fn run(attempt: u32) -> Run {
         Run {
@@ -211,5 +305,17 @@ mod tests {
             assert!(change.from.may_become(change.to));
             assert_eq!(change.events.len(), 1);
         }
+    }
+
+    #[test]
+    fn a_failure_that_was_cancelled_is_not_retried() {
+        let fault = || Outcome::Raised(Fault::new("http.timeout", "no answer"));
+        let by = || Some(Stopped::By { actor: Actor::new("uid:0(root)"), reason: "cancelled by uid:0(root)".into() });
+        let cancelled = outcome_of(1, 2, fault(), by());
+        assert_eq!((cancelled.to, cancelled.not_before), (RunState::Cancelled, None));
+        assert_eq!(cancelled.reason.as_deref(), Some("cancelled by uid:0(root)"));
+        assert!(cancelled.from.may_become(cancelled.to) && cancelled.error.is_some());
+        assert_eq!(outcome_of(2, 2, fault(), by()).to, RunState::Failed, "it failed, and that was the last attempt");
+        assert_eq!(outcome_of(1, 2, fault(), Some(Stopped::Shutdown)).to, RunState::Queued);
     }
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
 use super::admission::{Decision, decide};
-use super::dispatcher::{Dispatcher, Done};
+use super::core::{Core, Effect};
 use super::handle::{Submission, SubmitError, SubmitRequest};
-use super::live::Phase;
+use super::live::{Deferred, NewEntry, Phase};
 use super::logs::RunLog;
-use super::settle::{self, Stopped};
+use super::settle;
+use super::stop::Stopped;
 use crate::base::{RunId, Timestamp};
 use crate::jobs::Job;
 use crate::model::{Actor, NewEvent, Run, RunState};
@@ -19,8 +19,8 @@ use crate::store::{Accepted, NewRun, StoreError};
 
 type Reply = oneshot::Sender<Result<Submission, SubmitError>>;
 
-impl Dispatcher {
-    pub(super) fn submit(&mut self, request: SubmitRequest, job: Arc<Job>, reply: Reply) {
+impl Core {
+    pub fn submit(&mut self, request: SubmitRequest, job: Arc<Job>, reply: Reply) {
         if self.is_stopping() {
             let _ = reply.send(Err(SubmitError::Closed));
             return;
@@ -31,27 +31,36 @@ impl Dispatcher {
         let params = serde_json::Value::Object(request.params.clone());
         let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&params));
         let view = self.live.view(&job.spec.name, key.as_deref());
-        let now = self.shared.clock.now();
-        let start = match decide(&job.spec, request.trigger.kind, &view) {
-            Decision::Start => true,
-            Decision::Queue => false,
-            Decision::Replace => {
-                self.replace(&job, &request);
-                false
-            }
+        let decision = decide(&job.spec, request.trigger.kind, &view);
+        if let Decision::Coalesce { run } | Decision::Skip { earlier: Some(run), .. } = &decision
+            && let Some(entry) = self.live.get_mut(*run).filter(|entry| entry.phase == Phase::Accepting)
+        {
+            // Nobody is told of a run that may never come to be.
+            entry.deferred.push(Deferred { request, job, reply });
+            return;
+        }
+        let (start, replaces) = match decision {
+            Decision::Start => (!self.asks_the_store(&job, key.is_some()), false),
+            Decision::Queue => (false, false),
+            Decision::Replace => (false, true),
             Decision::Coalesce { run } => {
-                self.shared.metrics.update(|numbers| numbers.coalesced += 1);
+                self.metrics.update(|numbers| numbers.coalesced += 1);
                 let _ = reply.send(Ok(Submission::Coalesced { run }));
                 return;
             }
-            Decision::Skip { reason } => return self.skip(&request, reason, reply),
+            Decision::Skip { reason, .. } => return self.skip(&request, reason, reply),
             Decision::QueueFull { limit } => {
                 let _ = reply.send(Err(SubmitError::QueueFull { limit }));
                 return;
             }
         };
-        let run = new_run(&request, &job, params, start, now);
-        self.commit_new(run, request, job, reply);
+        let run = new_run(&request, &job, params, key, start, self.now);
+        self.commit_new(run, request, job, reply, replaces);
+    }
+
+    /// Whether only the store knows if the run may begin, because other daemons start runs too.
+    fn asks_the_store(&self, job: &Job, has_key: bool) -> bool {
+        self.shares && (has_key || settle::runs_alone(&job.spec))
     }
 
     /// The same submission came again while its run is alive. The run may not be on disk yet: its first caller is told
@@ -63,7 +72,7 @@ impl Dispatcher {
         }
     }
 
-    fn commit_new(&mut self, run: Run, request: SubmitRequest, job: Arc<Job>, reply: Reply) {
+    fn commit_new(&mut self, run: Run, request: SubmitRequest, job: Arc<Job>, reply: Reply, replaces: bool) {
         let id = run.id;
         let mut events = vec![accepted_event(&run)];
         if run.state == RunState::Running {
@@ -73,82 +82,140 @@ impl Dispatcher {
             occurrence.run = Some(id);
             occurrence
         });
-        let log = RunLog::new(id, self.shared.clock.clone(), &self.flusher, 0);
+        let log = RunLog::new(id, self.clock.clone(), &self.flusher, 0);
         let starts = run.state == RunState::Running;
-        self.live.insert(run.clone(), job, log, CancellationToken::new());
+        self.live.insert(NewEntry { run: run.clone(), job, log, resumes: false, was_parked: false });
+        if let Some(entry) = self.live.get_mut(id) {
+            entry.repeats.push(reply);
+            entry.replaces = replaces;
+        }
         if starts {
             self.live.hold(id);
         }
         self.publish_entry(id);
-        let store = self.shared.store.clone();
-        self.pending.push(Box::pin(async move {
-            let result = store.accept_run(NewRun { run, occurrence, events }).await;
-            Done::Accepted { run: id, reply, result }
-        }));
+        self.effects.push(Effect::Accept(Box::new(NewRun { run, occurrence, events })));
     }
 
-    pub(super) fn accepted(&mut self, run: RunId, reply: Reply, result: Result<Accepted, StoreError>) {
-        let repeats = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.repeats)).unwrap_or_default();
+    /// The commit of a new run came back.
+    pub fn accepted(&mut self, run: RunId, result: Result<Accepted, StoreError>) {
         let answer = match result {
-            Ok(Accepted::New) => {
-                self.shared.metrics.update(|numbers| numbers.accepted += 1);
-                self.go_on(run);
-                Ok(Submission::Accepted { run, existing: false })
-            }
-            Ok(Accepted::Existing(earlier)) => {
-                self.remove(run);
-                Ok(Submission::Accepted { run: earlier, existing: true })
-            }
-            Ok(Accepted::OccurrenceSettled) => {
-                self.remove(run);
-                Ok(Submission::AlreadySettled)
-            }
-            Err(error) => {
-                self.remove(run);
-                Err(SubmitError::Store(error))
-            }
+            Ok(Accepted::New) => Ok(Submission::Accepted { run, existing: false }),
+            Ok(Accepted::Existing(earlier)) => Ok(Submission::Accepted { run: earlier, existing: true }),
+            Ok(Accepted::OccurrenceSettled) => Ok(Submission::AlreadySettled),
+            Err(error) => Err(SubmitError::Store(error)),
         };
-        for repeat in repeats {
-            let again = match &answer {
-                Ok(Submission::Accepted { run, .. }) => Ok(Submission::Accepted { run: *run, existing: true }),
+        self.answer(run, &answer);
+        let deferred = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.deferred)).unwrap_or_default();
+        match answer {
+            Ok(Submission::Accepted { run: accepted, .. }) if accepted == run && !self.live.contains(run) => {
+                self.effects.push(Effect::Load(run));
+            }
+            Ok(Submission::Accepted { run: accepted, .. }) if accepted == run => self.admitted(run),
+            // It may be on disk nevertheless; a run that nobody executes must not stay there.
+            Err(SubmitError::Store(StoreError::Unavailable { .. })) => {
+                self.effects.push(Effect::Resolve(run));
+                // Their fate hangs on what is found out.
+                if let Some(entry) = self.live.get_mut(run) {
+                    entry.deferred = deferred;
+                }
+                return;
+            }
+            _ => drop(self.remove(run)),
+        }
+        self.decide_anew(deferred);
+    }
+
+    fn decide_anew(&mut self, deferred: Vec<Deferred>) {
+        for Deferred { request, job, reply } in deferred {
+            self.submit(request, job, reply);
+        }
+    }
+
+    /// What became of a commit that was not answered: whether the run is on disk.
+    pub fn resolved(&mut self, run: RunId, is_there: bool) {
+        let answer = if is_there {
+            Ok(Submission::Accepted { run, existing: true })
+        } else {
+            Err(SubmitError::Store(StoreError::Unavailable {
+                reason: "the run was not written; submit it again".into(),
+            }))
+        };
+        self.answer(run, &answer);
+        let deferred = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.deferred)).unwrap_or_default();
+        if is_there {
+            self.admitted(run);
+        } else {
+            self.remove(run);
+        }
+        self.decide_anew(deferred);
+    }
+
+    /// The first caller hears it as it is, those who asked again that the run exists.
+    fn answer(&mut self, run: RunId, answer: &Result<Submission, SubmitError>) {
+        let replies = self.live.get_mut(run).map(|entry| std::mem::take(&mut entry.repeats)).unwrap_or_default();
+        for (index, reply) in replies.into_iter().enumerate() {
+            let again = match answer {
+                Ok(Submission::Accepted { run, .. }) if index > 0 => {
+                    Ok(Submission::Accepted { run: *run, existing: true })
+                }
                 other => other.clone(),
             };
-            let _ = repeat.send(again);
+            let _ = reply.send(again);
         }
-        let _ = reply.send(answer);
     }
 
     /// The run is on disk: it waits, begins, or is cancelled already.
-    fn go_on(&mut self, run: RunId) {
+    fn admitted(&mut self, run: RunId) {
+        self.metrics.update(|numbers| numbers.accepted += 1);
+        let now = self.now;
+        let Some(entry) = self.live.get_mut(run) else { return };
+        if std::mem::take(&mut entry.replaces) {
+            self.replace(run);
+        }
         let Some(entry) = self.live.get_mut(run) else { return };
         if entry.run.state == RunState::Running {
             // A cancelled one goes to its lane too: it ends there at once, by the same way as all others.
-            self.give_to_lane(run);
+            self.execute(run);
             return;
         }
-        let stopped = entry.stopped.clone();
-        entry.phase = Phase::Waiting;
-        self.live.enqueue(run);
+        let stopped = entry.stop.why();
+        self.live.enqueue(run, now);
         if let Some(stopped) = stopped {
-            self.cancel(run, stopped);
+            self.stop_run(run, stopped);
         }
     }
 
-    fn replace(&mut self, job: &Job, request: &SubmitRequest) {
-        for victim in self.live.of_job(&job.spec.name) {
-            let reason =
-                format!("replaced by a newer run ({} by {})", request.trigger.kind.as_str(), request.trigger.actor);
-            self.cancel(victim, Stopped::By { actor: Actor::new("overlap"), reason });
+    /// Only now, when the new run is safe, do the earlier ones of its job go.
+    fn replace(&mut self, by: RunId) {
+        let Some(entry) = self.live.get_mut(by) else { return };
+        let (job, trigger) = (entry.run.job.clone(), entry.run.trigger.clone());
+        let reason = format!("replaced by a newer run ({} by {})", trigger.kind.as_str(), trigger.actor);
+        let stopped = Stopped::By { actor: Actor::new("overlap"), reason };
+        let (victims, parked) = self.live.of_job(&job);
+        for victim in victims {
+            if self.live.came_before(victim, by) {
+                self.stop_run(victim, stopped.clone());
+            }
+        }
+        if parked > 0 {
+            self.effects.push(Effect::CancelParked { job, stopped });
         }
     }
 
     fn skip(&mut self, request: &SubmitRequest, reason: String, reply: Reply) {
-        self.shared.metrics.update(|numbers| numbers.skipped += 1);
+        self.metrics.update(|numbers| numbers.skipped += 1);
         let _ = reply.send(Ok(Submission::Skipped { reason: format!("{} was not started: {reason}", request.job) }));
     }
 }
 
-fn new_run(request: &SubmitRequest, job: &Job, params: serde_json::Value, start: bool, now: Timestamp) -> Run {
+fn new_run(
+    request: &SubmitRequest,
+    job: &Job,
+    params: serde_json::Value,
+    concurrency_key: Option<String>,
+    start: bool,
+    now: Timestamp,
+) -> Run {
     Run {
         id: RunId::generate(),
         job: job.spec.name.clone(),
@@ -171,8 +238,8 @@ fn new_run(request: &SubmitRequest, job: &Job, params: serde_json::Value, start:
         progress: None,
         fence: i64::from(start),
         wake_at: None,
-        deadline_at: None,
-        concurrency_key: job.spec.concurrency.as_ref().map(|limit| limit.key_for(&request.params.clone().into())),
+        deadline_at: settle::deadline(&job.spec, now).filter(|_| start),
+        concurrency_key,
     }
 }
 

@@ -1,7 +1,9 @@
 //! What can be refused before it reaches the writer.
 
 use super::types::*;
-use crate::base::limits::{IDEMPOTENCY_KEY_BYTES_MAX, KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX};
+use crate::base::limits::{
+    ARTIFACT_BYTES_MAX, ARTIFACT_NAME_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX, KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX,
+};
 use crate::model::RunState;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -26,6 +28,12 @@ pub(super) fn kv(write: &KvWrite) -> Result<()> {
     within("the key", write.key.len(), KV_KEY_BYTES_MAX)?;
     let value = write.value.as_ref().map_or(0, |value| value.to_string().len());
     within(&format!("the value of {:?}", write.key), value, KV_VALUE_BYTES_MAX)
+}
+
+pub(super) fn artifact(artifact: &Artifact, content: &[u8]) -> Result<()> {
+    within("the artifact's name", artifact.name.len(), ARTIFACT_NAME_BYTES_MAX)?;
+    within("the artifact's media type", artifact.media_type.len(), ARTIFACT_NAME_BYTES_MAX)?;
+    within(&format!("the artifact {:?}", artifact.name), content.len(), ARTIFACT_BYTES_MAX)
 }
 
 fn within(what: &str, bytes: usize, limit: usize) -> Result<()> {

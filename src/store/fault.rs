@@ -11,7 +11,7 @@ impl From<StoreError> for Fault {
             StoreError::TooNew { .. } => Self::new("store.too_new", message),
             StoreError::DiskFull => Self::new("store.disk_full", message).retryable(),
             StoreError::Locked => Self::new("store.locked", message)
-                .hint("end the process that holds the database open, such as a sqlite3 shell in a transaction")
+                .hint("end what holds the lock, such as a sqlite3 or psql shell in an open transaction")
                 .retryable(),
             StoreError::Unavailable { .. } => Self::new("store.unavailable", message).retryable(),
             StoreError::Overloaded { .. } => Self::new("store.overloaded", message).retryable(),
@@ -20,6 +20,8 @@ impl From<StoreError> for Fault {
             StoreError::Corrupt { .. } => {
                 Self::new("store.corrupt", message).hint("restore a backup, and keep the damaged file for diagnosis")
             }
+            StoreError::ScopeFull { .. } => Self::new("kv.full", message)
+                .hint("delete what is not needed any more, or let it go by itself with ttl"),
             StoreError::TooLarge { .. } => Self::new("store.too_large", message),
         }
     }

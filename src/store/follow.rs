@@ -48,6 +48,13 @@ impl Followers {
         }
     }
 
+    /// For when it is not known whom a commit concerned.
+    pub fn wake_all(&self) {
+        for sender in self.table().by_run.values() {
+            sender.send_modify(|commits| *commits += 1);
+        }
+    }
+
     /// Ends all waiting, now and later.
     pub fn close(&self) {
         let mut table = self.table();
@@ -75,8 +82,9 @@ impl Follow {
 impl Drop for Follow {
     fn drop(&mut self) {
         let mut table = self.followers.table();
-        // This receiver is still counted.
-        if table.by_run.get(&self.run).is_some_and(|sender| sender.receiver_count() <= 1) {
+        // This receiver goes while the table is held: of two that are dropped at once, the second one sees none left.
+        drop(std::mem::replace(&mut self.commits, watch::channel(0).1));
+        if table.by_run.get(&self.run).is_some_and(|sender| sender.receiver_count() == 0) {
             table.by_run.remove(&self.run);
         }
     }
@@ -102,6 +110,23 @@ mod tests {
         assert_eq!(followers.table().by_run.len(), 1);
         drop(second);
         assert!(followers.table().by_run.is_empty());
+    }
+
+    #[test]
+    fn followers_that_go_at_once_leave_nothing_behind() {
+        let followers = Followers::default();
+        for _ in 0..500 {
+            let run = RunId::generate();
+            let both = [followers.follow(run), followers.follow(run)];
+            let table = followers.table();
+            std::thread::scope(|scope| {
+                let dropping = both.map(|follow| scope.spawn(move || drop(follow)));
+                // Both are on their way now.
+                drop(table);
+                dropping.into_iter().for_each(|thread| thread.join().expect("no panic"));
+            });
+            assert!(followers.table().by_run.is_empty());
+        }
     }
 
     #[tokio::test]

@@ -33,15 +33,16 @@ struct Shared {
     followers: Followers,
     counters: Arc<Counters>,
     clock: Clock,
+    node: String,
     /// An in-memory database goes away with the last one who knows of it.
-    _target: Target,
+    target: Target,
 }
 
 impl Store {
-    /// Opens (and creates or migrates) the database.
+    /// Opens (and creates or migrates) the database. A SQLite file is locked until the writer is dropped.
     pub async fn open(options: Options, clock: Clock) -> Result<(Self, Writer)> {
         let target = Target::parse(&options.url)?;
-        target.prepare()?;
+        let lock = target.prepare()?;
         let refuse = |error: StoreError| match error {
             StoreError::Open { .. } | StoreError::TooNew { .. } | StoreError::DiskFull => error,
             other => StoreError::Open { url: target.url.clone(), reason: other.to_string() },
@@ -60,10 +61,12 @@ impl Store {
             followers: followers.clone(),
             counters: counters.clone(),
             clock: clock.clone(),
-            _target: target.clone(),
+            node: options.node.clone(),
+            target: target.clone(),
         };
-        let link = super::link::Link::new(target, conn);
-        let writer = Writer { link, queue: requests, marks, followers, counters, clock, node: options.node };
+        let link = super::link::Link::new(target, conn, lock);
+        let (node, own) = (options.node, RunId::generate());
+        let writer = Writer { link, queue: requests, marks, followers, counters, clock, node, own };
         Ok((Self(Arc::new(shared)), writer))
     }
 
@@ -84,6 +87,15 @@ impl Store {
     /// Answers when the database can be written, by writing: for readiness.
     pub async fn ping(&self) -> Result<()> {
         self.write(Command::Ping).await
+    }
+
+    /// The name under which this daemon holds runs.
+    pub fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.0.target
     }
 
     pub(super) fn readers(&self) -> &Readers {
@@ -118,19 +130,24 @@ impl Store {
         self.write(Command::Accept(Box::new(new))).await
     }
 
+    /// Also writes and forgets entries of the journal. What a run that ends waited for is forgotten. A run that parks
+    /// after an answer came that it has not gone on from is due at once: its `wake_at` is `at`.
+    ///
     /// A change that the states do not allow is refused as an error before it reaches the database.
     pub async fn transition(&self, change: Transition) -> Result<Guarded> {
         check::transition(&change)?;
         self.write(Command::Transition(Box::new(change))).await
     }
 
-    /// queued -> running, guarded by the fence that the caller knows.
+    /// queued -> running, guarded by the fence that the caller knows. A run of another daemon that shares the database
+    /// is [`Started::Lost`].
     pub async fn start_run(&self, start: StartRun) -> Result<Started> {
         self.write(Command::Start(start)).await
     }
 
     /// Adds entries to a run's journal, or replaces those of the same key. Refused when the run is not running at that
-    /// fence any more. A waiting event that was sent since the run was accepted is answered in the same commit.
+    /// fence any more. A wait for an event that was sent since the run was accepted is answered in the same commit, and an
+    /// answer that is there already is kept when the entry is recorded as waiting again.
     pub async fn journal_write(&self, write: JournalWrite) -> Result<Guarded> {
         self.write(Command::Journal(write)).await
     }
@@ -140,7 +157,7 @@ impl Store {
         self.write(Command::Signal(signal)).await
     }
 
-    /// Answers an approval that waits; the run, if it is parked, becomes queued.
+    /// Answers an approval that waits and has not expired; the run, if it is parked, becomes queued.
     pub async fn decide(&self, decision: Decision) -> Result<Decided> {
         self.write(Command::Decide(decision)).await
     }
@@ -150,8 +167,9 @@ impl Store {
         self.write(Command::WakeDue(now, limit)).await
     }
 
-    /// Keeps what a run made for people; an artifact of the same name is replaced.
+    /// Keeps what a run made for people; an artifact of the same name is replaced. Its size is that of `content`.
     pub async fn put_artifact(&self, run: RunId, artifact: Artifact, content: bytes::Bytes) -> Result<()> {
+        check::artifact(&artifact, &content)?;
         self.write(Command::PutArtifact(run, artifact, content)).await
     }
 

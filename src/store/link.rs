@@ -6,15 +6,18 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::StoreError;
+use super::listen::{CHANNEL, Notice};
+use super::lock::FileLock;
 use super::sql::{Conn, Dialect, query};
 use super::target::Target;
-use crate::base::limits::STORE_RECONNECT_BACKOFF_MAX;
+use super::text::json_of;
+use crate::base::limits::{STORE_ANSWER_WAIT, STORE_RECONNECT_BACKOFF_MAX};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 
 /// Serialises the writers of all daemons on one PostgreSQL, as SQLite does by itself: each transaction sees what the
 /// one before it left, and event numbers are committed in their order.
-const LOCK: i64 = 0x6165_6769_735f_7772;
+pub(super) const LOCK: i64 = 0x6165_6769_735f_7772;
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -26,6 +29,9 @@ pub(super) struct Link {
     /// Before this, a lost connection is not tried again.
     retry_at: Instant,
     failure: String,
+    _lock: Option<FileLock>,
+    /// `STORE_ANSWER_WAIT`, or less in tests.
+    pub(super) answer_wait: Duration,
 }
 
 /// What became of a transaction whose `COMMIT` was not answered.
@@ -37,10 +43,11 @@ pub(super) enum Fate {
 }
 
 impl Link {
-    pub fn new(target: Target, conn: Conn) -> Self {
+    pub fn new(target: Target, conn: Conn, lock: Option<FileLock>) -> Self {
         let now = Instant::now();
         let failure = String::new();
-        Self { target, conn: Some(conn), transaction: None, backoff: BACKOFF_FIRST, retry_at: now, failure }
+        let (backoff, answer_wait) = (BACKOFF_FIRST, STORE_ANSWER_WAIT);
+        Self { target, conn: Some(conn), transaction: None, backoff, retry_at: now, failure, _lock: lock, answer_wait }
     }
 
     pub fn conn(&mut self) -> Result<&mut Conn, StoreError> {
@@ -82,11 +89,36 @@ impl Link {
         }
     }
 
+    /// Does `work` on the connection. A server that does not answer in time is taken for gone, and the connection with
+    /// it: a host that lost its power never says so. SQLite answers by itself, and its work cannot be broken off.
+    pub async fn bounded<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Conn) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let wait = self.answer_wait;
+        let conn = self.conn()?;
+        if conn.dialect() == Dialect::Sqlite {
+            return work(conn).await;
+        }
+        match tokio::time::timeout(wait, work(conn)).await {
+            Ok(done) => done,
+            Err(_) => {
+                let error = StoreError::Unavailable { reason: format!("no answer within {wait:?}") };
+                self.lose(&error);
+                Err(error)
+            }
+        }
+    }
+
     /// Gives the connection up.
     pub fn lose(&mut self, error: &StoreError) {
         warn!(url = %self.target.url, %error, "the writer's connection to the database is lost");
         self.failure = error.to_string();
         self.conn = None;
+    }
+
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// The folder of an in-memory database.
@@ -97,30 +129,41 @@ impl Link {
 
     pub async fn begin(&mut self) -> Result<(), StoreError> {
         self.transaction = None;
-        let conn = self.conn()?;
-        match conn.dialect() {
-            Dialect::Sqlite => conn.run("BEGIN IMMEDIATE").await,
+        let begun = self.bounded(async |conn| match conn.dialect() {
+            Dialect::Sqlite => conn.run("BEGIN IMMEDIATE").await.map(|()| None),
             Dialect::Postgres => {
                 conn.run("BEGIN").await?;
                 let lock = query("SELECT CAST(pg_current_xact_id() AS TEXT) AS id FROM pg_advisory_xact_lock($1)");
-                let id = conn.fetch_one(lock.bind(LOCK)).await?.text("id")?;
-                self.transaction = Some(id);
-                Ok(())
+                conn.fetch_one(lock.bind(LOCK)).await?.text("id").map(Some)
             }
+        });
+        self.transaction = begun.await?;
+        Ok(())
+    }
+
+    /// Tells the other daemons once the open transaction is committed. SQLite has no others.
+    pub async fn notify(&mut self, notice: &Notice) -> Result<(), StoreError> {
+        let conn = self.conn()?;
+        if conn.dialect() == Dialect::Postgres {
+            let notify = query("SELECT CAST(pg_notify($1, $2) AS TEXT) AS told").bind(CHANNEL);
+            conn.fetch_one(notify.bind(json_of(notice)?)).await?;
         }
+        Ok(())
     }
 
     pub async fn commit(&mut self) -> Result<(), StoreError> {
-        self.conn()?.run("COMMIT").await
+        self.bounded(async |conn| conn.run("COMMIT").await).await
     }
 
     /// Ends the transaction without effect; a connection on which that fails is given up.
     pub async fn rollback(&mut self) {
-        let Ok(conn) = self.conn() else { return };
-        if let Err(error) = conn.run("ROLLBACK").await {
+        if self.conn.is_none() {
+            return;
+        }
+        if let Err(error) = self.bounded(async |conn| conn.run("ROLLBACK").await).await {
             // SQLite has rolled back by itself after some errors, and then says that there is no transaction.
             let gone = matches!(&error, StoreError::Refused { reason } if reason.contains("no transaction"));
-            if !gone {
+            if !gone && self.conn.is_some() {
                 self.lose(&error);
             }
         }
@@ -132,9 +175,8 @@ impl Link {
         const ASK_TIMES: usize = 100;
         let Some(id) = self.transaction.clone() else { return Fate::Unknown };
         for _ in 0..ASK_TIMES {
-            let Ok(conn) = self.conn() else { return Fate::Unknown };
             let status = query("SELECT pg_xact_status(CAST($1 AS xid8)) AS status").bind(id.clone());
-            let status = match conn.fetch_one(status).await {
+            let status = match self.bounded(async |conn| conn.fetch_one(status).await).await {
                 Ok(row) => row.maybe_text("status").ok().flatten(),
                 Err(error) => {
                     warn!(%error, "the fate of a transaction could not be asked for");
@@ -169,7 +211,7 @@ impl Link {
             tracing::debug!(%error, "no checkpoint at the end");
         }
         if let Some(conn) = self.conn.take()
-            && let Err(error) = conn.close().await
+            && let Ok(Err(error)) = tokio::time::timeout(self.answer_wait, conn.close()).await
         {
             warn!(%error, "the database connection did not close cleanly");
         }

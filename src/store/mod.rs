@@ -6,14 +6,21 @@
 //! `sql/` lets one text serve both databases; `write/` executes commands in the writer's transaction; `read/` has the
 //! queries; `target`, `link` and `schema` know what differs between the two.
 
+mod backup;
 mod check;
+mod copy;
 mod fault;
 mod follow;
 mod handle;
+mod leader;
 mod link;
+mod listen;
+mod lock;
 mod metrics;
+mod nodes;
 mod prune;
 mod read;
+mod restore;
 mod schema;
 mod sql;
 mod target;
@@ -26,6 +33,9 @@ mod writer;
 
 pub use follow::Follow;
 pub use handle::Store;
+pub use leader::{Candidate, Leadership};
+pub use listen::Listener;
 pub use metrics::StoreMetrics;
+pub use restore::{Restored, restore};
 pub use types::*;
 pub use writer::Writer;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::handle::Store;
 use super::sql::query;
+use super::text::hour_of;
 use super::types::*;
-use super::write::{Command, Removal};
-use crate::base::limits::STORE_PRUNE_ROWS_MAX;
+use super::write::{Command, NumberRange, Removal};
+use crate::base::limits::{STORE_PRUNE_ARTIFACTS_MAX, STORE_PRUNE_ROWS_MAX};
 use crate::base::{JobName, RunId, Timestamp};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -24,11 +25,18 @@ impl Store {
         for job in self.jobs_with_runs().await? {
             self.prune_runs(&job, runs_before, keep.runs_per_job_min, &mut pruned).await?;
         }
-        pruned.events = self.prune_events(before(now, keep.events)).await?;
+        let events_before = before(now, keep.events);
+        pruned.events = self.prune_numbered("events", events_before, now, |range| Removal::Events { range }).await?;
+        // An event stays while a run is alive that may still come to wait for it.
+        let signals_before = events_before.min(self.oldest_alive().await?.unwrap_or(events_before));
+        pruned.signals =
+            self.prune_numbered("signals", signals_before, now, |range| Removal::Signals { range }).await?;
         let limit = STORE_PRUNE_ROWS_MAX;
-        pruned.occurrences = self.repeat(|| Removal::Occurrences { before: runs_before, limit }).await?;
-        pruned.kv = self.repeat(|| Removal::Kv { before: now, limit }).await?;
-        pruned.sessions = self.repeat(|| Removal::Sessions { before: now, limit }).await?;
+        let hours_before = hour_of(runs_before);
+        pruned.hours = self.repeat(limit, || Removal::Hours { before: hours_before, limit }).await?;
+        pruned.occurrences = self.repeat(limit, || Removal::Occurrences { before: runs_before, limit }).await?;
+        pruned.kv = self.repeat(limit, || Removal::Kv { before: now, limit }).await?;
+        pruned.sessions = self.repeat(limit, || Removal::Sessions { before: now, limit }).await?;
         pruned.versions = self.prune_versions(runs_before).await?;
         Ok(pruned)
     }
@@ -37,13 +45,13 @@ impl Store {
         self.write(Command::Remove(what)).await
     }
 
-    /// Removes full steps until one is not full.
-    async fn repeat(&self, step: impl Fn() -> Removal) -> Result<u64> {
+    /// Removes steps of `limit` rows until one is not full.
+    async fn repeat(&self, limit: usize, step: impl Fn() -> Removal) -> Result<u64> {
         let mut total = 0;
         loop {
             let removed = self.remove(step()).await?;
             total += removed;
-            if removed < u64::try_from(STORE_PRUNE_ROWS_MAX).unwrap_or(u64::MAX) {
+            if removed < u64::try_from(limit).unwrap_or(u64::MAX) {
                 return Ok(total);
             }
         }
@@ -132,6 +140,9 @@ impl Store {
                 return Ok(());
             }
             pruned.logs += self.remove_lines(&ids).await?;
+            let (rows, few) = (STORE_PRUNE_ROWS_MAX, STORE_PRUNE_ARTIFACTS_MAX);
+            pruned.steps += self.repeat(rows, || Removal::Steps { runs: ids.clone(), limit: rows }).await?;
+            pruned.artifacts += self.repeat(few, || Removal::Artifacts { runs: ids.clone(), limit: few }).await?;
             let removed = self.remove(Removal::Runs(ids)).await?;
             pruned.runs += removed;
             if removed == 0 {
@@ -140,21 +151,41 @@ impl Store {
         }
     }
 
-    async fn prune_events(&self, cutoff: Timestamp) -> Result<u64> {
-        let mut total = 0;
+    /// When the oldest run was queued that has not ended.
+    async fn oldest_alive(&self) -> Result<Option<Timestamp>> {
+        let oldest = query("SELECT min(queued_at) AS oldest FROM runs WHERE finished_at IS NULL");
+        let row = self.readers().fetch_first(oldest).await?;
+        row.map_or(Ok(None), |row| row.maybe_time("oldest"))
+    }
+
+    /// Rows of a table that is numbered in about the order of time. Page by page in the order of numbers, until a page
+    /// is young. Rows that are dated in the future were written while the clock was wrong: they say nothing of those
+    /// behind them.
+    async fn prune_numbered(
+        &self,
+        table: &'static str,
+        cutoff: Timestamp,
+        now: Timestamp,
+        step: impl Fn(NumberRange) -> Removal,
+    ) -> Result<u64> {
+        let (mut total, mut after) = (0, 0);
         loop {
-            // The oldest page, up to the first event that stays.
-            let oldest = query("SELECT seq, at FROM events ORDER BY seq LIMIT $1");
-            let rows = self.readers().fetch(oldest.bind(STORE_PRUNE_ROWS_MAX)).await?;
-            let mut up_to = None;
+            let page = query(format!("SELECT seq, at FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2"));
+            let rows = self.readers().fetch(page.bind(after).bind(STORE_PRUNE_ROWS_MAX)).await?;
+            let (mut old, mut young) = (false, false);
             for row in &rows {
-                if row.time("at")? >= cutoff {
-                    break;
-                }
-                up_to = Some(row.int("seq")?);
+                let at = row.time("at")?;
+                old |= at < cutoff;
+                young |= (cutoff..=now).contains(&at);
             }
-            let Some(up_to) = up_to else { return Ok(total) };
-            total += self.remove(Removal::Events { up_to }).await?;
+            let Some(last) = rows.last() else { return Ok(total) };
+            let up_to = last.int("seq")?;
+            if old {
+                total += self.remove(step(NumberRange { after, up_to, before: cutoff })).await?;
+            } else if young {
+                return Ok(total);
+            }
+            after = up_to;
         }
     }
 

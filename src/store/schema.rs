@@ -26,7 +26,12 @@ const STEPS: [(i64, &str, &str, &str); 2] = [
 
 /// Brings the database up to the newest schema.
 pub(super) async fn migrate(conn: &mut Conn, url: &str) -> Result<(), StoreError> {
-    let migrator = migrator(conn.dialect());
+    migrate_to(conn, url, newest_known()).await
+}
+
+/// As [`migrate`], and no further than step `newest`.
+pub(super) async fn migrate_to(conn: &mut Conn, url: &str, newest: i64) -> Result<(), StoreError> {
+    let migrator = migrator(conn.dialect(), newest);
     let outcome = match conn {
         Conn::Sqlite(conn) => migrator.run_direct(None, conn, false).await,
         Conn::Postgres(conn) => migrator.run_direct(None, conn, false).await,
@@ -35,6 +40,9 @@ pub(super) async fn migrate(conn: &mut Conn, url: &str) -> Result<(), StoreError
     match outcome {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(_)) => {
+            if conn.fetch(query("SELECT value FROM counters WHERE name = 'event_seq'")).await.is_err() {
+                return refuse("it holds the tables of another program; give Aegis a database of its own".into());
+            }
             let newest = query("SELECT max(version) AS newest FROM _sqlx_migrations");
             let found = conn.fetch_one(newest).await?.int("newest")?;
             Err(StoreError::TooNew { url: url.to_owned(), found, known: newest_known() })
@@ -55,8 +63,8 @@ fn newest_known() -> i64 {
     STEPS.iter().map(|step| step.0).max().unwrap_or(0)
 }
 
-fn migrator(dialect: Dialect) -> Migrator {
-    let steps = STEPS.iter().map(|&(version, name, sqlite, postgres)| {
+fn migrator(dialect: Dialect, newest: i64) -> Migrator {
+    let steps = STEPS.iter().filter(|step| step.0 <= newest).map(|&(version, name, sqlite, postgres)| {
         let text = match dialect {
             Dialect::Sqlite => sqlite,
             Dialect::Postgres => postgres,

@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgConnection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection};
 
 use super::StoreError;
+use super::lock::FileLock;
 use super::sql::{Conn, Readers};
 use crate::base::RunId;
-use crate::base::limits::{STORE_BUSY_WAIT, STORE_CONNECT_WAIT, STORE_READERS_MAX, STORE_WAL_BYTES_MAX};
+use crate::base::limits::{
+    STORE_ANSWER_WAIT, STORE_BUSY_WAIT, STORE_CONNECT_WAIT, STORE_READERS_MAX, STORE_WAL_BYTES_MAX,
+};
 
 /// Statements of either side that stay prepared on a connection.
 const STATEMENTS_KEPT: usize = 200;
@@ -58,6 +61,9 @@ impl Target {
             if path.is_empty() {
                 return Err(refuse("the path is missing; write sqlite://data/aegis.db".into()));
             }
+            if let Some((file, query)) = path.split_once('?') {
+                return Err(refuse(format!("options such as ?{query} are not for SQLite here; write sqlite://{file}")));
+            }
             Kind::Sqlite { file: path.into(), scratch: None }
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             let options = PgConnectOptions::from_str(url).map_err(|error| refuse(error.to_string()))?;
@@ -77,9 +83,21 @@ impl Target {
         }
     }
 
-    /// Makes the folder and the file of a SQLite database, readable by their owner only.
-    pub fn prepare(&self) -> Result<(), StoreError> {
-        let Kind::Sqlite { file, .. } = &self.kind else { return Ok(()) };
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.kind, Kind::Sqlite { .. })
+    }
+
+    /// The file of a SQLite database.
+    pub fn file(&self) -> Option<&Path> {
+        match &self.kind {
+            Kind::Sqlite { file, .. } => Some(file),
+            Kind::Postgres(_) => None,
+        }
+    }
+
+    /// Makes the folder and the file of a SQLite database, readable by their owner only, and locks it.
+    pub fn prepare(&self) -> Result<Option<FileLock>, StoreError> {
+        let Kind::Sqlite { file, scratch } = &self.kind else { return Ok(None) };
         let refuse = |path: &Path, error: std::io::Error| StoreError::Open {
             url: self.url.clone(),
             reason: format!(
@@ -92,7 +110,9 @@ impl Target {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| refuse(folder, error))?;
         }
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file);
-        opened.map(drop).map_err(|error| refuse(file, error))
+        opened.map_err(|error| refuse(file, error))?;
+        // Nobody else knows where a private one is.
+        if scratch.is_some() { Ok(None) } else { FileLock::take(file, &self.url).map(Some) }
     }
 
     /// Opens the connection that writes.
@@ -117,6 +137,23 @@ impl Target {
         connected
     }
 
+    /// A connection of its own for something that reads for long.
+    pub async fn connect_reader(&self) -> Result<Conn, StoreError> {
+        Ok(match &self.kind {
+            Kind::Sqlite { file, .. } => {
+                Conn::Sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?)
+            }
+            Kind::Postgres(options) => Conn::Postgres(PgConnection::connect_with(options).await?),
+        })
+    }
+
+    /// The connections of the listener: one that listens, one to look up what it has missed.
+    pub fn listening(&self) -> Option<PgPool> {
+        let Kind::Postgres(options) = &self.kind else { return None };
+        let pool = PgPoolOptions::new().max_connections(2).acquire_timeout(STORE_CONNECT_WAIT).max_lifetime(None);
+        Some(pool.connect_lazy_with((**options).clone()))
+    }
+
     /// The pool of readers; it connects when it is first used.
     pub fn readers(&self) -> Readers {
         match &self.kind {
@@ -128,12 +165,13 @@ impl Target {
                     .max_lifetime(None)
                     .connect_lazy_with(sqlite(file).read_only(true)),
             ),
-            Kind::Postgres(options) => Readers::Postgres(
-                PgPoolOptions::new()
+            Kind::Postgres(options) => Readers::Postgres {
+                pool: PgPoolOptions::new()
                     .max_connections(STORE_READERS_MAX)
                     .acquire_timeout(STORE_CONNECT_WAIT)
                     .connect_lazy_with((**options).clone()),
-            ),
+                answer_wait: STORE_ANSWER_WAIT,
+            },
         }
     }
 }
@@ -143,6 +181,18 @@ impl Target {
 /// writers' lock.
 const POSTGRES_WRITER: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
     SET jit = off; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'";
+
+/// A SQLite file that is made in one go and thrown away if that fails.
+pub(super) async fn connect_draft(file: &Path) -> Result<Conn, StoreError> {
+    let options = sqlite(file).create_if_missing(true).foreign_keys(false);
+    let options = options.journal_mode(SqliteJournalMode::Off).synchronous(SqliteSynchronous::Off);
+    Ok(Conn::Sqlite(SqliteConnection::connect_with(&options).await?))
+}
+
+/// A SQLite file that somebody hands in.
+pub(super) async fn connect_source(file: &Path) -> Result<Conn, StoreError> {
+    Ok(Conn::Sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?))
+}
 
 fn sqlite(file: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
@@ -194,5 +244,7 @@ mod tests {
         let error = Target::parse("mysql://x").expect_err("not supported").to_string();
         assert!(error.contains("sqlite://") && error.contains("postgres://"), "{error}");
         assert!(Target::parse("sqlite://").is_err());
+        let error = Target::parse("sqlite://data/aegis.db?mode=rwc").expect_err("not a file's name").to_string();
+        assert!(error.contains("write sqlite://data/aegis.db"), "{error}");
     }
 }

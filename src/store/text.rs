@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::StoreError;
 use crate::base::Timestamp;
 
+/// An hour of `run_hours`.
+pub(super) const HOUR_MICROS: i64 = 3_600_000_000;
+
 /// PostgreSQL has no NUL in text; both databases get the replacement character, so that they hold the same.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
@@ -25,6 +28,12 @@ pub(super) fn json_of(value: &impl Serialize) -> Result<String, StoreError> {
 
 pub(super) fn micros(at: Option<Timestamp>) -> Option<i64> {
     at.map(Timestamp::as_microsecond)
+}
+
+/// The beginning of the hour in which `at` lies, in microseconds since the epoch.
+pub(super) fn hour_of(at: Timestamp) -> i64 {
+    let micros = at.as_microsecond();
+    micros - micros.rem_euclid(HOUR_MICROS)
 }
 
 /// The text that sorts after everything that begins with `prefix`, by bytes.

@@ -41,6 +41,8 @@ pub enum StoreError {
     Refused { reason: String },
     #[error("a row cannot be understood: {reason}")]
     Corrupt { reason: String },
+    #[error("the key-value scope {scope:?} is full: it holds at most {keys_max} keys and {bytes_max} bytes")]
+    ScopeFull { scope: String, keys_max: usize, bytes_max: usize },
     #[error("{what} is {bytes} bytes long; at most {limit} are allowed")]
     TooLarge { what: String, bytes: usize, limit: usize },
 }
@@ -97,7 +99,7 @@ pub struct Transition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarded {
     Applied,
-    /// The run was not in the expected state or attempt; nothing was written.
+    /// The run was not in the expected state, attempt or fence; nothing was written.
     Refused,
 }
 
@@ -233,6 +235,13 @@ pub struct Pruned {
     pub kv: u64,
     pub sessions: u64,
     pub versions: u64,
+    /// Entries of journals.
+    pub steps: u64,
+    pub artifacts: u64,
+    /// Events that were sent to waiting runs.
+    pub signals: u64,
+    /// Counts by hour.
+    pub hours: u64,
 }
 
 /// What the last commits contained; readers that wait are woken by its change.

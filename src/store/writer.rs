@@ -11,11 +11,12 @@ use tracing::{error, warn};
 use super::StoreError;
 use super::follow::Followers;
 use super::link::{Fate, Link};
+use super::listen::{Listener, Notice};
 use super::metrics::Counters;
 use super::types::CommitMark;
 use super::write::{Answer, Applied, Command, Request, apply};
-use crate::base::Clock;
 use crate::base::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_COMMANDS_MAX, STORE_CONNECT_WAIT, STORE_WRITE_TRIES_MAX};
+use crate::base::{Clock, RunId};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -29,6 +30,8 @@ pub struct Writer {
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
     pub(super) node: String,
+    /// Tells its own notifications from those of other daemons.
+    pub(super) own: RunId,
 }
 
 /// Why a transaction came to nothing.
@@ -40,6 +43,12 @@ enum Failed {
 }
 
 impl Writer {
+    /// The task that hears of other daemons' commits. Take it before the writer is run.
+    pub fn listener(&self) -> Listener {
+        let (marks, followers) = (self.marks.clone(), self.followers.clone());
+        Listener { target: self.link.target().clone(), marks, followers, own: self.own }
+    }
+
     /// Serves the queue until `stop` is cancelled or every handle is gone, then what still waits, and returns.
     pub async fn run(mut self, stop: CancellationToken) -> Result<()> {
         let mut waiting = VecDeque::new();
@@ -144,7 +153,7 @@ impl Writer {
             return Err(Failed::Undone(error));
         }
         let applied = if singly { self.apply_singly(commands).await } else { self.apply(commands).await };
-        let applied = match applied {
+        let applied = match self.announce(applied).await {
             Ok(applied) => applied,
             Err(error) => {
                 self.link.rollback().await;
@@ -161,26 +170,34 @@ impl Writer {
         }
     }
 
+    async fn announce(&mut self, applied: Result<Applied>) -> Result<Applied> {
+        let applied = applied?;
+        if let Some(notice) = Notice::of(&applied, self.own) {
+            self.link.notify(&notice).await?;
+        }
+        Ok(applied)
+    }
+
     async fn apply(&mut self, commands: &[&Command]) -> Result<Applied> {
-        let now = self.clock.now();
-        apply(self.link.conn()?, commands, &self.node, now).await
+        let (now, node) = (self.clock.now(), &self.node);
+        self.link.bounded(async |conn| apply(conn, commands, node, now).await).await
     }
 
     /// Each command behind a savepoint of its own, so that one which fails takes nothing with it.
     async fn apply_singly(&mut self, commands: &[&Command]) -> Result<Applied> {
         let mut all = Applied::default();
         for command in commands {
-            self.link.conn()?.run("SAVEPOINT command").await?;
+            self.link.bounded(async |conn| conn.run("SAVEPOINT command").await).await?;
             match self.apply(std::slice::from_ref(command)).await {
                 Ok(applied) => all.extend(applied),
                 Err(error @ (StoreError::Refused { .. } | StoreError::Corrupt { .. })) => {
                     error!(%error, "a command failed");
-                    self.link.conn()?.run("ROLLBACK TO SAVEPOINT command").await?;
+                    self.link.bounded(async |conn| conn.run("ROLLBACK TO SAVEPOINT command").await).await?;
                     all.answers.push(Err(error));
                 }
                 Err(error) => return Err(error),
             }
-            self.link.conn()?.run("RELEASE SAVEPOINT command").await?;
+            self.link.bounded(async |conn| conn.run("RELEASE SAVEPOINT command").await).await?;
         }
         Ok(all)
     }

@@ -3,6 +3,7 @@
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use crate::base::{JobName, Timestamp};
 use crate::model::{NewEvent, Occurrence};
 use crate::runner::{Handle, Submission, SubmitError, SubmitRequest};
 use crate::store::{Store, StoreError};
@@ -13,6 +14,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Records an occurrence that led to no run of its own. False when it was settled before.
     fn settle(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Remembers for the next daemon that the due times of these jobs up to `until` have their rows.
+    fn mark(&self, jobs: Vec<JobName>, until: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
 /// The running daemon.
@@ -29,5 +33,9 @@ impl Desk for LiveDesk {
 
     fn settle(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.store.settle_occurrence(occurrence, events).boxed()
+    }
+
+    fn mark(&self, jobs: Vec<JobName>, until: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store.set_scheduled_until(jobs, until).boxed()
     }
 }

@@ -4,4 +4,7 @@ mod desk;
 pub mod housekeeping;
 pub mod schedule;
 
+#[cfg(test)]
+mod sim;
+
 pub use desk::{Desk, LiveDesk};

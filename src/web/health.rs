@@ -10,9 +10,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
+use tokio::sync::Mutex as AsyncMutex;
 use utoipa::ToSchema;
 
 use super::parts::{Parts, Web};
+use crate::base::clock::since;
 use crate::base::{Clock, Timestamp, limits};
 use crate::model::Identity;
 
@@ -73,6 +75,8 @@ pub struct Board {
     clock: Clock,
     probes: Vec<Probe>,
     readings: Mutex<BTreeMap<&'static str, Reading>>,
+    /// The last answer to whoever asked, and when it was found. Held while it is: who asks meanwhile waits for it.
+    told: AsyncMutex<Option<(Timestamp, Vec<Dependency>)>>,
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +87,20 @@ struct Reading {
 
 impl Board {
     pub fn new(clock: Clock, probes: Vec<Probe>) -> Self {
-        Self { clock, probes, readings: Mutex::default() }
+        Self { clock, probes, readings: Mutex::default(), told: AsyncMutex::default() }
+    }
+
+    /// The state of every dependency, asked for a moment ago at most.
+    pub async fn recent(&self) -> Vec<Dependency> {
+        let mut told = self.told.lock().await;
+        if let Some((at, dependencies)) = &*told
+            && since(self.clock.now(), *at) < limits::HEALTH_FRESH
+        {
+            return dependencies.clone();
+        }
+        let dependencies = self.refresh().await;
+        *told = Some((self.clock.now(), dependencies.clone()));
+        dependencies
     }
 
     /// Asks every dependency now.
@@ -161,7 +178,7 @@ pub async fn health() -> Json<Liveness> {
     responses((status = 200, description = "All dependencies work", body = Readiness),
               (status = 503, description = "At least one does not", body = Readiness)))]
 pub async fn ready(State(web): State<Web>, identity: Option<axum::Extension<Identity>>) -> Response {
-    let mut dependencies = web.health.refresh().await;
+    let mut dependencies = web.health.recent().await;
     let all = dependencies.iter().all(|dependency| dependency.ok);
     if identity.is_none() {
         dependencies.iter_mut().for_each(|dependency| dependency.problem = None);
@@ -173,7 +190,7 @@ pub async fn ready(State(web): State<Web>, identity: Option<axum::Extension<Iden
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::time::Duration;
 
     use super::*;
@@ -200,5 +217,27 @@ mod tests {
         up.store(true, Ordering::Relaxed);
         let back = board.refresh().await;
         assert_eq!((back[0].ok, back[0].since.as_second(), back[0].problem.clone()), (true, 10, None));
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_are_told_the_same_reading() {
+        let (clock, hand) = Clock::fake(Timestamp::UNIX_EPOCH);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let probe = Probe::new("database", {
+            let asked = asked.clone();
+            move || {
+                asked.fetch_add(1, Ordering::Relaxed);
+                async {
+                    tokio::task::yield_now().await;
+                    Ok(())
+                }
+            }
+        });
+        let board = Board::new(clock, vec![probe]);
+        join_all((0..50).map(|_| board.recent())).await;
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        hand.advance(limits::HEALTH_FRESH);
+        assert!(board.recent().await[0].ok);
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 }

@@ -14,6 +14,7 @@ pub mod health;
 mod metrics;
 mod page;
 mod parts;
+mod patience;
 mod process;
 mod read;
 mod serve;

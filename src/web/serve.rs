@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 use super::error::ApiError;
 use super::guard::Peer;
 use super::parts::Web;
+use super::patience::Patience;
 use super::{api, page};
 use crate::base::limits;
 
@@ -29,8 +30,8 @@ pub enum ServeError {
     Listener { address: String, source: std::io::Error },
 }
 
-/// Answers on `listener` until `stop`, then lets requests under way finish. Keeps readiness and metrics up to date
-/// meanwhile. Whoever stops it bounds how long the finishing may take by dropping the future.
+/// Answers on `listener` until `stop`, then gives requests under way `API_DRAIN` to finish. Keeps readiness and metrics
+/// up to date meanwhile.
 pub async fn serve(listener: TcpListener, web: Web, stop: CancellationToken) -> Result<(), ServeError> {
     tokio::select! {
         outcome = accept(listener, &web, stop) => outcome,
@@ -69,7 +70,12 @@ async fn accept(listener: TcpListener, web: &Web, stop: CancellationToken) -> Re
     }
     drop(listener);
     web.close_streams();
-    while connections.join_next().await.is_some() {}
+    // A client that stalls in the middle of a request, or does not read its answer, is not waited for.
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(limits::API_DRAIN, drained).await.is_err() {
+        tracing::debug!(left = connections.len(), "connections were cut");
+        connections.shutdown().await;
+    }
     Ok(())
 }
 
@@ -95,7 +101,9 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: Cancell
         .header_read_timeout(limits::API_HEADER_TIMEOUT)
         .max_buf_size(limits::API_HEADER_BYTES_MAX)
         .max_headers(limits::API_HEADERS_MAX);
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = std::pin::pin!(
+        builder.serve_connection(TokioIo::new(Patience::new(stream, limits::API_WRITE_TIMEOUT)), service)
+    );
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
         () = stop.cancelled() => {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::StatusCode;
+
 use crate::support::scripts::{SLEEPER, doing};
 use crate::support::{TestApp, json};
 
@@ -54,7 +56,18 @@ async fn open_streams_and_consoles_do_not_hold_it_up() {
     assert_eq!(stream.status(), 200);
     let events = app.api.request(reqwest::Method::GET, "/api/v1/events").send().await.unwrap();
     assert_eq!(events.status(), 200);
+    let cli = app.cli.clone();
+    let mut console = tokio::task::JoinSet::new();
+    console.spawn(async move { cli.run(&["repl", "-e", "aegis.sleep('5m')"]).await });
+    crate::support::eventually("the console's line runs", || async {
+        let answer = app.api.get("/api/v1/runs?state=running&console=true").await.expect(StatusCode::OK);
+        let runs = answer.body["runs"].as_array().cloned().unwrap_or_default();
+        runs.iter().any(|run| run["trigger"]["kind"] == "repl").then_some(())
+    })
+    .await;
     let began = Instant::now();
     assert_eq!(app.stop().await.code(), Some(0), "{}", app.log());
     assert!(began.elapsed() < Duration::from_secs(15), "it took {:?}", began.elapsed());
+    let ended = console.join_next().await.expect("a console").expect("it does not hang");
+    assert_ne!(ended.code, 0, "{}", ended.said());
 }

@@ -103,10 +103,15 @@ fn name(reader: &mut Reader, table: &Table, file: &str) -> Option<JobName> {
     let stem = stem.strip_suffix(".lua").or_else(|| stem.strip_suffix(".luau")).unwrap_or(stem);
     let said = table.get("name").is_some();
     let text = if said { table.string(reader, "name")? } else { stem };
-    match text.parse() {
+    // The console's own name is one to read, not one to give.
+    let named = text.parse::<JobName>().map_err(|error| error.to_string()).and_then(|name| match name {
+        name if name == JobName::console() => Err(format!("{text:?} is what lines of the console are recorded under")),
+        name => Ok(name),
+    });
+    match named {
         Ok(name) => Some(name),
         Err(error) if said => {
-            reader.wrong(table, "name", format!("{error}"));
+            reader.wrong(table, "name", error);
             None
         }
         Err(error) => {

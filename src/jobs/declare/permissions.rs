@@ -8,8 +8,10 @@ use super::reader::{Reader, Table};
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const FIELDS: [&str; 13] =
-    ["docker", "host", "proxy", "stack", "sql", "http", "notify", "secrets", "volumes", "process", "fs", "kv", "jobs"];
+const FIELDS: [&str; 14] = [
+    "docker", "host", "proxy", "stack", "sql", "http", "notify", "secrets", "volumes", "process", "fs", "kv", "jobs",
+    "events",
+];
 const ACCESSES: [(&str, Access); 3] = [("read", Access::Read), ("write", Access::Write), ("admin", Access::Admin)];
 
 pub fn read(reader: &mut Reader, job: &Table) -> Grants {
@@ -29,6 +31,7 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         fs: by_name(reader, &table, "fs", &ACCESSES[..2]),
         kv: kv(reader, &table),
         jobs: table.strings(reader, "jobs"),
+        events: table.strings(reader, "events"),
     }
 }
 

@@ -61,6 +61,12 @@ fn an_empty_table_has_defaults_and_empty_lists_may_be_maps() {
 }
 
 #[test]
+fn no_job_takes_the_name_of_the_console() {
+    let faults = declared(json!({"name": "(console)"})).expect_err("it is taken");
+    assert!(faults[0].contains("is what lines of the console are recorded under"), "{faults:?}");
+}
+
+#[test]
 fn each_fault_names_its_field() {
     for (table, says) in [
         (json!({"shedule": {}}), "unknown field \"shedule\"; did you mean \"schedule\"?"),

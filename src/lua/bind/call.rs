@@ -13,7 +13,8 @@ use super::check::arguments;
 use super::context::{CallContext, phase_fault};
 use super::spec::{Call, Function, Phase};
 use super::{FunctionId, reply};
-use crate::base::Fault;
+use crate::base::{Fault, limits};
+use crate::lua::durable::{self, Given, Reads};
 use crate::lua::vm::Host;
 
 /// `(true, value)` or `(false, error object)`; the prelude raises the latter.
@@ -22,7 +23,7 @@ pub type Answer = (bool, Value);
 /// A call that is answered at once.
 pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
     let host = Host::of(lua)?;
-    let outcome = admit(&host, id, values).and_then(|(context, args)| {
+    let outcome = admit(&host, id, values).and_then(|(context, args, _held)| {
         let Call::Sync(call) = context.function.call else { return Err(miswired(&context.name)) };
         let span = tracing::debug_span!("call", function = &*context.name);
         let result = span.in_scope(|| call(&context, &args));
@@ -35,8 +36,13 @@ pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
 /// A call that waits. The primitive's future runs on the I/O runtime; dropping this future aborts it.
 pub async fn dispatch(lua: Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
     let host = Host::of(&lua)?;
+    let functions = FunctionId(id).resolve().filter(|(_, function)| matches!(function.call, Call::Durable(_)));
+    let given = functions.map(|_| values.clone()).unwrap_or_default();
     let outcome = match admit(&host, id, values) {
-        Ok((context, args)) => carry_out(&host, context, args).await,
+        Ok((context, args, _held)) if let Call::Durable(operation) = context.function.call => {
+            durable::call(&host, operation, &context, &args, &given).await
+        }
+        Ok((context, args, _held)) => carry_out(&host, context, args).await,
         Err(fault) => Err(fault),
     };
     reply::answer(&lua, &host, outcome)
@@ -46,6 +52,7 @@ async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<
     let Call::Async(call) = context.function.call else { return Err(miswired(&context.name)) };
     let span = tracing::debug_span!("call", function = &*context.name);
     let cancelled = host.cancellation();
+    let _away = host.away();
     let future = call(context.clone(), args).instrument(span);
     let task = AbortOnDropHandle::new(host.io().spawn(future));
     let result = tokio::select! {
@@ -61,7 +68,7 @@ async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<
 }
 
 /// Whether the call may begin, and with what.
-fn admit(host: &Host, id: u32, values: MultiValue) -> Result<(CallContext, Args), Fault> {
+fn admit(host: &Rc<Host>, id: u32, values: MultiValue) -> Result<(CallContext, Args, Held), Fault> {
     let Some((module, function)) = FunctionId(id).resolve() else {
         return Err(Fault::new("internal.unknown_function", format!("there is no function number {id}")));
     };
@@ -74,8 +81,33 @@ fn admit(host: &Host, id: u32, values: MultiValue) -> Result<(CallContext, Args)
         }
         _ => {}
     }
-    let args = arguments(&name, function, values)?;
-    Ok((host.context(name, function), args))
+    let room = limits::CALL_ARGUMENTS_BYTES_MAX.saturating_sub(host.held_bytes().get());
+    let (args, bytes) = arguments(&name, function, values, room)?;
+    let given = match function.reads {
+        Reads::Nothing => Given::default(),
+        reads => Given::at(&host.place(), reads, args.has("time"))?,
+    };
+    Ok((host.context(name, function, given), args, Held::new(host, bytes)))
+}
+
+/// The arguments of a call that is under way, against what the run may hold of them.
+struct Held {
+    host: Rc<Host>,
+    bytes: usize,
+}
+
+impl Held {
+    fn new(host: &Rc<Host>, bytes: usize) -> Self {
+        host.held_bytes().set(host.held_bytes().get() + bytes);
+        Self { host: host.clone(), bytes }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let held = self.host.held_bytes();
+        held.set(held.get().saturating_sub(self.bytes));
+    }
 }
 
 /// One event for each call that needed a permission, on the target `aegis::audit`.
@@ -103,6 +135,7 @@ pub fn dispatcher_of(function: &Function) -> &'static str {
     match function.call {
         Call::Sync(_) => "sync",
         Call::Async(_) => "async",
+        Call::Durable(_) => "durable",
         Call::Prelude => "prelude",
     }
 }

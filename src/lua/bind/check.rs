@@ -1,20 +1,39 @@
 //! Arguments against their declaration: what does not fit is named with its function, its place and what was expected.
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_void;
+
 use mlua::{MultiValue, Table, Value};
 
 use super::args::{Args, Datum};
 use super::spec::{Field, Function, Record, Type};
-use crate::base::quantity::{parse_duration, parse_size};
+use crate::base::quantity::{parse_duration, parse_size, show_size};
 use crate::base::suggest::did_you_mean;
 use crate::base::{Fault, Timestamp, limits};
-use crate::lua::json::{Budget, to_json};
+use crate::lua::json::{Budget, to_json_within};
+use crate::lua::show::clip_bytes;
 
 /// Largest whole number that a double holds exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Checks the values of one call. `name` is as the script writes it, `aegis.docker.list`.
-pub fn arguments(name: &str, function: &Function, values: MultiValue) -> Result<Args, Fault> {
-    let check = Check { name };
+/// What a value takes besides its text.
+const DATUM_BYTES: usize = 64;
+/// What a value takes for each byte that the bounds of JSON count.
+const JSON_BYTES: usize = 8;
+/// Going through a table takes as long as it ever was large: one that is met more often than this costs more.
+const TABLE_TIMES_MAX: u32 = 8;
+const TABLE_AGAIN_BYTES: usize = 1 << 20;
+
+/// Checks the values of one call, and says about how many bytes they take: `bytes_max` at most. `name` is as the
+/// script writes it, `aegis.docker.list`.
+pub fn arguments(
+    name: &str,
+    function: &Function,
+    values: MultiValue,
+    bytes_max: usize,
+) -> Result<(Args, usize), Fault> {
+    let check = Check::new(name, bytes_max);
     let mut args = Args::default();
     let mut given = values.into_iter();
     for field in function.params {
@@ -31,7 +50,7 @@ pub fn arguments(name: &str, function: &Function, values: MultiValue) -> Result<
         let hint = format!("it takes {}; functions of a module are called with a dot", signature(function));
         return Err(Fault::new("args.count", format!("{name}: too many arguments")).hint(hint));
     }
-    Ok(args)
+    Ok((args, bytes_max.saturating_sub(check.left.get())))
 }
 
 /// `(key, value, options?)`.
@@ -48,14 +67,68 @@ fn quoted(field: &Field) -> String {
     format!("argument \"{}\"", field.name)
 }
 
+/// One call's arguments. They are copied out of the VM, whose own limit does not count them; a script may name one long
+/// string very often, so what counts is what all of them take together.
 struct Check<'a> {
     name: &'a str,
+    left: Cell<usize>,
+    /// An argument found no room: no other kind of value would help.
+    is_full: Cell<bool>,
+    met: RefCell<HashMap<*const c_void, u32>>,
+    json: RefCell<Budget>,
 }
 
 /// Says where a value stands; called only when something is wrong with it.
 type Place<'a> = &'a dyn Fn() -> String;
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    fn new(name: &'a str, bytes_max: usize) -> Self {
+        Self {
+            name,
+            left: Cell::new(bytes_max),
+            is_full: Cell::new(false),
+            met: RefCell::default(),
+            json: RefCell::new(Budget::of_bytes(0)),
+        }
+    }
+
+    fn spend(&self, bytes: usize) -> Result<(), Fault> {
+        match self.left.get().checked_sub(bytes) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => {
+                self.is_full.set(true);
+                let message = format!("{}: the arguments are too large together", self.name);
+                let limit = show_size(limits::CALL_ARGUMENTS_BYTES_MAX as u64);
+                let hint = format!("the calls of a run that are under way hold at most {limit}; pass less at once");
+                Err(Fault::new("args.size", message).hint(hint))
+            }
+        }
+    }
+
+    /// Before a table is gone through.
+    fn meet(&self, table: &Table) -> Result<(), Fault> {
+        let mut met = self.met.borrow_mut();
+        let times = met.entry(table.to_pointer()).or_default();
+        *times += 1;
+        self.spend(if *times > TABLE_TIMES_MAX { TABLE_AGAIN_BYTES } else { 0 })
+    }
+
+    fn json(&self, value: &Value, place: Place<'_>) -> Result<Datum, Fault> {
+        let mut budget = self.json.borrow_mut();
+        let room = limits::RUN_RESULT_BYTES_MAX.min(self.left.get() / JSON_BYTES);
+        budget.refill(room);
+        let converted = to_json_within(value, &mut budget)
+            .map(Datum::Json)
+            .map_err(|problem| Fault::new("args.json", format!("{}: {} {}", self.name, place(), problem.message)));
+        // What has no room here might have had it as the only argument.
+        let is_full = converted.is_err() && room < limits::RUN_RESULT_BYTES_MAX;
+        self.spend(if is_full { usize::MAX } else { (room - budget.bytes_left()) * JSON_BYTES })?;
+        converted
+    }
+
     fn missing(&self, place: &str) -> Fault {
         Fault::new("args.missing", format!("{}: {place} is missing", self.name))
     }
@@ -68,19 +141,18 @@ impl Check<'_> {
         if depth > limits::VALUE_DEPTH_MAX {
             return Err(Fault::new("args.depth", format!("{}: {} is nested too deeply", self.name, place())));
         }
+        self.spend(DATUM_BYTES)?;
         match kind {
             Type::List(of) => self.list(value, of, place, depth),
             Type::Map(of) => self.map(value, of, place, depth),
             Type::Record(record) => self.record(value, record, place, depth),
             Type::OneOf(kinds) => self.one_of(value, kind, kinds, place, depth),
             Type::Optional(of) => self.value(value, of, place, depth),
-            Type::Json => {
-                let budget = Budget::of_bytes(limits::RUN_RESULT_BYTES_MAX);
-                to_json(value, budget).map(Datum::Json).map_err(|problem| {
-                    Fault::new("args.json", format!("{}: {} {}", self.name, place(), problem.message))
-                })
+            Type::Json => self.json(value, place),
+            _ => {
+                self.spend(length(value))?;
+                scalar(value, kind).ok_or_else(|| self.wrong(place, &expected(kind), value))
             }
-            _ => scalar(value, kind).ok_or_else(|| self.wrong(place, &expected(kind), value)),
         }
     }
 
@@ -100,14 +172,21 @@ impl Check<'_> {
         {
             return self.value(value, table, place, depth + 1);
         }
-        kinds
-            .iter()
-            .find_map(|kind| self.value(value, kind, place, depth + 1).ok())
-            .ok_or_else(|| self.wrong(place, &expected(all), value))
+        let left = self.left.get();
+        for kind in kinds {
+            match self.value(value, kind, place, depth + 1) {
+                Ok(datum) => return Ok(datum),
+                Err(fault) if self.is_full.get() => return Err(fault),
+                // What did not fit is gone again.
+                Err(_) => self.left.set(left),
+            }
+        }
+        Err(self.wrong(place, &expected(all), value))
     }
 
     fn list(&self, value: &Value, of: &Type, place: Place<'_>, depth: usize) -> Result<Datum, Fault> {
         let Value::Table(table) = value else { return Err(self.wrong(place, "a list", value)) };
+        self.meet(table)?;
         let mut values = Vec::new();
         for (index, item) in table.sequence_values::<Value>().enumerate() {
             if index >= limits::LIST_ITEMS_MAX {
@@ -125,9 +204,11 @@ impl Check<'_> {
 
     fn map(&self, value: &Value, of: &Type, place: Place<'_>, depth: usize) -> Result<Datum, Fault> {
         let Value::Table(table) = value else { return Err(self.wrong(place, "a table", value)) };
+        self.meet(table)?;
         let mut values = std::collections::BTreeMap::new();
         for pair in table.pairs::<Value, Value>() {
             let (key, item) = pair.map_err(|_| self.wrong(place, "a table", value))?;
+            self.spend(length(&key))?;
             let key = match &key {
                 Value::String(text) => text.to_string_lossy(),
                 Value::Integer(_) | Value::Number(_) => key.to_string().unwrap_or_default(),
@@ -145,6 +226,7 @@ impl Check<'_> {
 
     fn record(&self, value: &Value, record: &Record, place: Place<'_>, depth: usize) -> Result<Datum, Fault> {
         let Value::Table(table) = value else { return Err(self.wrong(place, "a table of options", value)) };
+        self.meet(table)?;
         self.known_keys(table, record, place)?;
         let mut values = std::collections::BTreeMap::new();
         for field in record.fields {
@@ -165,7 +247,8 @@ impl Check<'_> {
         for pair in table.pairs::<Value, Value>() {
             let Ok((key, _)) = pair else { continue };
             let key = match &key {
-                Value::String(text) => text.to_string_lossy(),
+                Value::String(text) if names().any(|name| *name.as_bytes() == *text.as_bytes()) => continue,
+                Value::String(text) => clip_bytes(&text.as_bytes(), limits::PARAM_NAME_BYTES_MAX),
                 other => show(other),
             };
             if !names().any(|name| name == key) {
@@ -186,6 +269,7 @@ impl Check<'_> {
 
 fn scalar(value: &Value, kind: &Type) -> Option<Datum> {
     Some(match (kind, value) {
+        (Type::Function | Type::Callback(_), Value::Function(_)) => Datum::Null,
         (Type::Boolean, Value::Boolean(value)) => Datum::Bool(*value),
         (Type::Number, Value::Number(value)) => Datum::Number(*value),
         (Type::Number, Value::Integer(value)) => Datum::Number(*value as f64),
@@ -207,6 +291,15 @@ fn scalar(value: &Value, kind: &Type) -> Option<Datum> {
         (Type::Time, _) => Datum::Time(moment(float(value)?)?),
         _ => return None,
     })
+}
+
+/// Bytes of text that are copied.
+fn length(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.as_bytes().len(),
+        Value::Buffer(buffer) => buffer.len(),
+        _ => 0,
+    }
 }
 
 fn float(value: &Value) -> Option<f64> {
@@ -263,7 +356,7 @@ pub fn expected(kind: &Type) -> String {
 /// A value in an error message: short, and never a whole secret.
 fn show(value: &Value) -> String {
     match value {
-        Value::String(text) => format!("\"{}\"", clip(&text.to_string_lossy())),
+        Value::String(text) => format!("\"{}\"", clip(&clip_bytes(&text.as_bytes(), limits::PARAM_NAME_BYTES_MAX))),
         Value::Boolean(value) => value.to_string(),
         Value::Integer(value) => value.to_string(),
         Value::Number(value) => value.to_string(),

@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Args, Datum};
 use super::spec::Function;
-use crate::base::{Clock, Fault, Timestamp};
+use crate::base::{Clock, Fault, Timestamp, limits};
+use crate::lua::durable::Given;
 use crate::lua::scope::{LogSink, RunScope};
 use crate::primitives::Primitives;
 
@@ -22,15 +23,27 @@ pub struct CallContext {
     pub cancel: CancellationToken,
     /// When the attempt's wall time is over; the choke point drops the call then, so a binding seldom needs it.
     pub deadline: Timestamp,
+    /// What a durable run reads in place of the clock and the dice.
+    pub given: Given,
     /// As a script writes it: `aegis.docker.list`.
     pub name: Arc<str>,
     pub function: &'static Function,
 }
 
 impl CallContext {
+    /// This moment, or the one that it was when a durable run came here first.
+    pub fn now(&self) -> Timestamp {
+        self.given.moment.unwrap_or_else(|| self.clock.now())
+    }
+
     /// The run that calls. Functions of `Phase::Run` always have one.
     pub fn run(&self) -> Result<&RunScope, Fault> {
         self.scope.as_deref().ok_or_else(|| phase_fault(&self.name))
+    }
+
+    /// What the script may hold in memory.
+    pub fn memory_bytes(&self) -> usize {
+        self.scope.as_ref().map_or(limits::LOAD_MEMORY_BYTES_MAX, |scope| scope.memory_bytes)
     }
 
     /// Whether to plan only: the run is dry, or the call asks for it by itself or in one of its option tables.

@@ -15,7 +15,11 @@ const SCHEDULE: Record = Record {
         Field::optional("jitter", Type::Duration, "Spread starts over this long, each job always by the same amount"),
         Field::optional("catch_up", Type::Choice(&["none", "latest", "all"]), "What to do about missed due times"),
         Field::optional("window", Type::Duration, "How old a missed due time may be to be caught up"),
-        Field::optional("skip", Type::List(&Type::String), "Calendars whose days are left out"),
+        Field::optional(
+            "skip",
+            Type::List(&Type::String),
+            "Calendars whose days are left out; not supported by this version, which refuses it",
+        ),
     ],
 };
 
@@ -34,7 +38,7 @@ const PARAM: Record = Record {
         Field::optional("choices", Type::Any, "The values it may have"),
         Field::optional("min", Type::Number, "Least number, or least length"),
         Field::optional("max", Type::Number, "Largest number, or largest length"),
-        Field::optional("pattern", Type::String, "A Lua pattern that the whole text must match"),
+        Field::optional("pattern", Type::String, "A regular expression that the whole text must match"),
     ],
 };
 
@@ -76,7 +80,8 @@ const UI: Record = Record {
 
 const PERMISSIONS: Record = Record {
     name: "Permissions",
-    doc: "What the job may touch; what is absent it may not.",
+    doc: "What the job may touch; what is absent it may not. `host`, `proxy`, `stack`, `sql`, `secrets`, `volumes`, \
+          `process` and `fs` are kept for later: no function of this version asks for them.",
     fields: &[
         Field::optional(
             "docker",
@@ -95,6 +100,7 @@ const PERMISSIONS: Record = Record {
         Field::optional("fs", Type::Map(&Type::String), "Access by root"),
         Field::optional("kv", Type::List(&Type::String), "Shared scopes: `shared:NAME`"),
         Field::optional("jobs", Type::List(&Type::String), "Jobs that it may start"),
+        Field::optional("events", Type::List(&Type::String), "Events that it may send, by pattern"),
     ],
 };
 
@@ -111,7 +117,11 @@ pub const JOB: Record = Record {
             Type::OneOf(&[Type::Record(&SCHEDULE), Type::List(&Type::Record(&SCHEDULE))]),
             "When it is due",
         ),
-        Field::optional("on", Type::Any, "Other triggers: webhook, docker, file, job, alert"),
+        Field::optional(
+            "on",
+            Type::Any,
+            "Other triggers: webhook, docker, file, job, alert; this version starts no runs for them, and says so",
+        ),
         Field::optional("params", Type::Map(&Type::Record(&PARAM)), "Its parameters, by name"),
         Field::optional("timeout", Type::Duration, "Wall time of one attempt; 10m unless said otherwise"),
         Field::optional("cpu", Type::Duration, "Time in Lua of one attempt; 60s unless said otherwise"),
@@ -124,10 +134,14 @@ pub const JOB: Record = Record {
         ),
         Field::optional("concurrency", Type::Record(&CONCURRENCY), "A limit shared by runs of one key"),
         Field::optional("priority", Type::Integer, "Higher goes first; 0 unless said otherwise"),
-        Field::optional("resume", Type::Boolean, "Resume at the first unfinished step after a crash"),
+        Field::optional(
+            "resume",
+            Type::Boolean,
+            "Keep a journal of its steps, and go on at the first unfinished one after a crash",
+        ),
         Field::optional("permissions", Type::Record(&PERMISSIONS), "What it may touch"),
         Field::optional("ui", Type::Record(&UI), "How it shows on the dashboard"),
-        Field::optional("mcp", Type::Boolean, "Offer it to agents"),
+        Field::optional("mcp", Type::Boolean, "Offer it to agents; without effect in this version"),
         Field::optional("on_failure", Type::Callback("(ctx: Ctx, err: Error) -> any"), "Called after the last attempt"),
         Field::optional(
             "on_success",

@@ -2,8 +2,8 @@
 
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
 use crate::base::{Fault, RunId};
-use crate::model::grants::matches;
 use crate::model::{Trigger, TriggerKind};
+use crate::primitives::permit;
 
 const TRIGGER: Record = Record {
     name: "JobsTrigger",
@@ -62,9 +62,10 @@ pub const MODULE: Module = Module {
         },
         Function {
             name: "wait",
-            doc: "Waits until a run has ended.",
+            doc: "Waits until a run has ended: one that this job has triggered, or one of a job that it may trigger.",
             params: &[Field::required("run", Type::String, "The id that `trigger` returned")],
             returns: Type::Record(&RUN),
+            permission: Some(PERMISSION),
             call: Call::Async(|context, args| Box::pin(wait(context, args))),
             ..Function::DEFAULT
         },
@@ -78,10 +79,7 @@ async fn list(context: CallContext) -> Result<Datum, Fault> {
 
 async fn trigger(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
-    let job = args.need("job")?.to_owned();
-    if !run.grants.jobs.iter().any(|pattern| matches(pattern, &job)) {
-        return Err(context.denied(&format!("start the job \"{job}\""), &format!("jobs = {{ \"{job}\" }}")));
-    }
+    let job = permit::jobs(&run.grants, args.need("job")?)?.job().to_owned();
     let options = args.record("options");
     let params = if options.has("params") { options.json("params") } else { serde_json::json!({}) };
     let by = Trigger::new(TriggerKind::Job, format!("job:{}/{}", run.job, run.run));
@@ -93,7 +91,12 @@ async fn wait(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let id: RunId = args.need("run")?.parse().map_err(|problem: crate::base::ids::BadRunId| {
         Fault::new("args.type", format!("{}: {problem}", context.name))
     })?;
-    let run = context.run()?.jobs.wait(id).await?;
+    let own = context.run()?;
+    let run = own.jobs.wait(id).await?;
+    // What a job has started it may see the end of; other runs are those of jobs that it may trigger.
+    if !run.trigger.actor.0.starts_with(&format!("job:{}/", own.job)) {
+        permit::jobs(&own.grants, run.job.as_str())?;
+    }
     let error = run.error.map(|fault| serde_json::to_value(fault).unwrap_or_default());
     Ok(Datum::record([
         ("id", run.id.to_string().into()),

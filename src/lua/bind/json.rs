@@ -1,7 +1,9 @@
 //! `aegis.json`.
 
 use super::{Args, Call, CallContext, Constant, Datum, Field, Function, Module, Phase, Record, Type};
+use crate::base::quantity::show_size;
 use crate::base::{Fault, limits};
+use crate::lua::json::decoded_bytes;
 
 const ENCODE: Record = Record {
     name: "JsonEncode",
@@ -62,9 +64,22 @@ fn encode(context: &CallContext, args: &Args) -> Result<Datum, Fault> {
 fn decode(context: &CallContext, args: &Args) -> Result<Datum, Fault> {
     let text = args.need("text")?;
     bounded(context, text.len())?;
+    decodable(context, text.as_bytes())?;
     serde_json::from_str(text)
         .map(Datum::Json)
         .map_err(|problem| Fault::new("json.syntax", format!("{}: not JSON: {problem}", context.name)))
+}
+
+/// Refuses JSON whose values would take more memory than the run has.
+pub fn decodable(context: &CallContext, text: &[u8]) -> Result<(), Fault> {
+    let (bytes, limit) = (decoded_bytes(text), context.memory_bytes());
+    if bytes <= limit {
+        return Ok(());
+    }
+    let (needed, limit) = (show_size(bytes as u64), show_size(limit as u64));
+    let message = format!("{}: the JSON would take about {needed} as values, and the run has {limit}", context.name);
+    let hint = "ask for less of it, or raise memory = \"…\" in the job's table";
+    Err(Fault::new("json.too_large", message).hint(hint))
 }
 
 /// Refuses an input that would keep the lane for too long.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
 use crate::base::clock::later;
 use crate::base::{Fault, limits};
-use crate::model::grants::matches;
+use crate::primitives::permit;
 use crate::store::{KvEntry, KvOutcome, KvWrite};
 
 const SCOPE: Field =
@@ -53,7 +53,8 @@ const PERMISSION: &str = "kv = { \"shared:NAME\" }";
 
 pub const MODULE: Module = Module {
     name: "kv",
-    doc: "Values that outlive a run. Each job has a scope of its own; `shared:NAME` scopes are granted by name.",
+    doc: "Values that outlive a run. Each job has a scope of its own; `shared:NAME` scopes are granted by name. A scope \
+          holds 10 000 keys and 64 MiB at most.",
     functions: &[
         Function {
             name: "get",
@@ -124,20 +125,13 @@ pub const MODULE: Module = Module {
 /// The store's scope for these options, if the run may use it.
 fn scope(context: &CallContext, options: &Args) -> Result<String, Fault> {
     let run = context.run()?;
-    match options.text("scope") {
-        None | Some("job") => Ok(format!("job:{}", run.job)),
-        Some(shared) if shared.strip_prefix("shared:").is_some_and(|name| !name.is_empty()) => {
-            if run.grants.kv.iter().any(|pattern| matches(pattern, shared)) {
-                Ok(shared.to_owned())
-            } else {
-                Err(context.denied(&format!("use the scope \"{shared}\""), &format!("kv = {{ \"{shared}\" }}")))
-            }
-        }
-        Some(other) => {
-            let message = format!("{}: \"{other}\" is not a scope", context.name);
-            Err(Fault::new("kv.scope", message).hint("use \"job\" or \"shared:NAME\""))
-        }
+    let scope = options.text("scope").unwrap_or("job");
+    let is_shared = scope.strip_prefix("shared:").is_some_and(|name| !name.is_empty());
+    if scope != "job" && !is_shared {
+        let message = format!("{}: \"{scope}\" is not a scope", context.name);
+        return Err(Fault::new("kv.scope", message).hint("use \"job\" or \"shared:NAME\""));
     }
+    Ok(permit::kv(&run.grants, run.job.as_str(), scope)?.scope().to_owned())
 }
 
 fn key(context: &CallContext, args: &Args) -> Result<String, Fault> {

@@ -43,7 +43,7 @@
 //! ones are there, unknown options were refused. What it does afterwards: an `Err(Fault)` becomes the error object that
 //! the script catches, with its trace; the result becomes a Lua value; calls with a `permission` are audited.
 //!
-//! `Call::Async` futures are `Send` and run on `EngineOptions.io`, never on a lane; they are dropped when the run is
+//! `Call::Durable` is for `ctx` alone: what a journal answers. `Call::Async` futures are `Send` and run on `EngineOptions.io`, never on a lane; they are dropped when the run is
 //! cancelled or over, so every `.await` in them is a point where they may end. Results are [`Datum`]s: use
 //! `Datum::Json` for what is JSON already, `Datum::record` for small records, `Datum::Bytes` for bodies.
 
@@ -56,6 +56,7 @@ pub mod ctx;
 mod declaration;
 mod docker;
 mod duration;
+mod events;
 mod hash;
 mod http;
 mod jobs;
@@ -80,6 +81,7 @@ pub const MODULES: &[&Module] = &[
     &log::MODULE,
     &kv::MODULE,
     &jobs::MODULE,
+    &events::MODULE,
     &docker::MODULE,
     &http::MODULE,
     &notify::MODULE,

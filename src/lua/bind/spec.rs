@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use super::args::{Args, Datum};
 use super::context::CallContext;
 use crate::base::Fault;
+use crate::lua::durable::{Operation, Reads};
 
 /// A namespace under `aegis`, an object such as `ctx`, or (with an empty name) `aegis` itself.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +57,8 @@ pub struct Function {
     /// The line for `permissions` that allows the call, such as `docker = "read"`.
     pub permission: Option<&'static str>,
     pub phase: Phase,
+    /// What makes its answer another one each time.
+    pub reads: Reads,
     /// The version that brought it.
     pub since: &'static str,
     pub call: Call,
@@ -70,6 +73,7 @@ impl Function {
         returns: Type::Nothing,
         permission: None,
         phase: Phase::Run,
+        reads: Reads::Nothing,
         since: "0.1",
         call: Call::Prelude,
     };
@@ -93,6 +97,8 @@ pub enum Call {
     Sync(fn(&CallContext, &Args) -> Result<Datum, Fault>),
     /// On the I/O runtime; the script waits, others go on. Dropped when the run is cancelled.
     Async(fn(CallContext, Args) -> BoxFuture<'static, Result<Datum, Fault>>),
+    /// On the lane: what a durable run's journal answers, or else carries out and records.
+    Durable(Operation),
     /// In the prelude's Lua, because it calls back into the script.
     Prelude,
 }
@@ -158,7 +164,7 @@ pub enum Type {
     Record(&'static Record),
     /// Either kind is accepted, tried in order.
     OneOf(&'static [Type]),
-    /// A script's function; prelude functions only.
+    /// A script's function. It stays in Lua: it arrives as `Datum::Null`.
     Function,
     /// A script's function of this Luau type; for documentation only.
     Callback(&'static str),

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Phase, Record, Type};
 use crate::base::Fault;
+use crate::lua::durable::Reads;
 
 const TIME: Field = Field::required("time", Type::Time, "RFC 3339 text, or seconds since the epoch");
 
@@ -46,14 +47,20 @@ pub const MODULE: Module = Module {
     name: "time",
     doc: "Moments in UTC, as RFC 3339 text. Wherever one is asked for, seconds since the epoch will do.",
     functions: &[
-        pure("now", "This moment.", &[], Type::Time, Call::Sync(|context, _| Ok(Datum::Time(context.clock.now())))),
-        pure(
-            "unix",
-            "Seconds since the epoch, of a moment or of now.",
-            &[Field::optional("time", Type::Time, "The moment; now when left out")],
-            Type::Number,
-            Call::Sync(unix),
-        ),
+        Function {
+            reads: Reads::Clock,
+            ..pure("now", "This moment.", &[], Type::Time, Call::Sync(|context, _| Ok(Datum::Time(context.now()))))
+        },
+        Function {
+            reads: Reads::Clock,
+            ..pure(
+                "unix",
+                "Seconds since the epoch, of a moment or of now.",
+                &[Field::optional("time", Type::Time, "The moment; now when left out")],
+                Type::Number,
+                Call::Sync(unix),
+            )
+        },
         pure("parse", "Text or seconds as RFC 3339 text in UTC.", &[TIME], Type::Time, Call::Sync(parse)),
         pure(
             "format",
@@ -91,7 +98,7 @@ pub const MODULE: Module = Module {
 };
 
 fn moment(context: &CallContext, args: &Args, name: &str) -> jiff::Timestamp {
-    args.time(name).unwrap_or_else(|| context.clock.now())
+    args.time(name).unwrap_or_else(|| context.now())
 }
 
 fn seconds(from: jiff::SignedDuration) -> Datum {

@@ -2,6 +2,7 @@
 
 use super::{Args, Call, CallContext, Datum, Function, Module, Phase, Type};
 use crate::base::Fault;
+use crate::lua::durable::Reads;
 
 pub const MODULE: Module = Module {
     name: "uuid",
@@ -12,6 +13,7 @@ pub const MODULE: Module = Module {
             doc: "A random one.",
             returns: Type::String,
             phase: Phase::Any,
+            reads: Reads::Dice,
             call: Call::Sync(v4),
             ..Function::DEFAULT
         },
@@ -20,6 +22,7 @@ pub const MODULE: Module = Module {
             doc: "One that begins with the time, so that ids sort by when they were made.",
             returns: Type::String,
             phase: Phase::Any,
+            reads: Reads::Both,
             call: Call::Sync(v7),
             ..Function::DEFAULT
         },
@@ -33,12 +36,15 @@ fn v4(context: &CallContext, _: &Args) -> Result<Datum, Fault> {
 
 fn v7(context: &CallContext, _: &Args) -> Result<Datum, Fault> {
     let mut bytes = random(context)?;
-    let millis = u64::try_from(context.clock.now().as_millisecond()).unwrap_or(0);
+    let millis = u64::try_from(context.now().as_millisecond()).unwrap_or(0);
     bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
     Ok(Datum::Text(text(bytes, 7)))
 }
 
 fn random(context: &CallContext) -> Result<[u8; 16], Fault> {
+    if let Some(bytes) = context.given.bytes {
+        return Ok(bytes);
+    }
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)
         .map_err(|problem| Fault::new("uuid.random", format!("{}: no randomness: {problem}", context.name)))?;

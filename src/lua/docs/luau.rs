@@ -36,7 +36,8 @@ pub fn types() -> String {
         out.push_str("}\n");
     }
     for module in MODULES.iter().filter(|module| module.kind == ModuleKind::Object) {
-        out.push_str(&format!("\n-- {}\nexport type {} = {{\n", module.doc, object_type(module)));
+        let doc = module.doc.replace("\n\n", "\n--\n-- ");
+        out.push_str(&format!("\n-- {doc}\nexport type {} = {{\n", object_type(module)));
         members(&mut out, module, "  ");
         out.push_str("}\n");
     }

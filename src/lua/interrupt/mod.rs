@@ -14,9 +14,7 @@ mod ticker;
 mod watch;
 
 pub use rewake::Rewake;
-#[cfg(test)]
-pub use switch::Armed;
-pub use switch::{Connection, Switch, mark_driven, slice_mark};
+pub use switch::{Armed, Connection, Switch, mark_driven, slice_mark};
 pub use ticker::Ticker;
 #[cfg(test)]
 pub use watch::thread_time;

@@ -79,6 +79,9 @@ fn other_jobs_are_triggered_with_a_grant() {
     assert_eq!((job.as_str(), params, *dry_run), ("hello", &json!({ "a": 1 }), true));
     assert!(by.actor.to_string().starts_with("job:tester/"), "{by:?}");
     assert_eq!(&*bed.fault("aegis.jobs.trigger('other')").code, "permission.denied");
+    let stranger = Bed::default();
+    let fault = stranger.fault(&format!("return aegis.jobs.wait('{}')", crate::base::RunId::generate()));
+    assert_eq!(&*fault.code, "permission.denied", "another job's run is not everybody's");
 }
 
 #[test]
@@ -137,4 +140,37 @@ fn wrong_arguments_are_named() {
         assert!(fault.message.starts_with(message), "{code}\n is: {}\nnot: {message}", fault.message);
         assert!(fault.at.is_some_and(|at| at.line == 2), "{code}");
     }
+}
+
+#[test]
+fn events_are_sent_with_a_grant() {
+    let grants = crate::model::Grants { events: vec!["paid-*".into()], ..Default::default() };
+    let bed = Bed { grants, ..Bed::default() };
+    let run = crate::base::RunId::generate();
+    bed.value(&format!(
+        "aegis.events.send('paid-1', {{ key = 'k', run = '{run}', payload = {{ amount = 5 }} }})
+         aegis.events.send('paid-2', {{ dry_run = true }})"
+    ));
+    let signals = bed.jobs.signals.lock().expect("not poisoned");
+    assert_eq!(signals.len(), 1, "a dry run sends nothing");
+    let signal = &signals[0];
+    assert_eq!((signal.name.as_str(), signal.key.as_deref(), signal.run), ("paid-1", Some("k"), Some(run)));
+    assert!(signal.payload == json!({ "amount": 5 }) && signal.actor.to_string().starts_with("job:tester/"));
+    drop(signals);
+    assert_eq!(&*bed.fault("aegis.events.send('other')").code, "permission.denied");
+    assert_eq!(&*bed.fault("aegis.events.send('paid-1', { payload = ('x'):rep(70000) })").code, "args.size");
+}
+
+#[test]
+fn artifacts_are_kept() {
+    let bed = Bed::default();
+    bed.value("ctx:artifact('a.txt', 'text') ctx:artifact('b', '\\255') ctx:artifact('c', '{}', { media_type = 'text/html' })");
+    let kept = bed.artifacts.0.lock().expect("not poisoned");
+    let types: Vec<_> =
+        kept.iter().map(|(name, kind, content)| (name.as_str(), kind.as_str(), content.len())).collect();
+    let expected =
+        [("a.txt", "text/plain; charset=utf-8", 4), ("b", "application/octet-stream", 1), ("c", "text/html", 2)];
+    assert_eq!(types, expected);
+    assert_eq!(&*bed.fault("ctx:artifact('', 'x')").code, "args.value");
+    assert_eq!(&*bed.fault("ctx:artifact('big', ('x'):rep(8388609))").code, "args.size");
 }

@@ -35,6 +35,7 @@ fn scripts() -> Vec<Script> {
         let (name, expected) = (name.trim(), expected.trim());
         let body = body
             .replace("@@large@@", &"local x = 1\n".repeat(30_000))
+            .replace("@@name@@", &"n".repeat(20_000))
             .replace("@@deep@@", &format!("return {}{}", "(".repeat(50_000), ")".repeat(50_000)));
         let source = if name.starts_with("file:") { body } else { job(&body) };
         Script { name, expected, source }

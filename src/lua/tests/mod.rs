@@ -3,6 +3,7 @@
 mod api;
 mod console;
 mod docker;
+mod durable;
 mod errors;
 mod hostile;
 mod http;

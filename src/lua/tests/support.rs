@@ -23,6 +23,7 @@ pub struct Bed {
     pub log: Arc<Recorder>,
     pub kv: Arc<MemoryKv>,
     pub jobs: Arc<FakeJobs>,
+    pub artifacts: Arc<Artifacts>,
     pub cancel: CancellationToken,
     pub timeout: Duration,
     pub cpu: Duration,
@@ -42,6 +43,7 @@ impl Default for Bed {
             log: Arc::default(),
             kv: Arc::default(),
             jobs: Arc::default(),
+            artifacts: Arc::default(),
             cancel: CancellationToken::new(),
             timeout: Duration::from_secs(20),
             cpu: Duration::from_secs(20),
@@ -69,7 +71,7 @@ impl Bed {
             log: self.log.clone(),
             jobs: self.jobs.clone(),
             kv: self.kv.clone(),
-            artifacts: Arc::new(NoArtifacts),
+            artifacts: self.artifacts.clone(),
             durable: None,
         }
     }
@@ -193,6 +195,7 @@ impl KvPort for MemoryKv {
 #[derive(Debug, Default)]
 pub struct FakeJobs {
     pub triggered: Mutex<Vec<(String, Value, Trigger, bool)>>,
+    pub signals: Mutex<Vec<crate::model::Signal>>,
 }
 
 impl JobsPort for FakeJobs {
@@ -235,16 +238,25 @@ impl JobsPort for FakeJobs {
         Box::pin(async { Ok(run) })
     }
 
-    fn signal(&self, _: crate::model::Signal) -> BoxFuture<'_, Result<(), Fault>> {
+    fn signal(&self, signal: crate::model::Signal) -> BoxFuture<'_, Result<(), Fault>> {
+        self.signals.lock().expect("not poisoned").push(signal);
         Box::pin(async { Ok(()) })
     }
 }
 
-#[derive(Debug)]
-pub struct NoArtifacts;
+/// Name, media type and content of each.
+#[derive(Debug, Default)]
+pub struct Artifacts(pub Mutex<Vec<(String, String, bytes::Bytes)>>);
 
-impl crate::lua::ArtifactPort for NoArtifacts {
-    fn keep(&self, _: RunId, _: String, _: String, _: bytes::Bytes) -> BoxFuture<'_, Result<(), Fault>> {
+impl crate::lua::ArtifactPort for Artifacts {
+    fn keep(
+        &self,
+        _: RunId,
+        name: String,
+        media_type: String,
+        content: bytes::Bytes,
+    ) -> BoxFuture<'_, Result<(), Fault>> {
+        self.0.lock().expect("not poisoned").push((name, media_type, content));
         Box::pin(async { Ok(()) })
     }
 }

@@ -18,7 +18,10 @@ pub fn fields(lua: &Lua, host: &Host) -> mlua::Result<Table> {
             "job" => into_lua(lua, host, Datum::Text(scope.job.to_string()))?,
             "attempt" => Value::Number(f64::from(scope.attempt)),
             "dry_run" => Value::Boolean(scope.dry_run),
-            "deadline" => into_lua(lua, host, Datum::Time(host.deadline()))?,
+            "deadline" => {
+                let deadline = scope.durable.as_ref().map_or_else(|| host.deadline(), |durable| durable.deadline);
+                into_lua(lua, host, Datum::Time(deadline))?
+            }
             "params" => match from_json(lua, &scope.params, Some(&list_meta))? {
                 params @ Value::Table(_) => params,
                 _ => Value::Table(lua.create_table()?),

@@ -4,14 +4,16 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mlua::{Lua, Table, Value};
+use mlua::{Function as LuaFunction, Lua, Table, Value};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::around::Around;
 use crate::base::clock::later;
-use crate::base::{Fault, Timestamp, limits};
+use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::bind::{CallContext, Function};
 use crate::lua::bundle::Bundle;
+use crate::lua::durable::{Away, Course, Given, Place};
 use crate::lua::engine::Core;
 use crate::lua::interrupt::{Stop, Switch};
 use crate::lua::json::LIST_MARK;
@@ -26,10 +28,16 @@ pub struct Host {
     core: Arc<Core>,
     bundle: RefCell<Option<Arc<Bundle>>>,
     current: RefCell<Current>,
+    /// Of a durable run.
+    course: RefCell<Option<Rc<Course>>>,
+    /// Runs a function of the script in a thread that Rust polls.
+    task: RefCell<Option<LuaFunction>>,
     /// What `aegis.job` was given.
     declared: RefCell<Option<Table>>,
     last_trace: RefCell<Vec<String>>,
     switch: OnceCell<Arc<Switch>>,
+    /// What the arguments of calls take that are under way.
+    held_bytes: Cell<usize>,
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
 }
@@ -42,25 +50,23 @@ struct Current {
     /// The file's body is over and the run has begun.
     begun: Cell<bool>,
     deadline: Timestamp,
-    /// Of the innermost group of tasks (`ctx:all`), the run's own outside of one.
-    cancel: CancellationToken,
+    around: Around,
 }
 
 impl Host {
     pub(in crate::lua) fn new(core: Arc<Core>) -> Self {
-        let current = Current {
-            scope: None,
-            begun: Cell::new(false),
-            deadline: Timestamp::MAX,
-            cancel: CancellationToken::new(),
-        };
+        let current =
+            Current { scope: None, begun: Cell::new(false), deadline: Timestamp::MAX, around: Around::default() };
         Self {
             core,
             bundle: RefCell::new(None),
             current: RefCell::new(current),
+            course: RefCell::default(),
+            task: RefCell::default(),
             declared: RefCell::new(None),
             last_trace: RefCell::new(Vec::new()),
             switch: OnceCell::new(),
+            held_bytes: Cell::new(0),
             error_meta: OnceCell::new(),
             list_meta: OnceCell::new(),
         }
@@ -80,6 +86,10 @@ impl Host {
         self.switch.get().cloned()
     }
 
+    pub fn held_bytes(&self) -> &Cell<usize> {
+        &self.held_bytes
+    }
+
     pub fn set_bundle(&self, bundle: Arc<Bundle>) {
         *self.bundle.borrow_mut() = Some(bundle);
     }
@@ -95,8 +105,46 @@ impl Host {
     /// From now on the VM belongs to `scope`; its calls have to wait for [`Self::begin`].
     pub fn enter(&self, scope: Arc<RunScope>) {
         let deadline = later(self.core.clock.now(), scope.timeout);
-        let cancel = scope.cancel.clone();
-        *self.current.borrow_mut() = Current { scope: Some(scope), begun: Cell::new(false), deadline, cancel };
+        let around = Around { cancel: scope.cancel.clone(), place: Place::Free };
+        *self.current.borrow_mut() = Current { scope: Some(scope), begun: Cell::new(false), deadline, around };
+    }
+
+    /// The run is durable: its calls go along a journal, from `place` on.
+    pub fn follow(&self, course: Rc<Course>, place: Place) {
+        *self.course.borrow_mut() = Some(course);
+        self.current.borrow_mut().around.place = place;
+    }
+
+    pub fn course(&self) -> Option<Rc<Course>> {
+        self.course.borrow().clone()
+    }
+
+    /// The script is not replayed any more; what is called from now on is real, and its lines are kept.
+    pub fn leave_course(&self) {
+        *self.course.borrow_mut() = None;
+        self.current.borrow_mut().around.place = Place::Inside;
+    }
+
+    pub fn place(&self) -> Place {
+        self.current.borrow().around.place.clone()
+    }
+
+    /// Says to the other strands of a durable run that this one is in a call, until what is returned is dropped.
+    pub fn away(&self) -> Option<Away> {
+        Away::from(&self.current.borrow().around.place)
+    }
+
+    /// What the runtime's own Lua runs tasks with.
+    pub fn set_task(&self, task: LuaFunction) {
+        *self.task.borrow_mut() = Some(task);
+    }
+
+    pub fn task(&self) -> Option<LuaFunction> {
+        self.task.borrow().clone()
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.core.clock
     }
 
     /// Loading is over: capabilities can be used.
@@ -122,18 +170,18 @@ impl Host {
     }
 
     pub fn cancellation(&self) -> CancellationToken {
-        self.current.borrow().cancel.clone()
+        self.current.borrow().around.cancel.clone()
     }
 
-    /// Puts `cancel` in place of the current token and returns that one: for the polls of a group's task.
-    pub fn swap_cancellation(&self, cancel: CancellationToken) -> CancellationToken {
-        std::mem::replace(&mut self.current.borrow_mut().cancel, cancel)
+    /// Puts other surroundings in place of the current ones and returns those: for the polls of a group's task.
+    pub fn swap_around(&self, around: Around) -> Around {
+        std::mem::replace(&mut self.current.borrow_mut().around, around)
     }
 
     /// Why the run should have ended by now, if it should.
     pub fn overdue(&self) -> Option<Stop> {
         let current = self.current.borrow();
-        if current.cancel.is_cancelled() {
+        if current.around.cancel.is_cancelled() {
             Some(Stop::Cancelled)
         } else if self.core.clock.now() >= current.deadline {
             Some(Stop::Timeout)
@@ -153,24 +201,32 @@ impl Host {
         }
     }
 
-    pub fn context(&self, name: Arc<str>, function: &'static Function) -> CallContext {
+    pub fn context(&self, name: Arc<str>, function: &'static Function, given: Given) -> CallContext {
         let current = self.current.borrow();
+        let log = current.scope.as_ref().map(|scope| scope.log.clone());
         CallContext {
             clock: self.core.clock.clone(),
             primitives: self.core.primitives.clone(),
             scope: current.scope.clone().filter(|_| current.begun.get()),
-            log: current.scope.as_ref().map(|scope| scope.log.clone()),
-            cancel: current.cancel.clone(),
+            log: log.filter(|_| !self.is_replaying()),
+            cancel: current.around.cancel.clone(),
             deadline: current.deadline,
+            given,
             name,
             function,
         }
     }
 
+    /// Whether lines that the script writes now were written before.
+    fn is_replaying(&self) -> bool {
+        matches!(self.place(), Place::Strand(_))
+            && self.course.borrow().as_ref().is_some_and(|course| course.is_replaying())
+    }
+
     /// `print`. At `Engine::inspect` lines go nowhere: the same body runs again with each run.
     pub fn print(&self, text: &str) {
         let log: Option<Arc<dyn LogSink>> = self.current.borrow().scope.as_ref().map(|scope| scope.log.clone());
-        if let Some(log) = log {
+        if let Some(log) = log.filter(|_| !self.is_replaying()) {
             log.line(LogLevel::Info, clip(text, limits::LOG_LINE_BYTES_MAX), serde_json::Value::Null);
         }
     }

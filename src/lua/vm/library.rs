@@ -7,7 +7,11 @@ use super::host::Host;
 use crate::base::Fault;
 use crate::base::suggest::did_you_mean;
 use crate::lua::bundle::Bundle;
+use crate::lua::show::clip_bytes;
 use crate::lua::standard::Standard;
+
+/// No file's name is longer on any system.
+const PATH_BYTES_MAX: usize = 4_096;
 
 /// The files that a required name may mean, relative to the scripts folder, the likeliest first. Empty for the shipped
 /// library (`@std/…`) and for names that can mean nothing.
@@ -29,7 +33,7 @@ pub fn resolve(host: &Host, name: &Value) -> Result<String, Fault> {
     let Value::String(name) = name else {
         return Err(Fault::new("args.type", format!("require: a name must be a string, got a {}", name.type_name())));
     };
-    let name = name.to_string_lossy();
+    let name = clip_bytes(&name.as_bytes(), PATH_BYTES_MAX);
     if let Some(module) = name.strip_prefix("@std/") {
         return Standard::names().find(|known| known == module).map(|_| name.clone()).ok_or_else(|| {
             let names = Standard::names().map(|known| format!("@std/{known}")).collect::<Vec<_>>();

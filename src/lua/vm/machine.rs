@@ -15,6 +15,7 @@ use super::host::Host;
 use super::native::native;
 use crate::base::Fault;
 use crate::lua::bind::call;
+use crate::lua::durable::Halt;
 use crate::lua::engine::Core;
 use crate::lua::error::{fault_of, of_mlua, out_of_memory};
 use crate::lua::interrupt::{Connection, Limits, Rewake, Stop, Watch, mark_driven, slice_mark};
@@ -25,6 +26,9 @@ const REMOVED: [&str; 7] = ["loadstring", "getfenv", "setfenv", "newproxy", "gci
 
 /// What Luau raises when an error's handler fails, for want of memory say.
 const HANDLER_FAILED: &str = "error in error handling";
+
+/// What the call chain of a stopped script may take on top of the script's own limit.
+const TRACE_BYTES_MAX: usize = 1 << 20;
 
 /// A VM with `aegis` in it. Not `Send`.
 #[derive(Debug)]
@@ -51,6 +55,8 @@ pub enum Ended {
     Raised(Fault),
     /// With the place where it was.
     Stopped(Stop, Vec<String>),
+    /// A durable run's VM was given up.
+    Halted(Halt),
 }
 
 impl Vm {
@@ -101,7 +107,29 @@ impl Vm {
         &self.host
     }
 
-    /// An entry point of the prelude: `inspect`, `execute`, `evaluate`, `context`.
+    /// Puts functions in place of those whose answers a durable run records. Before the script is loaded.
+    pub fn make_durable(&self) -> Result<(), Fault> {
+        self.core
+            .durable_prelude
+            .clone()
+            .and_then(|code| self.replace_fickle(&code).map_err(|problem| of_mlua(&problem)))
+    }
+
+    fn replace_fickle(&self, code: &[u8]) -> mlua::Result<()> {
+        let lua = self.lua();
+        let libraries = ["os", "math"].map(|name| lua.globals().get::<Table>(name));
+        for library in &libraries {
+            library.as_ref().map_err(Clone::clone)?.set_readonly(false);
+        }
+        let chunk = lua.load(code).set_mode(ChunkMode::Binary).set_name(PRELUDE_CHUNK).into_function()?;
+        chunk.call::<()>(lua.create_function(native)?)?;
+        for library in libraries {
+            library?.set_readonly(true);
+        }
+        Ok(())
+    }
+
+    /// An entry point of the prelude: `inspect`, `execute`, `call`, `evaluate`, `context`.
     pub fn entry(&self, name: &str) -> Result<Function, Fault> {
         self.entry.raw_get(name).map_err(|problem| of_mlua(&problem))
     }
@@ -112,12 +140,16 @@ impl Vm {
         let future = thread.clone().into_async::<(bool, Value)>(args).map_err(|problem| of_mlua(&problem))?;
         let mut future = pin!(future);
         let mut rewake = Rewake::new(self.connection.switch());
+        let course = self.host.course();
+        let halted = || course.as_ref().is_some_and(|course| course.is_halted());
         let polled = std::future::poll_fn(|cx| {
             let mut poll = |cx: &mut Context<'_>| {
                 let caught = || catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
                 watch.during(caught)
             };
             rewake.poll(cx, |cx| match poll(cx) {
+                // Whatever the script made of it.
+                _ if halted() => Poll::Ready(None),
                 None => Poll::Ready(None),
                 Some(Ok(Poll::Pending)) => Poll::Pending,
                 Some(Ok(Poll::Ready(result))) => Poll::Ready(Some(result)),
@@ -136,6 +168,11 @@ impl Vm {
             }
             result = polled => result,
         };
+        let halt = course.and_then(|course| course.take_halt());
+        if let (None, None, Some(halt)) = (&result, watch.stopped(), halt) {
+            self.connection.disarm();
+            return Ok(Ended::Halted(halt));
+        }
         Ok(self.ended(result, &thread, &watch))
     }
 
@@ -182,8 +219,9 @@ impl Vm {
             }
             Some(Err(problem)) => Ended::Raised(of_mlua(&problem)),
             None => {
+                let trace = self.where_is(thread);
                 self.connection.disarm();
-                Ended::Stopped(watch.stopped().unwrap_or(Stop::Cancelled), self.where_is(thread))
+                Ended::Stopped(watch.stopped().unwrap_or(Stop::Cancelled), trace)
             }
         }
     }
@@ -195,11 +233,13 @@ impl Vm {
         limit > 0 && self.lua().used_memory() >= limit / 10 * 9
     }
 
-    /// The call chain of a thread that was stopped.
+    /// The call chain of a thread that was stopped. Nothing of the script's own runs for it: the function is the
+    /// library's, kept since the VM was made, and the stop is still armed.
     fn where_is(&self, thread: &Thread) -> Vec<String> {
-        // A limit that is used up would make even this fail.
+        // A limit that is used up would make even this fail; without one, a deep stack of long names would fill memory.
         let limit = self.lua().set_memory_limit(0).unwrap_or(0);
-        let traceback = self.lua().globals().get::<Table>("debug").and_then(|debug| debug.get::<Function>("traceback"));
+        let _ = self.lua().set_memory_limit(limit.max(self.lua().used_memory() + TRACE_BYTES_MAX));
+        let traceback = self.entry.raw_get::<Function>("traceback");
         let text = traceback.and_then(|traceback| traceback.call::<String>(thread.clone()));
         let _ = self.lua().set_memory_limit(limit);
         text.map(|text| trace::frames(&text)).unwrap_or_default()

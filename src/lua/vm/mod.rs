@@ -1,5 +1,6 @@
 //! Virtual machines: one for each run, thrown away with it.
 
+mod around;
 mod context;
 mod group;
 mod host;
@@ -8,6 +9,7 @@ mod machine;
 mod native;
 mod pattern;
 
+pub use around::{Around, Within};
 pub use host::Host;
 pub use machine::{Budget, Ended, Vm};
 pub use native::{known_names, operation_names};

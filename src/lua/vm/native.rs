@@ -6,11 +6,14 @@ use mlua::{Function, Lua, MultiValue, Value};
 use super::host::Host;
 use super::{context, group, library, pattern};
 use crate::base::Fault;
+use crate::base::limits::SUGGEST_NAME_BYTES_MAX;
 use crate::base::suggest::did_you_mean;
 use crate::lua::bind::call::{self, Answer};
 use crate::lua::bind::{Call, FunctionId, MODULES, Module, ModuleKind, full_name, reply};
+use crate::lua::durable;
 use crate::lua::error::raised;
 use crate::lua::interrupt::mark_driven;
+use crate::lua::show::clip_bytes;
 
 macro_rules! operations {
     ($($variant:ident $name:literal $meaning:literal),* $(,)?) => {
@@ -33,6 +36,9 @@ operations! {
     Load "LOAD" "The chunk of a key",
     Print "PRINT" "A line for the run's log",
     Normalise "NORMALISE" "A raised value as an error object",
+    Now "NOW" "Seconds since the epoch as a durable run knows them; nil where the clock is real",
+    Random "RANDOM" "A number of a durable run's own dice; nil where they are real",
+    Reseed "RESEED" "Begins a known sequence of these; false where they are real",
     Begin "BEGIN" "Loading is over, the run begins",
     Find "FIND" "Plain search in linear time",
     Pattern "PATTERN" "Refuses a pattern that could not be stopped",
@@ -55,7 +61,7 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
     let operation = number.checked_sub(1).and_then(|index| Operation::ALL.get(index)).map(|(operation, _)| *operation);
     let outcome = match operation {
         Some(Operation::Awaiter) => Ok(Value::Function(awaiter(lua)?)),
-        Some(Operation::Grouper) => Ok(Value::Function(group::grouper(lua)?)),
+        Some(Operation::Grouper) => Ok(Value::Function(with_own_coroutines(lua, || group::grouper(lua))?)),
         Some(Operation::Describe) => Ok(describe(lua, &text(&next()))?),
         Some(Operation::Modules) => modules(lua, &next())?,
         Some(Operation::Resolve) => match library::resolve(&host, &next()) {
@@ -75,8 +81,17 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
             return Ok((true, raised(lua, &host, problem, &code)?));
         }
         Some(Operation::Begin) => {
+            if let Value::Function(task) = next() {
+                host.set_task(task);
+            }
             host.begin();
             Ok(Value::Nil)
+        }
+        Some(Operation::Now) => durable::now(&host.place()).map(number_or_nil),
+        Some(Operation::Random) => durable::random(&host.place()).map(number_or_nil),
+        Some(Operation::Reseed) => {
+            let seed = next().as_number().unwrap_or_default();
+            Ok(Value::Boolean(durable::reseed(&host.place(), seed)))
         }
         Some(Operation::Find) => Ok(pattern::find(&next(), &next(), &next())),
         Some(Operation::Pattern) => pattern::check(&next(), &next()).map(|()| Value::Nil),
@@ -98,6 +113,10 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
     }
 }
 
+fn number_or_nil(number: Option<f64>) -> Value {
+    number.map_or(Value::Nil, Value::Number)
+}
+
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.to_string_lossy(),
@@ -107,7 +126,24 @@ fn text(value: &Value) -> String {
 
 /// The one asynchronous function of a VM, made when the first waiting call is.
 fn awaiter(lua: &Lua) -> mlua::Result<Function> {
-    lua.create_async_function(|lua, (id, args): (u32, MultiValue)| call::dispatch(lua, id, args))
+    with_own_coroutines(lua, || {
+        lua.create_async_function(|lua, (id, args): (u32, MultiValue)| call::dispatch(lua, id, args))
+    })
+}
+
+/// mlua takes `coroutine.yield` from the globals when an asynchronous function is made, and calls it even after the run
+/// has ended. By then a script may have put something of its own there; the library's is behind the script's globals.
+fn with_own_coroutines(lua: &Lua, make: impl FnOnce() -> mlua::Result<Function>) -> mlua::Result<Function> {
+    const NAME: &str = "coroutine";
+    let globals = lua.globals();
+    let of_script: Value = globals.raw_get(NAME)?;
+    if of_script.is_nil() {
+        return make();
+    }
+    globals.raw_remove(NAME)?;
+    let made = make();
+    globals.raw_set(NAME, of_script)?;
+    made
 }
 
 /// Function numbers by name: the number itself for a call that is answered at once, minus the number less one for a
@@ -121,7 +157,7 @@ fn describe(lua: &Lua, name: &str) -> mlua::Result<Value> {
         let id = i64::from(FunctionId::new(index, position).0);
         match function.call {
             Call::Sync(_) => table.raw_set(function.name, id)?,
-            Call::Async(_) => table.raw_set(function.name, -id - 1)?,
+            Call::Async(_) | Call::Durable(_) => table.raw_set(function.name, -id - 1)?,
             Call::Prelude => {}
         }
     }
@@ -137,7 +173,10 @@ fn modules(lua: &Lua, wanted: &Value) -> mlua::Result<Result<Value, Fault>> {
     if wanted.is_nil() {
         return Ok(Ok(Value::Table(lua.create_sequence_from(names())?)));
     }
-    let wanted = text(wanted);
+    let wanted = match wanted {
+        Value::String(name) => clip_bytes(&name.as_bytes(), SUGGEST_NAME_BYTES_MAX),
+        _ => String::new(),
+    };
     if names().any(|name| name == wanted) {
         return Ok(Ok(Value::Nil));
     }

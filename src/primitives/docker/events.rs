@@ -147,7 +147,7 @@ impl Docker {
             permit: permit.clone(),
             options,
             until: None,
-            last: Position { at: since, seen: Vec::new() },
+            last: Position::starting(since),
             body: None,
             buffer: BytesMut::new(),
             ready: VecDeque::new(),
@@ -158,23 +158,30 @@ impl Docker {
     }
 }
 
-/// The last moment that was given, and what was given of it: engines repeat the moment they are asked from.
+/// How far the events have come, and the latest that were given. Engines repeat the moment that they are asked from, and
+/// two that happen at once may come in the wrong order: what was not given yet is new, however old.
 struct Position {
     at: Timestamp,
-    seen: Vec<(String, String)>,
+    seen: VecDeque<(Timestamp, String, String)>,
 }
 
 impl Position {
+    fn starting(at: Timestamp) -> Self {
+        Self { at, seen: VecDeque::new() }
+    }
+
     fn is_new(&mut self, event: &EngineEvent) -> bool {
-        let key = (event.id.clone(), event.action.clone());
-        if event.at < self.at || (event.at == self.at && self.seen.contains(&key)) {
+        /// As many as an engine remembers, and so can repeat.
+        const SEEN_MAX: usize = 256;
+        let key = (event.at, event.id.clone(), event.action.clone());
+        if self.seen.contains(&key) {
             return false;
         }
-        if event.at > self.at {
-            self.at = event.at;
-            self.seen.clear();
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.pop_front();
         }
-        self.seen.push(key);
+        self.seen.push_back(key);
+        self.at = self.at.max(event.at);
         true
     }
 }
@@ -280,7 +287,16 @@ impl Subscription {
         let patterns = &self.options.containers.0;
         let named = patterns.is_empty()
             || (of_container && patterns.iter().any(|pattern| crate::model::grants::matches(pattern, &event.name)));
-        !is_noise && named && (!of_container || self.permit.covers(Access::Read, &event.name))
+        !is_noise && named && may_see(&self.permit, event)
+    }
+}
+
+/// As the lists have it: images and the engine itself are nobody's, everything else goes by its name.
+fn may_see(permit: &DockerPermit, event: &EngineEvent) -> bool {
+    match event.kind.as_str() {
+        "container" | "network" | "volume" => permit.covers(Access::Read, &event.name),
+        "image" | "daemon" => true,
+        _ => permit.covers_everything(Access::Read),
     }
 }
 
@@ -333,11 +349,37 @@ mod tests {
 
     #[test]
     fn what_the_engine_repeats_is_given_once() {
-        let mut position = Position { at: Timestamp::UNIX_EPOCH, seen: Vec::new() };
+        let mut position = Position::starting(Timestamp::UNIX_EPOCH);
         let of = |nanos, action| event(&raw(nanos, action, "web")).expect("an event");
         assert!(position.is_new(&of(5, "start")));
         assert!(position.is_new(&of(5, "attach")), "another of the same moment");
-        assert!(!position.is_new(&of(5, "start")) && !position.is_new(&of(4, "create")));
+        assert!(!position.is_new(&of(5, "start")));
         assert!(position.is_new(&of(6, "start")));
+        assert!(position.is_new(&of(4, "die")), "one that was overtaken");
+        assert_eq!(position.at, of(6, "start").at);
+        assert!(!position.is_new(&of(4, "die")) && !position.is_new(&of(6, "start")));
+    }
+
+    #[test]
+    fn events_of_others_are_not_shown() {
+        use crate::model::Grants;
+        use crate::model::grants::DockerGrant;
+
+        let granted = |pattern: &str| {
+            let levels = [(Access::Read, vec![pattern.to_owned()])].into();
+            let grants = Grants { docker: Some(DockerGrant::Named(levels)), ..Grants::default() };
+            crate::primitives::permit::docker(&grants, Access::Read, None).expect("a permit")
+        };
+        let of = |kind: &str, name: &str| {
+            let mut raw = raw(1, "create", name);
+            raw["Type"] = json!(kind);
+            event(&raw).expect("an event")
+        };
+        let (some, all) = (granted("web-*"), granted("*"));
+        for kind in ["container", "network", "volume"] {
+            assert!(may_see(&some, &of(kind, "web-1")) && !may_see(&some, &of(kind, "db")), "{kind}");
+        }
+        assert!(may_see(&some, &of("image", "db:1")), "as the list of images has it");
+        assert!(!may_see(&some, &of("secret", "web-1")) && may_see(&all, &of("secret", "web-1")));
     }
 }

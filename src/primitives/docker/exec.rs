@@ -6,6 +6,7 @@ use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use super::client::Address;
 use super::engine::Docker;
 use super::error::DockerError;
 use super::names::Found;
@@ -141,6 +142,10 @@ impl Docker {
         if state.running != Some(true) {
             return true;
         }
+        // The process of another host's engine is not among this host's: what has its number here is something else.
+        if !is_on_this_host(self.host()) {
+            return false;
+        }
         let Some(pid) = state.pid.filter(|pid| *pid > 0) else { return false };
         let status = tokio::fs::read_to_string(format!("/proc/{pid}/status")).await.unwrap_or_default();
         let Some(inner) = inner_pid(&status) else { return false };
@@ -171,6 +176,10 @@ impl Docker {
         }
         false
     }
+}
+
+fn is_on_this_host(engine: &str) -> bool {
+    matches!(Address::parse(engine), Ok(Address::Unix(_)))
 }
 
 /// `NSpid:  4711  17`: the innermost is what the container sees.
@@ -242,6 +251,12 @@ mod tests {
         assert_eq!(inner_pid("Name:\tsh\nNSpid:\t4711\t17\nVmRSS: 1 kB\n"), Some(17));
         assert_eq!(inner_pid("NSpid:\t4711\n"), None, "not in a namespace of its own");
         assert_eq!(inner_pid(""), None);
+    }
+
+    #[test]
+    fn processes_of_other_hosts_are_not_looked_for_here() {
+        assert!(is_on_this_host("unix:///var/run/docker.sock") && is_on_this_host("/run/d.sock"));
+        assert!(!is_on_this_host("tcp://10.0.0.5:2375") && !is_on_this_host("http://localhost:2375"));
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::model::grants::{Access, matches};
 use crate::primitives::option::{Pairs, Texts};
 use crate::primitives::permit::DockerPermit;
 
+/// Name and driver of the network that the host itself is on.
+pub(super) const HOST_NETWORK: &str = "host";
+
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworkListOptions {
@@ -30,7 +33,7 @@ pub struct NetworkListOptions {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CreateNetworkOptions {
-    /// Default: `bridge`.
+    /// Default: `bridge`. Others but `overlay` need `admin`.
     pub driver: Option<String>,
     /// `172.28.0.0/16`.
     pub subnet: Option<String>,
@@ -124,6 +127,10 @@ impl Docker {
     ) -> Result<Done, DockerError> {
         let name = check_name("name", name)?;
         permit.check(Access::Write, name)?;
+        if reaches_host(&options) {
+            let what = format!("a network on interfaces of the host, {name:?},");
+            permit.check_as(&what, Access::Admin, name)?;
+        }
         let action = format!("creating the network {name:?}");
         match self.find_network(permit, Access::Write, name).await {
             Ok(_) => return Err(DockerError::Conflict { action, message: "there is one of that name already".into() }),
@@ -166,6 +173,9 @@ impl Docker {
     ) -> Result<Done, DockerError> {
         let network = self.find_network(permit, Access::Read, name).await?;
         let container = self.find(permit, Access::Write, container).await?;
+        if network.driver == HOST_NETWORK {
+            permit.check_as("connecting to the host's network", Access::Admin, &container.name)?;
+        }
         let details = json!({ "container": container.name, "aliases": options.aliases.0 });
         let is_on = container.raw.pointer("/NetworkSettings/Networks").and_then(|map| map.get(&network.name)).is_some();
         let done = Done::new("connect_network", &network.name, options.dry_run)
@@ -202,6 +212,20 @@ impl Docker {
         }
         Ok(done)
     }
+}
+
+/// Whether containers on it would be where the host is: its own network, an interface of its own choice, or without the
+/// firewall between. Options are known to be harmless, or taken not to be.
+fn reaches_host(options: &CreateNetworkOptions) -> bool {
+    const HARMLESS: [&str; 5] = [
+        "com.docker.network.driver.mtu",
+        "com.docker.network.bridge.enable_icc",
+        "com.docker.network.bridge.enable_ip_masquerade",
+        "com.docker.network.bridge.host_binding_ipv4",
+        "encrypted",
+    ];
+    !matches!(options.driver.as_deref(), None | Some("" | "bridge" | "overlay"))
+        || options.driver_opts.0.keys().any(|key| !HARMLESS.contains(&key.as_str()))
 }
 
 /// How a container sits on a network.
@@ -245,7 +269,7 @@ fn create_request(name: &str, options: &CreateNetworkOptions) -> Result<NetworkC
         |pairs: &Pairs| Some(pairs.0.clone().into_iter().collect::<HashMap<_, _>>()).filter(|map| !map.is_empty());
     Ok(NetworkCreateRequest {
         name: name.to_owned(),
-        driver: Some(options.driver.clone().unwrap_or_else(|| "bridge".into())),
+        driver: Some(options.driver.clone().filter(|driver| !driver.is_empty()).unwrap_or_else(|| "bridge".into())),
         internal: Some(options.internal),
         attachable: Some(options.attachable),
         enable_ipv6: Some(options.enable_ipv6),
@@ -301,6 +325,24 @@ mod tests {
         assert!(create_request("net", &options(Some("172.28/16"), None)).is_err());
         assert!(create_request("net", &options(None, Some("172.28.0.1"))).is_err());
         assert!(create_request("net", &options(Some("172.28.0.0/16"), Some("x"))).is_err());
+    }
+
+    #[test]
+    fn networks_on_the_host_s_interfaces_are_told_from_others() {
+        let of = |options: Value| serde_json::from_value::<CreateNetworkOptions>(options).expect("options");
+        let mtu = json!({"com.docker.network.driver.mtu": "1400"});
+        for harmless in [json!({}), json!({"driver": ""}), json!({"driver": "bridge", "driver_opts": mtu})] {
+            assert!(!reaches_host(&of(harmless.clone())), "{harmless}");
+        }
+        for host in [
+            json!({"driver": "macvlan", "driver_opts": {"parent": "eth0"}}),
+            json!({"driver": "ipvlan"}),
+            json!({"driver": "host"}),
+            json!({"driver_opts": {"com.docker.network.bridge.name": "br0"}}),
+            json!({"driver_opts": {"com.docker.network.bridge.gateway_mode_ipv4": "routed"}}),
+        ] {
+            assert!(reaches_host(&of(host.clone())), "{host}");
+        }
     }
 
     #[test]

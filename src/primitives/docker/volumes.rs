@@ -94,9 +94,10 @@ impl Docker {
     ) -> Result<Done, DockerError> {
         let name = check_name("name", name)?;
         permit.check(Access::Write, name)?;
-        let driver = options.driver.clone().unwrap_or_else(|| "local".into());
-        if binds_host(&driver, &options.driver_opts.0) {
-            permit.check_as(&format!("a volume that mounts a path of the host, {name:?},"), Access::Admin, name)?;
+        let driver = driver_name(options.driver.as_deref());
+        if needs_admin(&driver, &options.driver_opts.0) {
+            let what = format!("a volume that mounts a path of the host or has a driver of its own, {name:?},");
+            permit.check_as(&what, Access::Admin, name)?;
         }
         let is_there = self.same_volume(name, &driver, &options.driver_opts.0).await?;
         let map = |pairs: &Pairs| pairs.0.clone().into_iter().collect::<HashMap<_, _>>();
@@ -158,10 +159,18 @@ impl Docker {
     }
 }
 
+/// The driver that the engine takes: no name and an empty one both mean `local`.
+pub(super) fn driver_name(driver: Option<&str>) -> String {
+    driver.filter(|driver| !driver.is_empty()).unwrap_or("local").to_owned()
+}
+
 /// The local driver mounts whatever it is told to, a folder or a disk of the host too: only network file systems and
-/// memory are harmless.
-pub(super) fn binds_host(driver: &str, options: &BTreeMap<String, String>) -> bool {
-    if driver != "local" || options.is_empty() {
+/// memory are harmless. What others do with their options is known to whoever installed them.
+pub(super) fn needs_admin(driver: &str, options: &BTreeMap<String, String>) -> bool {
+    if !matches!(driver, "" | "local") {
+        return true;
+    }
+    if options.is_empty() {
         return false;
     }
     let kind = options.get("type").map_or("", String::as_str);
@@ -204,8 +213,10 @@ mod tests {
             options(&[("type", "ext4"), ("device", "/dev/sda1")]),
             options(&[("device", "/etc")]),
         ];
-        assert!(harmless.iter().all(|options| !binds_host("local", options)));
-        assert!(host.iter().all(|options| binds_host("local", options)));
-        assert!(!binds_host("rclone", &host[0]), "other drivers have rules of their own");
+        assert!(harmless.iter().all(|options| !needs_admin("local", options)));
+        assert!(host.iter().all(|options| needs_admin("local", options)));
+        assert!(host.iter().all(|options| needs_admin("", options)), "an empty name is the local driver's");
+        assert!(needs_admin("rclone", &harmless[0]), "other drivers have rules of their own");
+        assert_eq!([driver_name(None), driver_name(Some("")), driver_name(Some("x"))], ["local", "local", "x"]);
     }
 }

@@ -17,6 +17,7 @@ use super::redirect;
 use super::request::{Plan, Prepared, Request, shown};
 use super::response::Response;
 use super::retry::{is_passing, retry_after};
+use super::room::{Held, Room};
 use super::tls;
 use crate::base::clock::since;
 use crate::base::{Clock, limits};
@@ -51,6 +52,7 @@ struct Shared {
     /// One for each policy, the most recently used last: a connection that one policy allowed must not serve another.
     clients: Mutex<Vec<(String, Client)>>,
     slots: Semaphore,
+    room: Room,
 }
 
 /// In whose name a request goes out.
@@ -79,6 +81,7 @@ impl Http {
             lookup,
             clients: Mutex::default(),
             slots: Semaphore::new(limits::HTTP_REQUESTS_AT_ONCE_MAX),
+            room: Room::new(limits::HTTP_BODIES_BYTES_MAX),
         })))
     }
 
@@ -142,11 +145,12 @@ impl Http {
             () = &mut timer => return Err(late(Phase::Response)),
         };
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = tokio::select! {
-            body = read(response, reach.shown(&url), request.body_bytes_max) => body?,
+        let (body, held) = tokio::select! {
+            body = read(response, reach.shown(&url), request.body_bytes_max, &self.0.room) => body?,
             () = &mut timer => return Err(late(Phase::Body)),
         };
-        Ok(Response { status, headers, body, url: without_user(url).into(), took: Duration::ZERO, attempts: 1 })
+        let url = without_user(url).into();
+        Ok(Response { status, headers, body, url, took: Duration::ZERO, attempts: 1, _held: held })
     }
 
     /// Sends `request`, then what its redirects ask for, each after its own check.
@@ -263,17 +267,31 @@ impl Reach<'_> {
     }
 }
 
-async fn read(mut response: reqwest::Response, target: String, max: usize) -> Result<bytes::Bytes, HttpError> {
+async fn read(
+    mut response: reqwest::Response,
+    target: String,
+    max: usize,
+    room: &Room,
+) -> Result<(bytes::Bytes, Option<Held>), HttpError> {
     let too_large = || HttpError::BodyTooLarge { target: target.clone(), max };
-    if response.content_length().is_some_and(|length| length > max as u64) {
+    let announced = response.content_length();
+    if announced.is_some_and(|length| length > max as u64) {
         return Err(too_large());
     }
+    let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(max);
     let mut body = BytesMut::new();
+    let mut held = None;
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > max => return Err(too_large()),
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(body.freeze()),
+            Ok(Some(chunk)) => {
+                if held.is_none() && body.len() + chunk.len() > limits::HTTP_BODY_SMALL_BYTES {
+                    // For all of it at once: two that wait for each other's second half would wait for ever.
+                    held = room.take(expected.max(body.len() + chunk.len())).await;
+                }
+                body.extend_from_slice(&chunk);
+            }
+            Ok(None) => return Ok((body.freeze(), held)),
             Err(error) => {
                 let failed = match sort(&error, target.clone(), limits::HTTP_CONNECT_TIMEOUT) {
                     Cause::Failed(failed) => failed,

@@ -13,6 +13,7 @@ mod redirect;
 mod request;
 mod response;
 mod retry;
+mod room;
 mod tls;
 
 #[cfg(test)]

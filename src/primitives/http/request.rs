@@ -170,6 +170,10 @@ fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, HttpError> {
         };
         let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| bad())?;
         value.set_sensitive(true);
+        // A second one would go unchecked, and what a server makes of two is its own.
+        if key == HOST && headers.contains_key(HOST) {
+            return Err(HttpError::BadRequest("the header Host is given twice".into()));
+        }
         headers.append(key, value);
     }
     Ok(headers)

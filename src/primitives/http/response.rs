@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
+use super::room::Held;
+
 /// A whole response; any status is one.
 #[derive(Debug, Clone)]
 pub struct Response {
@@ -17,6 +19,8 @@ pub struct Response {
     pub took: Duration,
     /// 1 without retries.
     pub attempts: u32,
+    /// The room that a large body takes, until the response is dropped.
+    pub(super) _held: Option<Held>,
 }
 
 impl Response {

@@ -71,7 +71,7 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
         [0xfc00..=0xfdff, ..] => Kind::Private,
         [0xff00..=0xffff, ..] => Kind::Multicast,
         // NAT64 (RFC 6052): as public as the IPv4 address within.
-        [0x64, 0xff9b, 0, 0, 0, 0, ..] => embedded(parts[6], parts[7]),
+        [0x64, 0xff9b, 0, 0, 0, 0, ..] => kind_v4(embedded(parts[6], parts[7])),
         // Teredo and the other protocol assignments, 6to4, documentation.
         [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x2002, ..] | [0x3fff, 0..=0xfff, ..] => Kind::Reserved,
         // ISATAP carries IPv4 in its interface identifier.
@@ -81,10 +81,21 @@ fn kind_v6(ip: Ipv6Addr) -> Kind {
     }
 }
 
-fn embedded(high: u16, low: u16) -> Kind {
+/// The IPv4 address that a NAT64 gateway turns `ip` into.
+pub fn translated(ip: IpAddr) -> Option<Ipv4Addr> {
+    match ip {
+        IpAddr::V6(v6) => match v6.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(embedded(high, low)),
+            _ => None,
+        },
+        IpAddr::V4(_) => None,
+    }
+}
+
+fn embedded(high: u16, low: u16) -> Ipv4Addr {
     let [a, b] = high.to_be_bytes();
     let [c, d] = low.to_be_bytes();
-    kind_v4(Ipv4Addr::new(a, b, c, d))
+    Ipv4Addr::new(a, b, c, d)
 }
 
 #[cfg(test)]

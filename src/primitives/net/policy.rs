@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::{Host, Url};
 
-use super::address::{Kind, canonical, kind};
+use super::address::{Kind, canonical, kind, translated};
 use super::pattern::{HostPart, HostPattern};
 
 /// Where a URL leads: what is checked, and what is connected to.
@@ -118,7 +118,8 @@ impl Policy {
             Destination::Name(name) => format!("{name} ({})", canonical(ip)),
             Destination::Address(_) => canonical(ip).to_string(),
         };
-        if self.deny.iter().any(|pattern| pattern.covers_port(port) && pattern.covers_address(ip)) {
+        let denied = |ip| self.deny.iter().any(|pattern| pattern.covers_port(port) && pattern.covers_address(ip));
+        if denied(ip) || translated(ip).is_some_and(|inner| denied(inner.into())) {
             return Err(Blocked::Denied { target });
         }
         let kind = kind(ip);
@@ -319,6 +320,11 @@ mod tests {
         assert!(matches!(check(&granted, "http://evil.example.com/"), Err(Blocked::Denied { .. })));
         assert!(matches!(check(&granted, "http://10.9.1.1/"), Err(Blocked::Denied { .. })));
         assert!(check(&granted, "http://10.8.1.1/").is_ok());
+        let deny: Arc<[HostPattern]> = ["1.2.3.0/24".parse().expect("a pattern")].into();
+        let granted = policy(&["*"]).denying(deny);
+        let inside = check(&granted, "http://[64:ff9b::1.2.3.4]/");
+        assert!(matches!(inside, Err(Blocked::Denied { .. })), "a gateway leads there too");
+        assert!(check(&granted, "http://[64:ff9b::1.2.4.4]/").is_ok());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod discord_max {
     pub const FIELDS: usize = 25;
     pub const FIELD_NAME: usize = 256;
     pub const FIELD_VALUE: usize = 1_024;
+    pub const URL: usize = 2_048;
     /// Of all texts of a message's embeds together.
     pub const TOTAL: usize = 6_000;
 }
@@ -28,6 +29,9 @@ mod slack_max {
 /// ntfy turns what is longer into an attachment.
 const NTFY_MESSAGE_BYTES_MAX: usize = 4_096;
 const NTFY_TITLE_BYTES_MAX: usize = 256;
+const NTFY_URL_BYTES_MAX: usize = 1_024;
+/// ntfy reads no more of a JSON body; what is cut off there is no JSON.
+const NTFY_BODY_BYTES_MAX: usize = 2 * NTFY_MESSAGE_BYTES_MAX;
 
 /// An execute-webhook body: one embed, and nobody is mentioned whatever the text says.
 pub fn discord(message: &Message, now: Timestamp) -> Value {
@@ -49,7 +53,7 @@ pub fn discord(message: &Message, now: Timestamp) -> Value {
     if !message.text.trim().is_empty() {
         embed["description"] = take(&message.text, discord_max::DESCRIPTION).into();
     }
-    if let Some(url) = &message.url {
+    if let Some(url) = message.url.as_ref().filter(|url| url.chars().count() <= discord_max::URL) {
         embed["url"] = url.clone().into();
         // Discord shows an embed's link on its title alone.
         if message.title.trim().is_empty() {
@@ -91,8 +95,8 @@ pub fn slack(message: &Message) -> Value {
         };
         blocks.push(json!({ "type": "section", "fields": chunk.iter().map(field).collect::<Vec<_>>() }));
     }
-    if let Some(url) = &message.url {
-        let text = format!("<{}|Open>", escape(url));
+    let link = message.url.as_ref().map(|url| format!("<{}|Open>", escape(url)));
+    if let Some(text) = link.filter(|link| link.chars().count() <= slack_max::SECTION) {
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
     json!({ "text": cut_escaped(&plain(message), slack_max::FALLBACK), "blocks": blocks })
@@ -107,17 +111,14 @@ pub fn ntfy(message: &Message, topic: &str) -> Value {
     };
     let title = cut_bytes(message.headline(), NTFY_TITLE_BYTES_MAX);
     let text = if message.title.trim().is_empty() || !message.text.trim().is_empty() { &message.text } else { "" };
-    let text = cut_bytes(&with_fields(text, message), NTFY_MESSAGE_BYTES_MAX);
-    let mut body = json!({
-        "topic": topic,
-        "title": title,
-        "message": if text.is_empty() { title.clone() } else { text },
-        "priority": priority,
-        "tags": [tag],
-    });
-    if let Some(url) = &message.url {
+    let text = with_fields(text, message);
+    let mut body = json!({ "topic": topic, "title": title, "message": "", "priority": priority, "tags": [tag] });
+    if let Some(url) = message.url.as_ref().filter(|url| url.len() <= NTFY_URL_BYTES_MAX) {
         body["click"] = url.clone().into();
     }
+    let room = NTFY_BODY_BYTES_MAX.saturating_sub(body.to_string().len());
+    let text = if text.is_empty() { body["title"].as_str().unwrap_or_default() } else { &text };
+    body["message"] = cut_json(text, NTFY_MESSAGE_BYTES_MAX, room).into();
     body
 }
 
@@ -186,6 +187,27 @@ fn cut_bytes(text: &str, max: usize) -> String {
     format!("{}{ELLIPSIS}", &text[..end])
 }
 
+/// Cut so that both the text and its form in JSON fit.
+fn cut_json(text: &str, max: usize, json_max: usize) -> String {
+    let whole = cut_bytes(text, max);
+    if written(&whole) <= json_max {
+        return whole;
+    }
+    let mut left = json_max.saturating_sub(written("…"));
+    let fits = |c: &char| {
+        let bytes = written(c.encode_utf8(&mut [0; 4]));
+        left.checked_sub(bytes).map(|rest| left = rest).is_some()
+    };
+    let mut short: String = whole.chars().take_while(fits).collect();
+    short.push('…');
+    short
+}
+
+/// Bytes of a text in JSON, without the quotes.
+fn written(text: &str) -> usize {
+    serde_json::Value::from(text).to_string().len() - 2
+}
+
 /// The three characters that Slack gives a meaning.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
@@ -217,6 +239,8 @@ mod tests {
         assert_eq!(cut("äöüß", 3), "äö…");
         assert_eq!(cut("abc", 0), "");
         assert_eq!(cut_bytes("ääää", 7), "ää…");
+        assert_eq!(cut_json("a\n\n\n", 10, 10), "a\n\n\n");
+        assert_eq!(cut_json("a\n\n\n", 10, 6), "a\n…");
         assert_eq!(cut_escaped("a<b", 20), "a&lt;b");
         assert_eq!(cut_escaped("a<<<<", 8), "a&lt;…");
     }

@@ -30,7 +30,7 @@ impl Severity {
     }
 }
 
-/// Title or text must be there. What a provider has no room for is cut off with an ellipsis.
+/// Title or text must be there. What a provider has no room for is cut off with an ellipsis; a URL is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Message {
     pub title: String,
@@ -51,7 +51,8 @@ impl Message {
             return Err(NotifyError::BadMessage(format!("it has more than {} fields", limits::NOTIFY_FIELDS_MAX)));
         }
         let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let bytes = self.title.len() + self.text.len() + fields;
+        let url = self.url.as_ref().map_or(0, String::len);
+        let bytes = self.title.len() + self.text.len() + fields + url;
         if bytes > limits::NOTIFY_MESSAGE_BYTES_MAX {
             let max = limits::NOTIFY_MESSAGE_BYTES_MAX;
             return Err(NotifyError::BadMessage(format!("it has {bytes} bytes, and at most {max} are sent")));

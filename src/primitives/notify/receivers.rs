@@ -58,6 +58,8 @@ pub fn discord(asked: &Asked) -> Verdict {
             total += if embed[key].is_null() { 0 } else { sized(text(embed, key)?, max, key)? };
         }
         total += sized(text(&embed["footer"], "text")?, 2_048, "the footer")?;
+        let url = embed["url"].as_str().unwrap_or_default();
+        check(url.chars().count() <= 2_048, "an embed's url has at most 2048 characters")?;
         check(embed["color"].as_u64().is_some_and(|color| color <= 0xff_ff_ff), "color")?;
         check(text(embed, "timestamp")?.parse::<crate::base::Timestamp>().is_ok(), "timestamp must be ISO 8601")?;
         let none = Vec::new();
@@ -112,6 +114,7 @@ pub fn ntfy(asked: &Asked) -> Verdict {
     if asked.header("authorization") != "Bearer tk_ntfy_token" {
         return Ok(answer(403, &[], "forbidden"));
     }
+    check(asked.body.len() <= 2 * 4_096, "a body has at most 8192 bytes")?;
     let body = is_json_post(asked)?;
     known_keys(&body, &["topic", "title", "message", "priority", "tags", "click"], "the message")?;
     check(text(&body, "topic")? == "ops-alerts", "unknown topic")?;

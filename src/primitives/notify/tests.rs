@@ -86,7 +86,10 @@ async fn every_provider_takes_what_it_is_sent() {
     let notify = service(&routes, secrets, Clock::system());
     let title_only = Message { title: "only a title".into(), ..Message::default() };
     let text_only = Message { text: "only\na text".into(), url: message().url, ..Message::default() };
-    for message in [message(), huge(), title_only, text_only] {
+    let far = |bytes: usize| Some(format!("https://aegis.example.com/{}", "x&".repeat(bytes / 2)));
+    let (long_url, longer_url) = (Message { url: far(2_500), ..message() }, Message { url: far(12_000), ..huge() });
+    let escaped = Message { text: "\u{1b}[31m\n\"".repeat(1_000), title: "\u{1b}".repeat(300), ..message() };
+    for message in [message(), huge(), title_only, text_only, long_url, longer_url, escaped] {
         let deliveries = notify.send(&may("alerts"), &message).await.expect("sent");
         for delivery in &deliveries {
             assert_eq!((&delivery.outcome, delivery.attempts), (&Outcome::Delivered, 1), "{delivery:?}");

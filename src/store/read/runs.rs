@@ -1,6 +1,8 @@
 //! Reading runs. Pages are put together from short walks along an index, one for each state asked for, so that a page
 //! costs the same in a history of a thousand runs and of a million.
 
+use tracing::error;
+
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Actor, Run, RunState, Trigger, TriggerKind};
 use crate::store::handle::Store;
@@ -10,7 +12,7 @@ use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub(super) fn run_from(row: &Row) -> Result<Run> {
+pub fn run_from(row: &Row) -> Result<Run> {
     Ok(Run {
         id: row.parsed("id")?,
         job: row.parsed("job")?,
@@ -85,10 +87,20 @@ impl Store {
         rows.iter().map(|row| row.parsed("id")).collect()
     }
 
-    /// All runs in the given state, oldest first, with no page limit: for recovery at start.
-    pub async fn runs_in(&self, state: RunState) -> Result<Vec<Run>> {
-        let select = query(format!("SELECT * FROM runs WHERE {} ORDER BY queued_at, id", in_state(state)));
-        self.readers().fetch(select).await?.iter().map(run_from).collect()
+    /// All runs in the given state, those that `node` holds or those of all daemons, oldest first, with no page limit:
+    /// for recovery at start. A row that cannot be understood is told and passed over: it must not keep the others from
+    /// going on.
+    pub async fn runs_in(&self, state: RunState, node: Option<&str>) -> Result<Vec<Run>> {
+        let held = if node.is_some() { " AND node = $1" } else { "" };
+        let select = query(format!("SELECT * FROM runs WHERE {}{held} ORDER BY queued_at, id", in_state(state)));
+        let select = if let Some(node) = node { select.bind(node) } else { select };
+        let rows = self.readers().fetch(select).await?;
+        let understood = rows.iter().filter_map(|row| {
+            let told =
+                |error: &StoreError| error!(run = row.text("id").unwrap_or_default(), %error, "a run is left as it is");
+            run_from(row).inspect_err(told).ok()
+        });
+        Ok(understood.collect())
     }
 
     /// The runs of these ids that are there, in no particular order.

@@ -7,7 +7,8 @@ use crate::base::limits::STORE_RECENT_RUNS_MAX;
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Run, RunState};
 use crate::store::handle::Store;
-use crate::store::sql::query;
+use crate::store::sql::{Query, query};
+use crate::store::text::{HOUR_MICROS, hour_of};
 use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -19,11 +20,43 @@ pub const JOB_NAMES: &str = "
         UNION ALL
         SELECT (SELECT min(job) FROM runs WHERE runs.job > names.job) FROM names WHERE names.job IS NOT NULL)";
 
+/// What is counted for bars.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    Hours,
+    Runs,
+}
+
+impl Source {
+    /// Ended runs by state and bucket of `width` microseconds.
+    pub fn of(self, job: Option<&JobName>, since: Timestamp, width: i64) -> Query {
+        match self {
+            Self::Hours => {
+                let count = "SELECT state, hour / $1 AS bucket, CAST(sum(count) AS BIGINT) AS runs FROM run_hours
+                    WHERE job = $3 AND hour >= $2 GROUP BY state, hour / $1";
+                query(count).bind(width).bind(hour_of(since)).bind(job.map_or("", JobName::as_str))
+            }
+            Self::Runs => {
+                let count = "SELECT state, queued_at / $1 AS bucket, count(*) AS runs FROM runs WHERE queued_at >= $2
+                    AND finished_at IS NOT NULL
+                    AND state IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'interrupted')";
+                let grouped = "GROUP BY state, queued_at / $1";
+                match job {
+                    Some(job) => query(format!("{count} AND job = $3 {grouped}")).bind(width).bind(since).bind(job),
+                    None => query(format!("{count} {grouped}")).bind(width).bind(since),
+                }
+            }
+        }
+    }
+}
+
 impl Store {
+    /// How many runs there are in each state. Those that have ended are counted back to where retention has removed the
+    /// hours in which they ended.
     pub async fn run_counts(&self) -> Result<Vec<(RunState, u64)>> {
         let count = query(
             "SELECT state, count(*) AS runs FROM runs WHERE finished_at IS NULL GROUP BY state
-             UNION ALL SELECT state, count(*) AS runs FROM runs WHERE finished_at IS NOT NULL GROUP BY state",
+             UNION ALL SELECT state, CAST(sum(count) AS BIGINT) AS runs FROM run_hours WHERE job = '' GROUP BY state",
         );
         let rows = self.readers().fetch(count).await?;
         rows.iter().map(|row| Ok((row.word("state", RunState::parse)?, row.number("runs")?))).collect()
@@ -58,9 +91,12 @@ impl Store {
         stats.collect()
     }
 
-    /// How runs queued since `since` ended, of one job or of all, by buckets of `bucket_seconds` that begin at whole
-    /// multiples of it. Buckets without ended runs are left out. `failed` includes runs that timed out; `other` are the
-    /// cancelled and interrupted.
+    /// How runs ended, of one job or of all but the console, by buckets of `bucket_seconds` that begin at whole multiples
+    /// of it. Buckets without ended runs are left out. `failed` includes runs that timed out; `other` are the cancelled
+    /// and interrupted.
+    ///
+    /// Buckets of whole hours count by when runs ended, from the beginning of the hour of `since` on, and cost the same
+    /// however many runs there were. Others read the history, and count runs queued since `since` by when that was.
     pub async fn run_buckets(
         &self,
         job: Option<&JobName>,
@@ -68,11 +104,13 @@ impl Store {
         bucket_seconds: i64,
     ) -> Result<Vec<Bucket>> {
         let width = bucket_seconds.max(1).saturating_mul(1_000_000);
+        let source = if width % HOUR_MICROS == 0 { Source::Hours } else { Source::Runs };
         let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
-        self.count_into(&mut buckets, job, since, width, u64::saturating_add).await?;
+        self.count_into(&mut buckets, source.of(job, since, width), width, u64::saturating_add).await?;
         if job.is_none() {
-            // Console lines are counted and taken off again: the index that counts all runs does not know their jobs.
-            self.count_into(&mut buckets, Some(&JobName::console()), since, width, u64::saturating_sub).await?;
+            // Console lines are counted and taken off again: what counts all runs does not know their jobs.
+            let console = source.of(Some(&JobName::console()), since, width);
+            self.count_into(&mut buckets, console, width, u64::saturating_sub).await?;
         }
         buckets.retain(|_, bucket| bucket.succeeded + bucket.failed + bucket.other > 0);
         Ok(buckets.into_values().collect())
@@ -81,18 +119,10 @@ impl Store {
     async fn count_into(
         &self,
         buckets: &mut BTreeMap<i64, Bucket>,
-        job: Option<&JobName>,
-        since: Timestamp,
+        count: Query,
         width: i64,
         combine: impl Fn(u64, u64) -> u64,
     ) -> Result<()> {
-        let count = "SELECT state, queued_at / $1 AS bucket, count(*) AS runs FROM runs WHERE queued_at >= $2
-            AND finished_at IS NOT NULL AND state IN ('succeeded', 'failed', 'timed_out', 'cancelled', 'interrupted')";
-        let grouped = "GROUP BY state, queued_at / $1";
-        let count = match job {
-            Some(job) => query(format!("{count} AND job = $3 {grouped}")).bind(width).bind(since).bind(job),
-            None => query(format!("{count} {grouped}")).bind(width).bind(since),
-        };
         for row in self.readers().fetch(count).await? {
             let (key, runs): (i64, u64) = (row.int("bucket")?, row.number("runs")?);
             let start = Timestamp::from_microsecond(key.saturating_mul(width)).unwrap_or(Timestamp::UNIX_EPOCH);

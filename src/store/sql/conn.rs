@@ -13,6 +13,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// What `{skip_locked}` stands for. SQLite locks no rows.
+    pub(super) fn skip_locked(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR UPDATE SKIP LOCKED",
+        }
+    }
+
     /// What `{rows}` stands for.
     pub(super) fn rows(self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 //!
 //! Statements use `$1` placeholders, integers and text only, and what both dialects share. Many rows travel as one
 //! JSON array of arrays: `{rows}` stands for the function that yields its elements in a column called `value`, and
-//! `value->>0` reads a field in both dialects.
+//! `value->>0` reads a field in both dialects. `{skip_locked}` ends a selection that leaves out what others have locked.
 
 mod conn;
 mod error;

@@ -41,8 +41,8 @@ impl Query {
 
     /// The text in the words of `dialect`.
     pub(super) fn text_for(&self, dialect: Dialect) -> Cow<'static, str> {
-        if self.text.contains("{rows}") {
-            Cow::Owned(self.text.replace("{rows}", dialect.rows()))
+        if self.text.contains('{') {
+            Cow::Owned(self.text.replace("{rows}", dialect.rows()).replace("{skip_locked}", dialect.skip_locked()))
         } else {
             self.text.clone()
         }
@@ -141,6 +141,12 @@ impl From<&str> for Arg {
 impl From<String> for Arg {
     fn from(value: String) -> Self {
         Self::Text(Some(value))
+    }
+}
+
+impl From<Option<String>> for Arg {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
     }
 }
 

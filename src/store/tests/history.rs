@@ -39,6 +39,7 @@ on_both! {
     runs_in_a_state_come_oldest_first,
     jobs_in_numbers,
     buckets_count_how_runs_ended,
+    buckets_of_whole_hours_go_by_when_runs_ended,
 }
 
 async fn filters_pick_and_order(db: &mut Db) {
@@ -91,7 +92,7 @@ async fn a_prefix_finds_at_most_two(db: &mut Db) {
 async fn runs_in_a_state_come_oldest_first(db: &mut Db) {
     let made = history(db).await;
     let found = async |state| {
-        db.store.runs_in(state).await.expect("readable").into_iter().map(|run| run.id).collect::<Vec<_>>()
+        db.store.runs_in(state, None).await.expect("readable").into_iter().map(|run| run.id).collect::<Vec<_>>()
     };
     assert_eq!(found(RunState::Running).await, picked(&made, &[1, 2, 4, 5, 7, 8, 10]));
     assert_eq!(found(RunState::Failed).await, picked(&made, &[0, 3, 6, 9]));
@@ -145,4 +146,28 @@ async fn buckets_count_how_runs_ended(db: &mut Db) {
     assert_eq!(of_a, Ok(vec![bucket(1_000_000, 1, 2, 0), bucket(1_000_010, 0, 0, 1), bucket(1_000_030, 1, 0, 0)]));
     let of_all = db.store.run_buckets(None, at(1_000_005), 10).await;
     assert_eq!(of_all, Ok(vec![bucket(1_000_000, 0, 4, 0), bucket(1_000_010, 0, 0, 2), bucket(1_000_030, 2, 0, 0)]));
+}
+
+async fn buckets_of_whole_hours_go_by_when_runs_ended(db: &mut Db) {
+    const HOUR: i64 = 3_600;
+    let ended = [
+        ("a", 280 * HOUR - 1, RunState::Succeeded),
+        ("a", 280 * HOUR, RunState::Failed),
+        ("b", 281 * HOUR - 1, RunState::Cancelled),
+        ("b", 281 * HOUR + 5, RunState::Succeeded),
+    ];
+    let console = [(JobName::console().to_string(), 280 * HOUR, RunState::Succeeded)];
+    let all = ended.map(|(name, second, state)| (name.to_owned(), second, state)).into_iter().chain(console);
+    for (name, second, state) in all {
+        let run = Run { job: name.parse().unwrap_or_else(|_| JobName::console()), ..running("x", 1_000_000) };
+        db.store.accept_run(new_run(&run)).await.expect("accepted");
+        let end = Transition { at: at(second), ..change(&run, RunState::Running, state) };
+        assert_eq!(db.store.transition(end.clone()).await, Ok(Guarded::Applied));
+        assert_eq!(db.store.transition(end).await, Ok(Guarded::Refused), "and it is counted once");
+    }
+    let bucket = |hour: i64, succeeded, failed, other| Bucket { start: at(hour * HOUR), succeeded, failed, other };
+    let by_hour = db.store.run_buckets(None, at(280 * HOUR + 1), HOUR).await;
+    assert_eq!(by_hour, Ok(vec![bucket(280, 0, 1, 1), bucket(281, 1, 0, 0)]));
+    let of_a = db.store.run_buckets(Some(&job("a")), at(0), 2 * HOUR).await;
+    assert_eq!(of_a, Ok(vec![bucket(278, 1, 0, 0), bucket(280, 0, 1, 0)]));
 }

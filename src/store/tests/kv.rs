@@ -27,6 +27,7 @@ on_both! {
     expired_entries_are_absent,
     lists_go_by_prefix_and_scope,
     keys_and_values_have_limits,
+    a_scope_has_a_quota,
 }
 
 async fn compare_and_set(db: &mut Db) {
@@ -121,4 +122,32 @@ async fn keys_and_values_have_limits(db: &mut Db) {
     );
     let just = KvWrite { value: Some(json!("v".repeat(256 * 1024 - 2))), ..set(&"k".repeat(512), 1) };
     assert!(db.store.kv_write(just).await.is_ok());
+}
+
+async fn a_scope_has_a_quota(db: &mut Db) {
+    use crate::base::limits::{KV_SCOPE_BYTES_MAX, KV_SCOPE_KEYS_MAX, KV_VALUE_BYTES_MAX};
+
+    let value = |bytes: usize| Some(json!("v".repeat(bytes - 2)));
+    let sized = |key: &str, bytes| KvWrite { value: value(bytes), ..set(key, 0) };
+    let full = |outcome: Result<KvOutcome, StoreError>| matches!(outcome, Err(StoreError::ScopeFull { .. }));
+    let fits = KV_SCOPE_BYTES_MAX / KV_VALUE_BYTES_MAX;
+    for n in 0..fits {
+        db.store.kv_write(sized(&format!("big/{n}"), KV_VALUE_BYTES_MAX)).await.expect("room");
+    }
+    assert!(full(db.store.kv_write(set("more", 1)).await), "no byte is left");
+    let elsewhere = KvWrite { scope: "job:other".into(), ..set("more", 1) };
+    assert!(db.store.kv_write(elsewhere).await.is_ok(), "another scope has its own");
+    db.store.kv_write(sized("big/0", 100)).await.expect("a smaller value");
+    assert!(db.store.kv_write(set("more", 1)).await.is_ok());
+    for n in 0..fits {
+        let delete = KvWrite { value: None, ..set(&format!("big/{n}"), 0) };
+        db.store.kv_write(delete).await.expect("deleted");
+    }
+    let keys: Vec<String> = (1..KV_SCOPE_KEYS_MAX).map(|n| format!("k/{n}")).collect();
+    for some in keys.chunks(500) {
+        let writes = some.iter().map(|key| db.store.kv_write(set(key, 1)));
+        assert!(futures_util::future::join_all(writes).await.iter().all(Result::is_ok));
+    }
+    assert!(full(db.store.kv_write(set("one/more", 1)).await), "no key is left");
+    assert!(db.store.kv_write(set("more", 2)).await.is_ok(), "what is there can change");
 }

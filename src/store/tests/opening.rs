@@ -14,6 +14,7 @@ on_both! {
     a_second_opening_finds_everything,
     a_newer_schema_is_left_alone,
     a_changed_step_is_refused,
+    tables_of_another_program_are_not_a_newer_aegis,
 }
 
 async fn a_second_opening_finds_everything(db: &mut Db) {
@@ -35,8 +36,16 @@ async fn a_newer_schema_is_left_alone(db: &mut Db) {
             StoreError::TooNew { found, known, .. } => (found, known),
             other => panic!("{other:?}"),
         }),
-        Err((9, 1))
+        Err((9, 2))
     );
+}
+
+async fn tables_of_another_program_are_not_a_newer_aegis(db: &mut Db) {
+    db.stop().await;
+    db.execute("DROP TABLE counters").await;
+    db.execute("UPDATE _sqlx_migrations SET version = 20240101, description = 'users'").await;
+    let error = open(&db.url).await.expect_err("not ours").to_string();
+    assert!(error.contains("another program") && error.contains("of its own"), "{error}");
 }
 
 async fn a_changed_step_is_refused(db: &mut Db) {
@@ -54,6 +63,19 @@ async fn a_new_file_is_private_and_its_folders_are_made() {
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!(mode(&file), 0o600);
     assert_eq!(mode(file.parent().expect("a folder")), 0o700);
+}
+
+#[tokio::test]
+async fn a_second_daemon_on_one_file_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("sqlite://{}", folder.path().join("aegis.db").display());
+    let options = Options { url: url.clone(), node: "test".into() };
+    let (_store, writer) = Store::open(options, Clock::system()).await.expect("opens");
+    let error = open(&url).await.expect_err("it is in use").to_string();
+    let holder = format!("process {}", std::process::id());
+    assert!(error.contains(&holder) && error.contains("store.url") && error.contains(&url), "{error}");
+    drop(writer);
+    open(&url).await.expect("it is free again, though somebody still reads");
 }
 
 #[tokio::test]

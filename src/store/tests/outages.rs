@@ -10,7 +10,8 @@ use super::support::*;
 use crate::base::{Clock, RunId};
 use crate::model::RunState;
 use crate::store::link::Fate;
-use crate::store::sql::query;
+use crate::store::sql::{Readers, query};
+use crate::store::target::Target;
 use crate::store::*;
 
 /// A store on a SQLite file whose size is limited, so that it runs full like a disk.
@@ -135,4 +136,40 @@ async fn a_server_that_stays_away_is_unavailable() {
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(StoreError::Unavailable { .. }))), "{outcomes:?}");
     assert!(db.store.run_counts().await.is_err());
     db.finish().await;
+}
+
+/// A server that lost its power, or a firewall that forgot the connection: no answer, and no error either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_falls_silent_is_given_up() {
+    const WAIT: Duration = Duration::from_millis(300);
+    let url = postgres::create_database().await;
+    let road = postgres::Road::to(&url).await;
+    let options = Options { url: road.url.clone(), node: "test".into() };
+    let (store, mut writer) = Store::open(options, Clock::system()).await.expect("opens");
+    writer.link.answer_wait = WAIT;
+    let mut readers = Target::parse(&road.url).expect("a URL").readers();
+    if let Readers::Postgres { answer_wait, .. } = &mut readers {
+        *answer_wait = WAIT;
+    }
+    let stop = CancellationToken::new();
+    let used = async {
+        store.ping().await.expect("the server answers");
+        readers.fetch(query("SELECT 1 AS one")).await.expect("the server answers");
+        road.silent.send_replace(true);
+        let silence = async { futures_util::join!(store.ping(), readers.fetch(query("SELECT 1 AS one"))) };
+        let (written, read) = tokio::time::timeout(Duration::from_secs(30), silence).await.expect("it is given up");
+        assert!(matches!(written, Err(StoreError::Unavailable { .. })), "{written:?}");
+        assert!(matches!(read, Err(StoreError::Unavailable { .. })));
+        road.silent.send_replace(false);
+        while store.ping().await.is_err() {
+            tokio::time::sleep(WAIT).await;
+        }
+        for _ in 0..8 {
+            readers.fetch(query("SELECT 1 AS one")).await.expect("no place in the pool is lost");
+        }
+        stop.cancel();
+    };
+    let (ended, ()) = futures_util::join!(writer.run(stop.clone()), used);
+    ended.expect("the writer ends well");
+    postgres::drop_database(&url).await;
 }

@@ -3,7 +3,7 @@
 use super::support::*;
 use crate::base::RunId;
 use crate::model::RunState;
-use crate::store::read::page;
+use crate::store::read::{Source, earliest, page, pending};
 use crate::store::*;
 
 #[tokio::test]
@@ -29,6 +29,31 @@ async fn every_page_walks_an_index_in_its_order() {
             let walks = plan.iter().any(|step| step.starts_with("SEARCH runs USING"));
             assert!(walks && !whole && !sorted, "{filter:?}: {plan:#?}");
         }
+    }
+    db.finish().await;
+}
+
+/// What is asked again and again must not read a table of history from one end to the other.
+#[tokio::test]
+async fn what_is_asked_often_reads_no_history() {
+    let db = Db::new(Backend::Sqlite).await;
+    let hour = 3_600_000_000;
+    let asked = [
+        earliest(),
+        write::due(at(1), 10),
+        pending().bind(at(1)).bind(10_usize),
+        Source::Hours.of(None, at(1), hour),
+        Source::Hours.of(Some(&job("a")), at(1), hour),
+    ];
+    for query in asked {
+        let rows = db.store.readers().fetch(query.clone().explained()).await.expect("a plan");
+        let plan: Vec<String> = rows.iter().map(|row| row.text("detail").expect("a text")).collect();
+        let tables = ["runs", "steps", "signals", "run_hours"];
+        let whole = |step: &String| tables.iter().any(|table| *step == format!("SCAN {table}"));
+        assert!(
+            !plan.iter().any(whole) && plan.iter().any(|step| step.contains("INDEX") || step.contains("PRIMARY KEY")),
+            "{query:?}: {plan:#?}"
+        );
     }
     db.finish().await;
 }

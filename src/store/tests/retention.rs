@@ -27,8 +27,12 @@ on_both! {
     old_runs_go_except_the_newest_of_each_job,
     logs_go_earlier_than_their_runs,
     old_events_go_and_their_numbers_are_not_used_again,
+    events_of_the_future_hold_no_others_back,
     what_has_expired_goes,
     versions_go_when_nothing_uses_them,
+    journals_and_artifacts_go_with_their_runs,
+    sent_events_stay_for_runs_that_live,
+    counts_outlive_runs_until_their_hours_go,
 }
 
 async fn old_runs_go_except_the_newest_of_each_job(db: &mut Db) {
@@ -99,6 +103,18 @@ async fn old_events_go_and_their_numbers_are_not_used_again(db: &mut Db) {
     assert_eq!(db.store.events(0, 1).await.map(|events| events[0].seq), Ok(1_201));
 }
 
+async fn events_of_the_future_hold_no_others_back(db: &mut Db) {
+    let dated = |day: i64| crate::model::NewEvent { at: at(day * DAY), ..event("job.loaded") };
+    let wrong = (0..700).map(|_| dated(4_000));
+    let events = (0..100).map(|_| dated(1)).chain(wrong).chain((0..1_000).map(|i| dated(1 + i / 200))).collect();
+    db.store.append_events(events).await.expect("written");
+    let pruned = db.store.prune(&keep(100, 100, 2, 0), at(6 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.events, 100 + 600);
+    assert_eq!(db.store.events(0, 1).await.map(|events| events[0].seq), Ok(101));
+    let left = db.store.events(800, 1_000).await.expect("readable");
+    assert!(left.len() == 400 && left.iter().all(|event| event.body.at >= at(4 * DAY)));
+}
+
 async fn what_has_expired_goes(db: &mut Db) {
     for (key, expires) in [("gone", Some(at(1_000_010))), ("later", Some(at(1_000_100))), ("never", None)] {
         let value = Some(serde_json::json!(1));
@@ -141,4 +157,54 @@ async fn versions_go_when_nothing_uses_them(db: &mut Db) {
     let left: Vec<_> =
         db.store.versions(&job("web"), 10).await.expect("readable").into_iter().map(|version| version.hash).collect();
     assert_eq!(left, [texts[3].hash, texts[1].hash]);
+}
+
+async fn journals_and_artifacts_go_with_their_runs(db: &mut Db) {
+    let mut runs = Vec::new();
+    for day in [1, 8] {
+        let run = running("a", day * DAY);
+        db.store.accept_run(NewRun { events: vec![], ..new_run(&run) }).await.expect("accepted");
+        let list = (1..=600).map(|place| step(&place.to_string(), "s")).collect();
+        db.store.journal_write(entries(&run, list)).await.expect("written");
+        for name in 0..20 {
+            let artifact =
+                Artifact { name: format!("f{name}"), media_type: "text/plain".into(), bytes: 0, created_at: at(1) };
+            db.store.put_artifact(run.id, artifact, "x".into()).await.expect("kept");
+        }
+        let end = Transition { at: at(day * DAY), events: vec![], ..change(&run, RunState::Running, RunState::Failed) };
+        db.store.transition(end).await.expect("written");
+        runs.push(run);
+    }
+    let pruned = db.store.prune(&keep(5, 100, 100, 0), at(10 * DAY)).await.expect("pruned");
+    assert_eq!((pruned.runs, pruned.steps, pruned.artifacts), (1, 600, 20));
+    assert_eq!(db.store.journal(runs[0].id).await, Ok(vec![]));
+    assert_eq!(db.store.journal(runs[1].id).await.map(|entries| entries.len()), Ok(600));
+    assert_eq!(db.store.artifacts(runs[1].id).await.map(|artifacts| artifacts.len()), Ok(20));
+}
+
+async fn sent_events_stay_for_runs_that_live(db: &mut Db) {
+    for day in 1..=6 {
+        db.store.signal(signal("tick", day * DAY)).await.expect("sent");
+    }
+    let alive = running("a", 3 * DAY);
+    db.store.accept_run(new_run(&alive)).await.expect("accepted");
+    let pruned = db.store.prune(&keep(100, 100, 1, 0), at(6 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.signals, 2, "the run may yet wait for those that were sent in its time");
+    db.store.transition(change(&alive, RunState::Running, RunState::Succeeded)).await.expect("written");
+    let pruned = db.store.prune(&keep(100, 100, 1, 0), at(6 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.signals, 2);
+}
+
+async fn counts_outlive_runs_until_their_hours_go(db: &mut Db) {
+    for day in [1, 2, 8, 9] {
+        ended(db, "a", day).await;
+    }
+    // As if somebody had cleared the table: the counts do not look at it.
+    db.execute("DELETE FROM runs").await;
+    assert_eq!(db.store.run_counts().await, Ok(vec![(RunState::Succeeded, 4)]));
+    let pruned = db.store.prune(&keep(5, 100, 100, 0), at(10 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.hours, 4, "two hours, each of the job and of all jobs");
+    assert_eq!(db.store.run_counts().await, Ok(vec![(RunState::Succeeded, 2)]));
+    let bars = db.store.run_buckets(Some(&job("a")), at(0), DAY).await.expect("readable");
+    assert_eq!(bars.iter().map(|bar| bar.start).collect::<Vec<_>>(), [at(8 * DAY), at(9 * DAY)]);
 }

@@ -9,8 +9,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::postgres;
 use crate::base::{Clock, FakeClock, JobName, RunId, Timestamp};
-use crate::model::{LogLevel, LogLine, NewEvent, Run, RunState, Trigger, TriggerKind};
-use crate::store::{NewRun, Options, StartRun, Store, Transition};
+use crate::model::{
+    Actor, Entry, EntryKind, EntryState, LogLevel, LogLine, NewEvent, Run, RunState, Signal, Trigger, TriggerKind,
+};
+use crate::store::{JournalWrite, NewRun, Options, StartRun, Store, Transition};
 
 #[derive(Debug, Clone, Copy)]
 pub enum Backend {
@@ -23,7 +25,7 @@ pub struct Db {
     pub store: Store,
     pub url: String,
     pub hand: FakeClock,
-    clock: Clock,
+    pub clock: Clock,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     _folder: tempfile::TempDir,
@@ -63,7 +65,7 @@ impl Db {
             Backend::Postgres => postgres::create_database().await,
         };
         let (clock, hand) = Clock::fake(at(1_000_000));
-        let (store, stop, tasks) = open(&url, clock.clone()).await;
+        let (store, stop, tasks) = open(&url, "test", false, clock.clone()).await;
         Self { store, url, hand, clock, stop, tasks, _folder: folder }
     }
 
@@ -98,7 +100,7 @@ impl Db {
     }
 
     pub async fn reopen(&mut self) {
-        let (store, stop, tasks) = open(&self.url, self.clock.clone()).await;
+        let (store, stop, tasks) = open(&self.url, "test", false, self.clock.clone()).await;
         (self.store, self.stop, self.tasks) = (store, stop, tasks);
     }
 
@@ -110,10 +112,15 @@ impl Db {
     }
 }
 
-async fn open(url: &str, clock: Clock) -> (Store, CancellationToken, JoinSet<()>) {
-    let options = Options { url: url.to_owned(), node: "test".into() };
+/// A store of the daemon called `node`, with its writer running, and its listener if it has company.
+pub async fn open(url: &str, node: &str, listens: bool, clock: Clock) -> (Store, CancellationToken, JoinSet<()>) {
+    let options = Options { url: url.to_owned(), node: node.to_owned() };
     let (store, writer) = Store::open(options, clock).await.expect("the database opens");
     let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+    let (listener, stopped) = (writer.listener(), stop.clone());
+    if listens {
+        tasks.spawn(async move { listener.run(stopped).await.expect("the listener ends well") });
+    }
     let stopped = stop.clone();
     tasks.spawn(async move { writer.run(stopped).await.expect("the writer ends well") });
     (store, stop, tasks)
@@ -208,6 +215,43 @@ pub fn change(run: &Run, from: RunState, to: RunState) -> Transition {
         logs: Vec::new(),
         events: vec![event(&format!("run.{to}")).run(run.id)],
     }
+}
+
+/// A step that is done.
+pub fn step(key: &str, name: &str) -> Entry {
+    Entry {
+        key: key.parse().expect("a key"),
+        kind: EntryKind::Step,
+        name: name.into(),
+        state: EntryState::Done,
+        result: Some(json!({"of": name})),
+        error: None,
+        show: None,
+        match_key: None,
+        actor: None,
+        undo: false,
+        tries: 1,
+        attempt: 1,
+        started_at: at(1_000_002),
+        finished_at: Some(at(1_000_003)),
+        wake_at: None,
+    }
+}
+
+/// Something that is waited for.
+pub fn waiting(key: &str, kind: EntryKind, name: &str) -> Entry {
+    Entry { kind, state: EntryState::Waiting, result: None, tries: 0, finished_at: None, ..step(key, name) }
+}
+
+/// Entries of a run as its holder writes them.
+pub fn entries(run: &Run, entries: Vec<Entry>) -> JournalWrite {
+    JournalWrite { run: run.id, fence: run.fence, entries }
+}
+
+/// An event for whoever waits for it.
+pub fn signal(name: &str, second: i64) -> Signal {
+    let actor = Actor::new("token:sender");
+    Signal { name: name.into(), key: None, run: None, payload: json!({"n": second}), actor, at: at(second) }
 }
 
 pub fn line(run: RunId, seq: u64) -> LogLine {

@@ -2,9 +2,9 @@
 
 use tokio::sync::oneshot;
 
-use super::Removal;
+use super::{NodeCommand, Removal};
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
+use crate::model::{Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
@@ -26,6 +26,7 @@ pub enum Command {
     Decide(Decision),
     WakeDue(Timestamp, usize),
     PutArtifact(RunId, Artifact, bytes::Bytes),
+    Node(NodeCommand),
     Progress(ProgressUpdate),
     Logs(Vec<LogLine>),
     Events(Vec<NewEvent>),
@@ -57,16 +58,25 @@ pub enum Answer {
     Kv(KvOutcome),
     Session(Option<SessionRow>),
     Count(u64),
+    Epoch(i64),
+    Runs(Vec<Run>),
 }
 
 impl Command {
     /// About how many bytes it brings to the transaction.
     pub fn weight(&self) -> usize {
         const ROW: usize = 256;
+        let json = |value: &Option<serde_json::Value>| value.as_ref().map_or(0, |value| value.to_string().len());
+        let entries =
+            |list: &[Entry]| list.iter().map(|entry| ROW + json(&entry.result) + json(&entry.show)).sum::<usize>();
         let lines = |lines: &[LogLine]| lines.iter().map(|line| ROW + line.text.len()).sum::<usize>();
         match self {
             Self::Logs(list) => lines(list),
-            Self::Transition(change) => ROW + lines(&change.logs) + change.events.len() * ROW,
+            Self::Transition(change) => {
+                ROW + lines(&change.logs) + entries(&change.journal) + change.events.len() * ROW
+            }
+            Self::Journal(write) => ROW + entries(&write.entries),
+            Self::PutArtifact(_, _, content) => ROW + content.len() / 3 * 4,
             Self::Accept(new) => 2 * ROW + new.events.len() * ROW,
             Self::Events(events) => events.len() * ROW,
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
@@ -102,6 +112,8 @@ answers! {
     Kv => KvOutcome,
     Session => Option<SessionRow>,
     Count => u64,
+    Epoch => i64,
+    Runs => Vec<Run>,
 }
 
 impl TryFrom<Answer> for () {

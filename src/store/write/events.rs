@@ -1,6 +1,8 @@
 //! Events get their numbers here, in the order of commits: the counter's row stays locked until the commit, so a reader
 //! that has seen number n will never find a smaller one later, also with several daemons on one PostgreSQL.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::base::limits::EVENT_DATA_BYTES_MAX;
@@ -9,7 +11,7 @@ use crate::store::sql::{Conn, Rows, query};
 use crate::store::types::StoreError;
 
 /// Returns the highest number given out, or None when there was nothing to append.
-pub async fn append(conn: &mut Conn, events: &[(usize, &NewEvent)]) -> Result<Option<i64>, StoreError> {
+pub async fn append(conn: &mut Conn, events: &[(usize, Cow<'_, NewEvent>)]) -> Result<Option<i64>, StoreError> {
     if events.is_empty() {
         return Ok(None);
     }

@@ -2,16 +2,26 @@
 
 mod accept;
 mod access;
+mod artifacts;
 mod command;
 mod events;
+mod hours;
 mod jobs;
+mod journal;
 mod kv;
 mod logs;
+mod nodes;
 mod occurrences;
+mod park;
 mod removal;
 mod runs;
 mod sheet;
+mod signals;
+mod start;
 
 pub(super) use command::{Answer, Command, Request};
-pub(super) use removal::Removal;
+pub(super) use nodes::NodeCommand;
+pub(super) use removal::{NumberRange, Removal};
 pub(super) use sheet::{Applied, apply};
+#[cfg(test)]
+pub(super) use signals::due;

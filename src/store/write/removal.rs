@@ -2,19 +2,37 @@
 
 use crate::base::{RunId, Timestamp, VersionHash};
 use crate::model::RunState;
-use crate::store::sql::{Conn, Rows, query};
+use crate::store::sql::{Conn, Query, Rows, query};
 use crate::store::types::StoreError;
 
-/// Each removes at most `STORE_PRUNE_ROWS_MAX` rows.
+/// Each removes at most `STORE_PRUNE_ROWS_MAX` rows, or what its `limit` says.
 #[derive(Debug)]
 pub enum Removal {
     /// Log lines of these runs, each with `seq` up to the number beside it.
     Logs(Vec<(RunId, i64)>),
     /// Runs that have ended.
     Runs(Vec<RunId>),
-    /// Events with a number up to this.
+    /// Entries of the journals of these runs, which have ended.
+    Steps {
+        runs: Vec<RunId>,
+        limit: usize,
+    },
+    /// What these runs, which have ended, have kept.
+    Artifacts {
+        runs: Vec<RunId>,
+        limit: usize,
+    },
+    /// Events that were sent to waiting runs.
+    Signals {
+        range: NumberRange,
+    },
+    /// Counts of hours that began before `before`, in microseconds since the epoch.
+    Hours {
+        before: i64,
+        limit: usize,
+    },
     Events {
-        up_to: i64,
+        range: NumberRange,
     },
     /// Due times before `before`, at most `limit`.
     Occurrences {
@@ -53,7 +71,26 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
             ))
             .bind(Rows::of(ids.iter().map(|id| [id]))?)
         }
-        Removal::Events { up_to } => query("DELETE FROM events WHERE seq <= $1").bind(*up_to),
+        Removal::Steps { runs, limit } => query(
+            "DELETE FROM steps WHERE (run, key) IN
+                 (SELECT run, key FROM steps WHERE run IN (SELECT value->>0 FROM {rows}) LIMIT $2)",
+        )
+        .bind(Rows::of(runs.iter().map(|run| [run]))?)
+        .bind(*limit),
+        Removal::Artifacts { runs, limit } => query(
+            "DELETE FROM artifacts WHERE (run, name) IN
+                 (SELECT run, name FROM artifacts WHERE run IN (SELECT value->>0 FROM {rows}) LIMIT $2)",
+        )
+        .bind(Rows::of(runs.iter().map(|run| [run]))?)
+        .bind(*limit),
+        Removal::Signals { range } => range.delete("signals"),
+        Removal::Hours { before, limit } => query(
+            "DELETE FROM run_hours WHERE (job, hour, state) IN
+                 (SELECT job, hour, state FROM run_hours WHERE hour < $1 ORDER BY hour LIMIT $2)",
+        )
+        .bind(*before)
+        .bind(*limit),
+        Removal::Events { range } => range.delete("events"),
         Removal::Occurrences { before, limit } => query(
             "DELETE FROM occurrences WHERE (job, scheduled_for) IN
                  (SELECT job, scheduled_for FROM occurrences WHERE scheduled_for < $1 ORDER BY scheduled_for LIMIT $2)",
@@ -79,4 +116,19 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
         .bind(Rows::of(hashes.iter().map(|hash| [hash]))?),
     };
     conn.execute(statement).await
+}
+
+/// Rows before `before`, of those with numbers after `after` and up to `up_to`.
+#[derive(Debug, Clone, Copy)]
+pub struct NumberRange {
+    pub after: i64,
+    pub up_to: i64,
+    pub before: Timestamp,
+}
+
+impl NumberRange {
+    fn delete(self, table: &str) -> Query {
+        let delete = query(format!("DELETE FROM {table} WHERE seq > $1 AND seq <= $2 AND at < $3"));
+        delete.bind(self.after).bind(self.up_to).bind(self.before)
+    }
 }

@@ -1,11 +1,12 @@
 //! Guarded changes of runs: a row changes only from the state and attempt that the caller saw.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::command::Answer;
 use super::sheet::Sheet;
+use super::{hours, park};
 use crate::base::RunId;
-use crate::store::sql::{Conn, Rows, query};
+use crate::store::sql::{Conn, Query, Rows, query};
 use crate::store::text::{clean, json_of, micros};
 use crate::store::types::*;
 
@@ -22,9 +23,10 @@ const TRANSITION: &str = "
             CAST(value->>11 AS BIGINT) AS clear_deadline
           FROM {rows}) AS c
     WHERE runs.id = c.run AND runs.state = c.from_state AND runs.attempt = c.attempt AND runs.fence = c.fence
-    RETURNING id";
+    RETURNING id, job";
 
 pub async fn transition<'a>(conn: &mut Conn, list: &[(usize, &'a Transition)], sheet: &mut Sheet<'a>) -> Result<()> {
+    let mut ended = Vec::new();
     // One statement changes a row at most once, so commands for the same run take turns.
     for round in rounds(list, |change| change.run) {
         let mut rows = Rows::new();
@@ -44,52 +46,23 @@ pub async fn transition<'a>(conn: &mut Conn, list: &[(usize, &'a Transition)], s
                 u8::from(change.clear_deadline),
             ))?;
         }
-        let changed = ids(conn, query(TRANSITION).bind(rows)).await?;
+        let jobs = changed(conn, query(TRANSITION).bind(rows)).await?;
+        let mut applied = Vec::with_capacity(round.len());
         for (index, change) in round {
-            if changed.contains(&change.run) {
+            if let Some(job) = jobs.get(&change.run) {
                 sheet.logs(&change.logs);
                 sheet.events(index, &change.events);
                 sheet.touched.push(change.run);
+                applied.push(change);
+                if change.to.is_final() {
+                    ended.push((job.clone(), change.at, change.to));
+                }
             }
-            sheet.answer(index, guarded(changed.contains(&change.run)));
+            sheet.answer(index, guarded(jobs.contains_key(&change.run)));
         }
+        park::journals(conn, &applied).await?;
     }
-    Ok(())
-}
-
-const START: &str = "
-    UPDATE runs SET state = 'running', attempt = c.attempt, started_at = c.at, finished_at = NULL, not_before = NULL,
-        reason = NULL, node = $2, fence = c.fence + 1, wake_at = NULL,
-        deadline_at = coalesce(runs.deadline_at, c.deadline_at)
-    FROM (SELECT value->>0 AS run, CAST(value->>1 AS BIGINT) AS attempt, CAST(value->>2 AS BIGINT) AS at,
-            CAST(value->>3 AS BIGINT) AS fence, CAST(value->>4 AS BIGINT) AS deadline_at
-          FROM {rows}) AS c
-    WHERE runs.id = c.run AND runs.state = 'queued' AND runs.fence = c.fence
-    RETURNING id";
-
-pub async fn start<'a>(
-    conn: &mut Conn,
-    list: &[(usize, &'a StartRun)],
-    node: &str,
-    sheet: &mut Sheet<'a>,
-) -> Result<()> {
-    for round in rounds(list, |start| start.run) {
-        let rows = Rows::of(round.iter().map(|(_, start)| {
-            (start.run, start.attempt, start.at.as_microsecond(), start.fence, micros(start.deadline_at))
-        }))?;
-        let changed = ids(conn, query(START).bind(rows).bind(node)).await?;
-        for (index, start) in round {
-            if changed.contains(&start.run) {
-                sheet.events(index, &start.events);
-                sheet.touched.push(start.run);
-            }
-            sheet.answer(
-                index,
-                Answer::Started(if changed.contains(&start.run) { Started::Applied } else { Started::Lost }),
-            );
-        }
-    }
-    Ok(())
+    hours::count(conn, &ended).await
 }
 
 /// The last update of each run counts; a run that has ended keeps what it had.
@@ -116,12 +89,13 @@ fn guarded(applied: bool) -> Answer {
     Answer::Guarded(if applied { Guarded::Applied } else { Guarded::Refused })
 }
 
-async fn ids(conn: &mut Conn, query: crate::store::sql::Query) -> Result<HashSet<RunId>> {
-    conn.fetch(query).await?.iter().map(|row| row.parsed("id")).collect()
+/// The runs that a statement changed, with their jobs.
+async fn changed(conn: &mut Conn, query: Query) -> Result<HashMap<RunId, String>> {
+    conn.fetch(query).await?.iter().map(|row| Ok((row.parsed("id")?, row.text("job")?))).collect()
 }
 
 /// Splits a list, keeping its order, so that no run comes twice in one part.
-fn rounds<'a, T>(list: &[(usize, &'a T)], run: impl Fn(&T) -> RunId) -> Vec<Vec<(usize, &'a T)>> {
+pub(super) fn rounds<'a, T>(list: &[(usize, &'a T)], run: impl Fn(&T) -> RunId) -> Vec<Vec<(usize, &'a T)>> {
     let mut turns: HashMap<RunId, usize> = HashMap::with_capacity(list.len());
     let mut rounds: Vec<Vec<(usize, &T)>> = Vec::new();
     for &(index, item) in list {

@@ -1,13 +1,18 @@
 //! Executes a list of commands inside the open transaction, kind by kind, each kind with few statements.
 //!
 //! Callers wait for their answers, so commands that wait side by side are concurrent and may take effect in any order
-//! that keeps the kinds' own order: versions, jobs, accepted runs, changes of runs, progress, occurrences, key-value,
-//! access, removals, and last the log lines and events that all of those brought along.
+//! that keeps the kinds' own order: versions, jobs, accepted runs, changes of runs, starts, journals, events and decisions,
+//! what is due, artifacts, daemons, progress, occurrences, key-value, access, removals, and last the log lines and events that all of those brought along.
+
+use std::borrow::Cow;
 
 use super::command::{Answer, Command};
-use super::{Removal, accept, access, events, jobs, kv, logs, occurrences, removal, runs};
+use super::{
+    Removal, accept, access, artifacts, events, jobs, journal, kv, logs, nodes, occurrences, removal, runs, signals,
+    start,
+};
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{LogLine, NewEvent, Occurrence};
+use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
 use crate::store::sql::{Conn, query};
 use crate::store::types::*;
 
@@ -30,7 +35,7 @@ pub struct Applied {
 pub struct Sheet<'a> {
     answers: Vec<Option<Result<Answer>>>,
     logs: Vec<&'a LogLine>,
-    events: Vec<(usize, &'a NewEvent)>,
+    events: Vec<(usize, Cow<'a, NewEvent>)>,
     pub touched: Vec<RunId>,
 }
 
@@ -49,7 +54,12 @@ impl<'a> Sheet<'a> {
     }
 
     pub fn events(&mut self, index: usize, events: &'a [NewEvent]) {
-        self.events.extend(events.iter().map(|event| (index, event)));
+        self.events.extend(events.iter().map(|event| (index, Cow::Borrowed(event))));
+    }
+
+    /// An event that the command did not bring along.
+    pub fn tell(&mut self, index: usize, event: NewEvent) {
+        self.events.push((index, Cow::Owned(event)));
     }
 }
 
@@ -61,6 +71,12 @@ struct Groups<'a> {
     accepts: Vec<(usize, &'a NewRun)>,
     transitions: Vec<(usize, &'a Transition)>,
     starts: Vec<(usize, &'a StartRun)>,
+    journals: Vec<(usize, &'a JournalWrite)>,
+    signals: Vec<(usize, &'a Signal)>,
+    decisions: Vec<(usize, &'a Decision)>,
+    wakes: Vec<(usize, Timestamp, usize)>,
+    artifacts: Vec<(usize, RunId, &'a Artifact, &'a bytes::Bytes)>,
+    nodes: Vec<(usize, &'a nodes::NodeCommand)>,
     progress: Vec<&'a ProgressUpdate>,
     settled: Vec<(usize, &'a Occurrence, &'a [NewEvent])>,
     until: Vec<(&'a [JobName], Timestamp)>,
@@ -79,7 +95,13 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
     jobs::set_enabled(conn, &groups.enabled, &mut sheet).await?;
     accept::accept(conn, &groups.accepts, node, &mut sheet).await?;
     runs::transition(conn, &groups.transitions, &mut sheet).await?;
-    runs::start(conn, &groups.starts, node, &mut sheet).await?;
+    start::start(conn, &groups.starts, node, &mut sheet).await?;
+    journal::write(conn, &groups.journals, &mut sheet).await?;
+    signals::signal(conn, &groups.signals, &mut sheet).await?;
+    signals::decide(conn, &groups.decisions, &mut sheet).await?;
+    signals::wake_due(conn, &groups.wakes, &mut sheet).await?;
+    artifacts::put(conn, &groups.artifacts, &mut sheet).await?;
+    nodes::run(conn, &groups.nodes, node, now, &mut sheet).await?;
     runs::progress(conn, &groups.progress, &mut sheet).await?;
     occurrences::settle(conn, &groups.settled, &mut sheet).await?;
     jobs::scheduled_until(conn, &groups.until).await?;
@@ -116,12 +138,12 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             Command::Accept(new) => groups.accepts.push((index, new)),
             Command::Transition(change) => groups.transitions.push((index, change)),
             Command::Start(start) => groups.starts.push((index, start)),
-            // Still to come.
-            Command::Journal(_)
-            | Command::Signal(_)
-            | Command::Decide(_)
-            | Command::WakeDue(..)
-            | Command::PutArtifact(..) => sheet.refuse(index, StoreError::Closed),
+            Command::Journal(write) => groups.journals.push((index, write)),
+            Command::Signal(signal) => groups.signals.push((index, signal)),
+            Command::Decide(decision) => groups.decisions.push((index, decision)),
+            Command::WakeDue(now, limit) => groups.wakes.push((index, *now, *limit)),
+            Command::PutArtifact(run, artifact, content) => groups.artifacts.push((index, *run, artifact, content)),
+            Command::Node(command) => groups.nodes.push((index, command)),
             Command::Progress(update) => groups.progress.push(update),
             Command::Logs(lines) => sheet.logs(lines),
             Command::Events(events) => sheet.events(index, events),

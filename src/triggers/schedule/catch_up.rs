@@ -1,8 +1,6 @@
 //! What to do with due times that passed while nobody was there to fire them. Pure.
 
-use std::time::Duration;
-
-use crate::base::clock::since;
+use crate::base::clock::{earlier, since};
 use crate::base::{Timestamp, limits};
 use crate::model::schedule::{CatchUp, Due, ScheduleSpec};
 
@@ -15,6 +13,17 @@ pub enum Verdict {
     Miss {
         why: &'static str,
     },
+}
+
+impl Verdict {
+    /// Of two schedules of a job that are due at the same moment, the one that does more has its way.
+    pub fn strength(self) -> u8 {
+        match self {
+            Self::Fire => 2,
+            Self::FireLate => 1,
+            Self::Miss { .. } => 0,
+        }
+    }
 }
 
 /// Judges the due times of one schedule, oldest first, all with `fire_at <= now`. One that is late by no more than
@@ -44,15 +53,16 @@ pub fn judge(spec: &ScheduleSpec, dues: &[Due], now: Timestamp) -> Vec<Verdict> 
     dues.iter().enumerate().map(verdict).collect()
 }
 
-/// How far back missed due times are looked for.
+/// How far back missed due times are looked for, when those up to `last` are settled. A `last` in the future was
+/// written while the clock was wrong: it must not silence the schedule until then.
 pub fn look_back(now: Timestamp, last: Timestamp) -> Timestamp {
-    let reach: Duration = limits::SCHEDULE_LOOK_BACK_MAX;
-    let earliest = jiff::SignedDuration::try_from(reach).ok().and_then(|reach| now.checked_sub(reach).ok());
-    earliest.map_or(last, |earliest| earliest.max(last))
+    earlier(now, limits::SCHEDULE_LOOK_BACK_MAX).max(last.min(now))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::base::clock::later;
     use crate::model::schedule::Rule;
@@ -88,6 +98,14 @@ mod tests {
     #[test]
     fn what_is_due_now_stands_for_what_was_missed() {
         assert_eq!(fires(&judged(CatchUp::Latest, None, &[60, 120, 900], 900)), [false, false, true]);
+    }
+
+    #[test]
+    fn a_mark_in_the_future_does_not_silence_a_schedule() {
+        let (now, week) = (later(Timestamp::UNIX_EPOCH, MINUTE * 60 * 24 * 30), MINUTE * 60 * 24 * 7);
+        assert_eq!(look_back(now, later(now, MINUTE)), now);
+        assert_eq!(look_back(now, earlier(now, MINUTE)), earlier(now, MINUTE));
+        assert_eq!(look_back(now, Timestamp::UNIX_EPOCH), earlier(now, week));
     }
 
     #[test]

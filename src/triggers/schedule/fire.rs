@@ -13,23 +13,25 @@ use crate::base::{Clock, RunId};
 use crate::model::params::Params;
 use crate::model::{NewEvent, Occurrence, OccurrenceState, Trigger, TriggerKind};
 use crate::runner::{Submission, SubmitError, SubmitRequest};
+use crate::store::StoreError;
 
 /// Between tries while the store cannot be written.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Carries a due time through until its row is on disk, however long the store is away.
-pub async fn fire(desk: Arc<dyn Desk>, clock: Clock, firing: Firing) {
+/// Carries a due time through until its row is on disk, however long the store is away. False when the daemon ended
+/// before that.
+pub async fn fire(desk: Arc<dyn Desk>, clock: Clock, firing: Firing) -> bool {
     let name = &firing.job.spec.name;
     let (state, reason, run) = match firing.verdict {
         Verdict::Miss { why } => (OccurrenceState::Missed, why.to_owned(), None),
         _ if !firing.job.is_enabled() => (OccurrenceState::Held, "the job is disabled".to_owned(), None),
         Verdict::Fire | Verdict::FireLate => match submit(&*desk, &clock, &firing).await {
-            Ok(Submission::Accepted { .. } | Submission::AlreadySettled) => return,
+            Ok(Submission::Accepted { .. } | Submission::AlreadySettled) => return true,
             Ok(Submission::Coalesced { run }) => {
                 (OccurrenceState::Coalesced, format!("run {run} waits already and stands for it"), Some(run))
             }
             Ok(Submission::Skipped { reason }) => (OccurrenceState::SkippedOverlap, reason, None),
-            Err(SubmitError::Closed) => return,
+            Err(SubmitError::Closed | SubmitError::Store(StoreError::Closed)) => return false,
             Err(error) => (OccurrenceState::Refused, error.to_string(), None),
         },
     };
@@ -38,12 +40,13 @@ pub async fn fire(desk: Arc<dyn Desk>, clock: Clock, firing: Firing) {
     let data = json!({ "scheduled_for": occurrence.scheduled_for, "reason": occurrence.reason, "run": run });
     let event = NewEvent::new(occurrence.decided_at, kind).job(name).data(data);
     while let Err(error) = desk.settle(occurrence.clone(), vec![event.clone()]).await {
-        if matches!(error, crate::store::StoreError::Closed) {
-            return;
+        if matches!(error, StoreError::Closed) {
+            return false;
         }
         warn!(job = %name, %error, "what became of a due time could not be stored yet; trying again");
         clock.sleep(RETRY_PAUSE).await;
     }
+    true
 }
 
 async fn submit(desk: &dyn Desk, clock: &Clock, firing: &Firing) -> Result<Submission, SubmitError> {
@@ -67,7 +70,7 @@ async fn submit(desk: &dyn Desk, clock: &Clock, firing: &Firing) -> Result<Submi
         };
         match desk.submit(request).await {
             // The unique key of the occurrence makes it safe to ask again when the fate of a commit is not known.
-            Err(SubmitError::Store(error)) if !matches!(error, crate::store::StoreError::Closed) => {
+            Err(SubmitError::Store(error)) if !matches!(error, StoreError::Closed) => {
                 warn!(job = %firing.job.spec.name, %error, "a due run could not be stored yet; trying again");
                 clock.sleep(RETRY_PAUSE).await;
             }

@@ -1,6 +1,6 @@
 //! The loop under a clock that is turned by hand.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ struct Recorder {
     busy: Mutex<HashSet<JobName>>,
     /// Submissions that fail before the store is back.
     outages: Mutex<u32>,
+    /// Submissions of all kinds, whatever became of them.
+    submitted: Mutex<usize>,
+    marks: Mutex<Settled>,
 }
 
 impl Recorder {
@@ -43,6 +46,7 @@ impl Recorder {
 impl Desk for Recorder {
     fn submit(&self, request: SubmitRequest) -> BoxFuture<'_, Result<Submission, SubmitError>> {
         async move {
+            *self.submitted.lock().unwrap() += 1;
             let mut outages = self.outages.lock().unwrap();
             if *outages > 0 {
                 *outages -= 1;
@@ -65,6 +69,14 @@ impl Desk for Recorder {
     fn settle(&self, occurrence: Occurrence, _: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>> {
         async move { Ok(self.record(occurrence)) }.boxed()
     }
+
+    fn mark(&self, jobs: Vec<JobName>, until: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.marks.lock().unwrap().extend(jobs.into_iter().map(|job| (job, until)));
+            Ok(())
+        }
+        .boxed()
+    }
 }
 
 struct Bench {
@@ -79,9 +91,21 @@ fn noon() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("a time")
 }
 
+fn at(text: &str) -> Timestamp {
+    format!("2026-03-01T{text}Z").parse().expect("a time")
+}
+
+fn cron(expression: &str) -> ScheduleSpec {
+    ScheduleSpec::new(Rule::Cron { expression: expression.into(), timezone: "UTC".into() })
+}
+
 fn job(name: &str, schedule: ScheduleSpec, enabled: bool) -> Arc<Job> {
+    with_schedules(name, vec![schedule], enabled)
+}
+
+fn with_schedules(name: &str, schedules: Vec<ScheduleSpec>, enabled: bool) -> Arc<Job> {
     let mut spec = JobSpec::named(name.parse().expect("a name"));
-    spec.schedules = vec![schedule];
+    spec.schedules = schedules;
     spec.enabled = enabled;
     Arc::new(Job {
         spec: Arc::new(spec),
@@ -97,9 +121,13 @@ fn every(seconds: u64) -> ScheduleSpec {
 }
 
 impl Bench {
-    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
     fn start(jobs: Vec<Arc<Job>>, settled: Settled) -> Self {
-        let (clock, hand) = Clock::fake(noon());
+        Self::start_at(noon(), jobs, settled)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
+    fn start_at(now: Timestamp, jobs: Vec<Arc<Job>>, settled: Settled) -> Self {
+        let (clock, hand) = Clock::fake(now);
         let registry = Registry::default();
         registry.update(|snapshot| snapshot.jobs = jobs.into_iter().map(|job| (job.spec.name.clone(), job)).collect());
         let desk = Arc::new(Recorder::default());
@@ -130,9 +158,17 @@ impl Bench {
         counts
     }
 
-    async fn end(self) {
+    /// What was recorded: `HH:MM` and the state.
+    fn rows(&self) -> BTreeSet<(String, &'static str)> {
+        let rows = self.desk.rows.lock().unwrap();
+        rows.iter().map(|row| (row.scheduled_for.to_string()[11..16].to_owned(), row.state.as_str())).collect()
+    }
+
+    /// Stops it and returns the mark that it left behind.
+    async fn end(self) -> Settled {
         self.stop.cancel();
         self.task.await.expect("no panic").expect("no error");
+        self.desk.marks.lock().unwrap().clone()
     }
 }
 
@@ -229,5 +265,120 @@ async fn a_store_that_is_away_delays_but_loses_nothing() {
     }
     assert_eq!(bench.desk.rows.lock().unwrap()[0].scheduled_for, later(noon(), Duration::from_secs(60)));
     assert_eq!(bench.desk.rows.lock().unwrap()[0].state, OccurrenceState::Fired);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn two_schedules_due_at_once_are_one_due_time() {
+    let both = with_schedules("both", vec![cron("0 * * * *"), cron("0 13 * * *")], true);
+    let bench = Bench::start(vec![both], Settled::new());
+    bench.advance(3_600).await;
+    assert_eq!(bench.rows(), BTreeSet::from([("13:00".to_owned(), "fired")]));
+    assert_eq!(*bench.desk.submitted.lock().unwrap(), 1, "the second would be in the way of the first");
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn of_two_schedules_the_one_that_catches_up_has_its_way() {
+    let none = ScheduleSpec { catch_up: CatchUp::None, ..cron("0 * * * *") };
+    let both = with_schedules("both", vec![none, cron("0 12 * * *")], true);
+    let settled = || Settled::from([("both".parse().unwrap(), at("10:30:00"))]);
+    let bench = Bench::start_at(at("12:30:00"), vec![both], settled());
+    bench.settle().await;
+    assert_eq!(bench.rows(), BTreeSet::from([("11:00".to_owned(), "missed"), ("12:00".to_owned(), "fired")]));
+    bench.end().await;
+    // The second one has jitter and is yet to come; the first one must not take its due time away.
+    let strict = ScheduleSpec { catch_up: CatchUp::None, ..cron("0 * * * *") };
+    let jittered = ScheduleSpec { jitter: Duration::from_secs(3_000), ..cron("0 12 * * *") };
+    let both = with_schedules("both", vec![strict, jittered], true);
+    let bench = Bench::start_at(at("12:00:20"), vec![both], settled());
+    bench.settle().await;
+    assert_eq!(bench.rows(), BTreeSet::from([("11:00".to_owned(), "missed")]));
+    bench.advance(3_000).await;
+    assert!(bench.rows().contains(&("12:00".to_owned(), "fired")), "{:?}", bench.rows());
+    bench.end().await;
+}
+
+/// Due on the hour, fires some minutes later.
+fn jittered() -> Arc<Job> {
+    let spec = ScheduleSpec { jitter: Duration::from_secs(600), ..every(3_600) };
+    let due = spec.next_after(&"slow".parse().unwrap(), at("11:59:59")).expect("due");
+    assert!(due.scheduled_for == noon() && due.fire_at > at("12:01:00"), "{due:?}");
+    job("slow", spec, true)
+}
+
+#[tokio::test]
+async fn a_stop_within_the_jitter_leaves_the_due_time_open() {
+    let bench = Bench::start_at(at("11:30:00"), vec![jittered()], Settled::new());
+    bench.advance(1_800 + 30).await;
+    let settled = bench.end().await;
+    assert!(settled.values().all(|until| *until < noon()), "{settled:?}");
+    let bench = Bench::start_at(at("12:00:45"), vec![jittered()], settled);
+    for _ in 0..60 {
+        bench.advance(10).await;
+    }
+    assert_eq!(bench.rows(), BTreeSet::from([("12:00".to_owned(), "fired")]));
+    let settled = bench.end().await;
+    assert_eq!(settled.into_values().collect::<Vec<_>>(), [at("12:10:45")]);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_jitter_survives_a_clock_step_and_a_changed_schedule() {
+    let bench = Bench::start_at(at("11:30:00"), vec![jittered()], Settled::new());
+    bench.advance(1_800 + 40).await;
+    bench.hand.set(at("12:00:20"));
+    bench.settle().await;
+    let mut spec = (*jittered().spec).clone();
+    spec.schedules[0].catch_up = CatchUp::Latest;
+    spec.schedules.push(every(7_200));
+    let changed = Arc::new(Job { spec: Arc::new(spec), ..(*jittered()).clone() });
+    bench.registry.update(|snapshot| drop(snapshot.jobs.insert(changed.spec.name.clone(), changed)));
+    bench.advance(600).await;
+    assert_eq!(bench.rows(), BTreeSet::from([("12:00".to_owned(), "fired")]));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_is_not_marked_as_settled() {
+    let bench = Bench::start(vec![job("tick", every(60), true)], Settled::new());
+    *bench.desk.outages.lock().unwrap() = u32::MAX;
+    for _ in 0..5 {
+        bench.advance(60).await;
+    }
+    let name: JobName = "tick".parse().unwrap();
+    let marked = bench.desk.marks.lock().unwrap().get(&name).copied().expect("a mark each minute");
+    assert!(marked < at("12:01:00"), "{marked}");
+    let settled = bench.end().await;
+    assert!(settled[&name] < at("12:01:00"), "{settled:?}");
+    let bench = Bench::start_at(at("12:05:30"), vec![job("tick", every(60), true)], settled);
+    bench.settle().await;
+    assert_eq!(bench.states(), BTreeMap::from([("missed", 5)]));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_mark_in_the_future_does_not_silence_a_job() {
+    let settled = Settled::from([("tick".parse().unwrap(), later(noon(), Duration::from_secs(7_200)))]);
+    let bench = Bench::start(vec![job("tick", every(60), true)], settled);
+    bench.advance(60).await;
+    assert_eq!(bench.states(), BTreeMap::from([("fired", 1)]));
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_job_that_appears_late_catches_up_once() {
+    let settled = Settled::from([("late".parse().unwrap(), at("10:30:00"))]);
+    let bench = Bench::start_at(at("12:30:00"), Vec::new(), settled);
+    bench.settle().await;
+    let late = job("late", cron("0 * * * *"), true);
+    bench.registry.update(|snapshot| drop(snapshot.jobs.insert(late.spec.name.clone(), late.clone())));
+    bench.settle().await;
+    let caught_up = BTreeSet::from([("11:00".to_owned(), "missed"), ("12:00".to_owned(), "fired")]);
+    assert_eq!(bench.rows(), caught_up);
+    bench.registry.update(|snapshot| snapshot.jobs.clear());
+    bench.settle().await;
+    bench.registry.update(|snapshot| drop(snapshot.jobs.insert(late.spec.name.clone(), late)));
+    bench.settle().await;
+    assert_eq!(*bench.desk.submitted.lock().unwrap(), 1);
     bench.end().await;
 }

@@ -128,6 +128,11 @@ pub async fn cancel_run(web: &Web, run: RunId, by: crate::model::Actor) -> ApiRe
         CancelOutcome::AlreadyFinal(state) => {
             Err(ApiError::conflict("run.final", format!("the run {run} had ended before: it is {state}")))
         }
+        CancelOutcome::Elsewhere(state) => {
+            let message = format!("the run {run} is {state}, but not in this daemon");
+            let hint = "ask the daemon that has it; if there is none, a restart of this one settles the run";
+            Err(ApiError::conflict("run.elsewhere", message).hint(hint))
+        }
         CancelOutcome::NotFound => Err(ApiError::not_found("run.not_found", format!("there is no run {run}"))),
     }
 }

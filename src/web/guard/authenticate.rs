@@ -18,7 +18,8 @@ use crate::web::parts::Web;
 pub const COOKIE: &str = "aegis_session";
 
 /// Puts [`Identity`] (and [`Session`] for browsers) into the request. A request without credentials goes on without:
-/// what needs a caller says so itself. A wrong token is refused here, and counted.
+/// what needs a caller says so itself. A wrong token is refused here, and counted; a good one never waits, because
+/// behind a proxy all callers have one address, and anybody can use up its patience.
 pub async fn authenticate(State(web): State<Web>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
     match identify(&web, request.headers(), peer).await {
@@ -32,9 +33,6 @@ pub async fn authenticate(State(web): State<Web>, mut request: Request, next: Ne
             request.extensions_mut().insert(identity);
         }
         Ok(None) if is_login(&request) => {
-            if let Some(refusal) = must_wait(&web, peer) {
-                return refusal.into_response();
-            }
             if told_foreign(&request) {
                 return foreign().into_response();
             }
@@ -45,7 +43,7 @@ pub async fn authenticate(State(web): State<Web>, mut request: Request, next: Ne
     let login = is_login(&request);
     let response = next.run(request).await;
     if login && response.status() == StatusCode::UNAUTHORIZED {
-        web.throttle.failed(peer);
+        return refused(&web, peer).map_or(response, IntoResponse::into_response);
     }
     response
 }
@@ -53,13 +51,12 @@ pub async fn authenticate(State(web): State<Web>, mut request: Request, next: Ne
 async fn identify(web: &Web, headers: &HeaderMap, peer: IpAddr) -> ApiResult<Option<(Identity, Option<Session>)>> {
     let store = &web.parts.store;
     if let Some(token) = bearer(headers)? {
-        if let Some(refusal) = must_wait(web, peer) {
-            return Err(refusal);
-        }
         if let Some(identity) = auth::by_token(store, token, web.now()).await? {
             return Ok(Some((identity, None)));
         }
-        web.throttle.failed(peer);
+        if let Some(refusal) = refused(web, peer) {
+            return Err(refusal);
+        }
         let refusal = ApiError::new(StatusCode::UNAUTHORIZED, "auth.token", "the token is unknown, revoked or expired");
         return Err(refusal.hint("make one with \"aegis token create NAME --role ROLE\""));
     }
@@ -68,8 +65,13 @@ async fn identify(web: &Web, headers: &HeaderMap, peer: IpAddr) -> ApiResult<Opt
     Ok(found.map(|(identity, session)| (identity, Some(session))))
 }
 
-fn must_wait(web: &Web, peer: IpAddr) -> Option<ApiError> {
-    let seconds = web.throttle.wait(peer)?.as_secs() + 1;
+/// Counts a wrong token; the answer when there were too many.
+fn refused(web: &Web, peer: IpAddr) -> Option<ApiError> {
+    let Some(wait) = web.throttle.wait(peer) else {
+        web.throttle.failed(peer);
+        return None;
+    };
+    let seconds = wait.as_secs() + 1;
     let message = "too many wrong tokens from this address";
     let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "auth.throttled", message);
     Some(

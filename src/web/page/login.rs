@@ -59,7 +59,9 @@ fn render(web: &Web, headers: &HeaderMap, token: Option<&str>, next: Option<&str
 /// Only paths of this site: a login must not lead elsewhere.
 fn local(next: Option<&str>) -> &str {
     let is_path = |next: &&str| {
-        next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && !next.starts_with("/login")
+        next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/login")
+            // Browsers read the first as a slash, and leave the others out.
+            && !next.contains(|c: char| c == '\\' || c.is_control())
     };
     next.filter(is_path).unwrap_or("/")
 }
@@ -112,7 +114,15 @@ mod tests {
     #[test]
     fn a_login_leads_nowhere_else() {
         assert_eq!(local(Some("/runs?state=failed")), "/runs?state=failed");
-        for bad in ["//evil.example", "https://evil.example", "/\\evil.example", "/login?next=/", ""] {
+        for bad in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil.example",
+            "/\t/evil.example",
+            "/\n/evil.example",
+            "/login?next=/",
+            "",
+        ] {
             assert_eq!(local(Some(bad)), "/", "{bad}");
         }
     }

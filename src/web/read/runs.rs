@@ -214,19 +214,36 @@ pub async fn list(web: &Web, who: &Identity, query: &RunQuery) -> ApiResult<RunP
     let now = web.now();
     let mut filter = query.filter(now)?;
     let wanted = filter.limit;
-    let mut runs: Vec<Run> = Vec::new();
-    let mut more = true;
-    // A confined caller's page fills from as many stored pages as it takes.
-    while more && runs.len() < wanted {
+    if who.jobs.is_empty() {
+        let runs = web.parts.store.runs(&filter).await?;
+        let next = runs.last().map(|run| run.id).filter(|_| runs.len() == wanted);
+        return Ok(page_of(runs, next, now));
+    }
+    // One job's runs have an index of their own.
+    if let ([pattern], None) = (&who.jobs[..], &filter.job)
+        && !pattern.contains('*')
+    {
+        filter.job = pattern.parse().ok();
+    }
+    // A confined caller's page fills from several stored pages, but not from all of the history: where it is not full,
+    // the next one goes on from there.
+    filter.limit = wanted.max(limits::RUNS_LOOKED_THROUGH_AT_ONCE);
+    let (mut runs, mut looked_through, mut more) = (Vec::<Run>::new(), 0, true);
+    while more && runs.len() < wanted && looked_through < limits::RUNS_LOOKED_THROUGH_MAX {
         let page = web.parts.store.runs(&filter).await?;
         more = page.len() == filter.limit;
+        looked_through += page.len();
         filter.before = page.last().map(|run| run.id);
         runs.extend(page.into_iter().filter(|run| who.covers(&run.job)));
     }
-    more |= runs.len() > wanted;
+    let next =
+        if runs.len() > wanted { runs.get(wanted - 1).map(|run| run.id) } else { filter.before.filter(|_| more) };
     runs.truncate(wanted);
-    let next = runs.last().map(|run| run.id).filter(|_| more);
-    Ok(RunPage { runs: runs.into_iter().map(|run| RunView::new(run, now)).collect(), next })
+    Ok(page_of(runs, next, now))
+}
+
+fn page_of(runs: Vec<Run>, next: Option<RunId>, now: Timestamp) -> RunPage {
+    RunPage { runs: runs.into_iter().map(|run| RunView::new(run, now)).collect(), next }
 }
 
 /// The run named by its id or by the beginning of it. Runs of jobs outside the caller's scope do not exist for it.

@@ -1,11 +1,13 @@
 //! Who gets in, how far, and who does not.
 
 use axum::http::{Method, StatusCode};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::support::{Answer, App};
-use crate::base::limits;
-use crate::model::Role;
+use crate::base::{RunId, limits};
+use crate::model::{Role, Run, RunState};
+use crate::store::NewRun;
 use crate::web::auth;
 
 async fn link(app: &App) -> String {
@@ -91,6 +93,31 @@ async fn a_confined_token_sees_only_its_jobs() {
 }
 
 #[tokio::test]
+async fn a_confined_page_looks_through_so_many_foreign_runs_and_no_more() {
+    let app = App::new().await;
+    let own = app.run_to_end("greet", json!({})).await["id"].clone();
+    let known: RunId = own.as_str().expect("an id").parse().expect("an id");
+    let like = app.store.run(known).await.expect("readable").expect("there");
+    let foreign = (0..limits::RUNS_LOOKED_THROUGH_MAX).map(|_| {
+        let (id, job) = (RunId::generate(), "other".parse().expect("a name"));
+        let run = Run { id, job, state: RunState::Queued, finished_at: None, result: None, ..like.clone() };
+        app.store.accept_run(NewRun { run, occurrence: None, events: vec![] })
+    });
+    assert!(join_all(foreign).await.iter().all(Result::is_ok));
+    for (role, patterns, pages) in [(Role::Operator, ["gr*"], 2), (Role::Viewer, ["greet"], 1)] {
+        let token = format!("Bearer {}", app.token(role, &patterns).await);
+        let mut path = "/api/v1/runs?limit=1".to_owned();
+        for page in 1..=pages {
+            let runs = app.call(Method::GET, &path, &[("authorization", &token)], "").await.json();
+            let expected = if page == pages { json!([own]) } else { json!([]) };
+            let ids: Value = runs["runs"].as_array().expect("a list").iter().map(|run| run["id"].clone()).collect();
+            assert_eq!(ids, expected, "{patterns:?}, page {page}");
+            path = format!("/api/v1/runs?limit=1&before={}", runs["next"].as_str().unwrap_or_default());
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_link_lets_in_once() {
     let app = App::new().await;
     let secret = link(&app).await;
@@ -157,7 +184,7 @@ async fn a_session_ends_with_the_token_that_opened_it() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_down_and_a_good_session_is_not() {
+async fn guessing_is_slowed_down_and_what_is_good_is_not() {
     let app = App::new().await;
     let cookie = session(&app).await;
     for _ in 0..limits::AUTH_FAILURES_MAX {
@@ -168,6 +195,8 @@ async fn guessing_is_slowed_down_and_a_good_session_is_not() {
     assert!(slowed.headers.contains_key("retry-after"));
     slowed.expect_error(StatusCode::TOO_MANY_REQUESTS, "auth.throttled", &[]);
     assert_eq!(log_in(&app, "guess").await.status, StatusCode::TOO_MANY_REQUESTS);
+    session(&app).await;
+    app.as_role(Role::Viewer, Method::GET, "/api/v1/jobs", Value::Null).await.expect(StatusCode::OK);
     app.call(Method::GET, "/jobs", &[("cookie", &cookie)], "").await.expect(StatusCode::OK);
 }
 

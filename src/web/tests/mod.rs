@@ -3,5 +3,6 @@
 mod api;
 mod auth;
 mod pages;
+mod serving;
 mod streams;
 mod support;

@@ -159,7 +159,13 @@ impl App {
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = jobs();
-        let options = runner::Options { lanes: 1, running_max: 8, grace: Duration::from_secs(1) };
+        let options = runner::Options {
+            lanes: 1,
+            running_max: 8,
+            grace: Duration::from_secs(1),
+            shares: false,
+            hurry: CancellationToken::new(),
+        };
         let (dispatcher, runner) =
             Dispatcher::new(&options, store.clone(), registry.clone(), clock.clone(), &engine).expect("a lane");
         tasks.spawn(async move { dispatcher.run(stop).await.expect("the dispatcher goes on") });

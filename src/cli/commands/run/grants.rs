@@ -4,8 +4,10 @@ use crate::base::suggest;
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const NAMES: [&str; 13] =
-    ["docker", "fs", "host", "http", "jobs", "kv", "notify", "process", "proxy", "secrets", "sql", "stack", "volumes"];
+const NAMES: [&str; 14] = [
+    "docker", "events", "fs", "host", "http", "jobs", "kv", "notify", "process", "proxy", "secrets", "sql", "stack",
+    "volumes",
+];
 
 /// Adds `name=value`: an access for `docker`, `host` and `proxy`; `source:access` for `sql` and `fs`; names separated
 /// by commas for all others.
@@ -33,6 +35,7 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         "process" => &mut grants.process,
         "kv" => &mut grants.kv,
         "jobs" => &mut grants.jobs,
+        "events" => &mut grants.events,
         other => {
             let near = suggest::did_you_mean(other, NAMES);
             return Err(format!("there is no permission {other:?}{near}; there are {}", NAMES.join(", ")));
@@ -70,6 +73,7 @@ mod tests {
             ("process", "git"),
             ("kv", "shared:x"),
             ("jobs", "backup"),
+            ("events", "paid"),
         ];
         assert_eq!(given.len(), NAMES.len());
         for (name, value) in given {

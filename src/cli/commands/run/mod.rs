@@ -1,5 +1,6 @@
 //! `aegis run FILE`: one job file without a daemon, its log on the terminal.
 
+mod durable;
 mod grants;
 mod kv;
 mod ports;
@@ -12,7 +13,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::trigger::{as_params, pair};
-use crate::base::{Fault, RunId};
+use crate::base::{Clock, Fault, RunId};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{engine, logging, show};
@@ -45,7 +46,7 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     let scope = scope(&job, &args, cancel.clone(), ctx)?;
     // The VM stays on this thread; its I/O is the runtime's.
-    let outcome = LocalSet::new().run_until(attempt(&engine, &job, scope, cancel)).await;
+    let outcome = LocalSet::new().run_until(attempt(&engine, &job, scope, cancel, &ctx.clock)).await;
     finish(outcome, ctx)
 }
 
@@ -101,9 +102,9 @@ fn wrong(bad: &[BadParam]) -> Failure {
 }
 
 /// One attempt and the hook that goes with its end. Ctrl-C cancels; a second one does not wait.
-async fn attempt(engine: &Engine, job: &Job, scope: RunScope, cancel: CancellationToken) -> Outcome {
+async fn attempt(engine: &Engine, job: &Job, scope: RunScope, cancel: CancellationToken, clock: &Clock) -> Outcome {
     let work = async {
-        let outcome = engine.execute(job.bundle.clone(), scope.clone()).await;
+        let outcome = durable::execute(engine, job, &scope, clock).await;
         let hook = match &outcome {
             Outcome::Returned(value) if job.spec.has_on_success => Some(("on_success", value.clone())),
             Outcome::Raised(fault) | Outcome::TimedOut(fault) if job.spec.has_on_failure => {

@@ -25,8 +25,8 @@ const OF_VOLUME: Record = Record {
     fields: &[
         Field::optional("nocopy", Type::Boolean, "Leave a new volume empty"),
         Field::optional("subpath", Type::String, "Mount this folder of it only"),
-        Field::optional("driver", Type::String, "`local` unless said otherwise"),
-        Field::optional("driver_opts", SCALARS, "For NFS: type, o and device"),
+        Field::optional("driver", Type::String, "`local` unless said otherwise; others need admin"),
+        Field::optional("driver_opts", SCALARS, "For NFS: type, o and device; a path of the host needs admin"),
         Field::optional("labels", SCALARS, "Of a new volume"),
     ],
 };
@@ -71,7 +71,11 @@ const LOGGING: Record = Record {
     name: "DockerLoggingOptions",
     doc: "Where the output goes.",
     fields: &[
-        Field::optional("driver", Type::String, "`json-file` unless said otherwise"),
+        Field::optional(
+            "driver",
+            Type::String,
+            "`json-file` unless said otherwise; but for local, journald and none, others need admin",
+        ),
         Field::optional("options", SCALARS, "`max-size = \"10m\"`, `max-file = 3`"),
     ],
 };
@@ -135,7 +139,11 @@ const CREATE_OPTIONS: Record = Record {
             "`\"data:/var/lib/data:ro\"`, or a table; a path of the host needs admin",
         ),
         Field::optional("tmpfs", COMMAND, "`\"/tmp:size=64m\"`"),
-        Field::optional("networks", Type::Json, "Names, or by name { aliases, ipv4_address, ipv6_address }"),
+        Field::optional(
+            "networks",
+            Type::Json,
+            "Names, or by name { aliases, ipv4_address, ipv6_address }; `host` needs admin",
+        ),
         Field::optional("network_mode", Type::String, "none or bridge; host and container:NAME need admin"),
         Field::optional("extra_hosts", Type::Map(&Type::String), "Addresses by name; `host-gateway` is the host"),
         Field::optional("dns", TEXTS, "Name servers"),

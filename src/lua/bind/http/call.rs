@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::base::{Fault, limits, quantity};
+use crate::lua::bind::json::decodable;
 use crate::lua::bind::{Args, CallContext, Datum};
 use crate::primitives::http::{Body, Method, Part, Plan, Request, Response, Retry};
 use crate::primitives::permit::{self, HttpPermit};
@@ -34,6 +35,7 @@ pub async fn json(context: CallContext, args: Args) -> Result<Datum, Fault> {
         let fault = fault.hint("aegis.http.get returns such a response instead of raising an error");
         return Err(if response.status == 429 || response.status >= 500 { fault.retryable() } else { fault });
     }
+    decodable(&context, &response.body)?;
     let parsed = serde_json::from_slice(&response.body).map_err(|problem| {
         let message = format!("{}: {place} answered something that is not JSON: {problem}", context.name);
         Fault::new("http.not_json", message).details(json!({ "body": response.excerpt() }))
@@ -149,7 +151,7 @@ fn record(response: Response) -> Datum {
         ("took_ms", millis(response.took).into()),
         ("attempts", i64::from(response.attempts).into()),
         ("url", response.url.into()),
-        ("body", Datum::Bytes(response.body.to_vec())),
+        ("body", Datum::Bytes(response.body.into())),
     ])
 }
 

@@ -124,6 +124,12 @@ local t = { "x" }
 for _ = 1, 60 do t = { t, t } end
 aegis.kv.set("x", t)
 
+--# json of very many values | json.too_large timeout
+return aegis.json.decode("[" .. ("0,"):rep(7000000) .. "0]")
+
+--# file: json of very many values | json.too_large timeout
+aegis.json.decode("[" .. ("0,"):rep(4000000) .. "0]")
+
 --# hash of everything | args.size timeout
 return aegis.hash.sha256(("x"):rep(30000000))
 
@@ -136,3 +142,69 @@ return #ctx:all(waits)
 pcall(function() local t = {} for i = 1, 1e9 do t[i] = {} end end)
 local t = {}
 for i = 1, 1e9 do t[i] = {} end
+
+--# error table that multiplies | script.error
+local t = {}
+for i = 1, 200 do t[i] = t end
+error(t)
+
+--# error table of emptied tables | script.error timeout
+local e, t = {}, {}
+for i = 1, 200000 do e["k" .. i] = true end
+for key in e do e[key] = nil end
+for i = 1, 200 do t[i] = e end
+error(t)
+
+--# error table of long strings | script.error
+local s, t = ("x"):rep(10000000), {}
+for i = 1, 200 do t[i] = s end
+error(t)
+
+--# file: error table that multiplies | script.error
+local t = {}
+for i = 1, 200 do t[i] = t end
+error(t)
+
+--# fields that multiply a string | args.size
+local s, f = ("x"):rep(1000000), {}
+for i = 1, 10000 do f["k" .. i] = s end
+aegis.log.info("x", f)
+
+--# file: fields that multiply a string | args.size
+local s, f = ("x"):rep(1000000), {}
+for i = 1, 10000 do f["k" .. i] = s end
+aegis.log.info("x", f)
+
+--# a list that multiplies a string | args.size timeout
+local s = ("x"):rep(20000000)
+aegis.docker.create { image = "x", dns = table.create(100000, s) }
+
+--# a list that multiplies a table | args.size args.type args.missing args.unknown
+aegis.docker.create { image = "x", ports = table.create(100000, {}) }
+
+--# tasks that multiply a string | args.size permission.denied timeout
+local s = ("x"):rep(10000000)
+ctx:map(table.create(1000, s), function(body)
+  return aegis.http.post("http://127.0.0.1:1/", { body = body })
+end, { limit = 1000 })
+
+--# result of emptied tables | value run.result timeout
+local e, t = {}, {}
+for i = 1, 200000 do e["k" .. i] = true end
+for key in e do e[key] = nil end
+for i = 1, 15000 do t[i] = e end
+return t
+
+--# json of emptied tables | value args.json timeout
+local e, t = {}, {}
+for i = 1, 200000 do e["k" .. i] = true end
+for key in e do e[key] = nil end
+for i = 1, 15000 do t[i] = e end
+return #aegis.json.encode(t)
+
+--# fields of emptied tables | value args.size timeout
+local e, t = {}, {}
+for i = 1, 200000 do e["k" .. i] = true end
+for key in e do e[key] = nil end
+for i = 1, 50000 do t["f" .. i] = e end
+aegis.log.info("x", t)

@@ -18,10 +18,10 @@ use self::mounts::MountPlan;
 use super::engine::Docker;
 use super::error::DockerError;
 use super::names::{check_image, check_name};
-use super::networks::endpoint;
+use super::networks::{HOST_NETWORK, endpoint};
 use super::pull::{PullOptions, PullPolicy};
 use crate::model::grants::Access;
-use crate::primitives::permit::DockerPermit;
+use crate::primitives::permit::{Denied, DockerPermit};
 
 /// A container that was created, or with `dry_run` would be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,12 +92,16 @@ impl Docker {
             }
         }
         for network in options.networks.names() {
-            self.find_network(permit, Access::Read, network).await.map_err(|error| match error {
+            let found = self.find_network(permit, Access::Read, network).await.map_err(|error| match error {
                 DockerError::NotFound { .. } => {
                     DockerError::invalid("networks", format!("there is no network {network:?}: create it first"))
                 }
                 other => other,
             })?;
+            // An id is a name too.
+            if found.driver == HOST_NETWORK {
+                check(permit, "a container on the host's network", Access::Admin, name)?;
+            }
         }
         for volume in &mounts.named {
             permit.check_as(&format!("mounting the volume {:?}", volume.name), Access::Write, &volume.name)?;
@@ -154,16 +158,19 @@ fn authorize(permit: &DockerPermit, name: Option<&str>, options: &CreateOptions)
         Some(name) => format!("creating the container {name:?}"),
         None => "creating a container without a name".to_owned(),
     };
-    let check = |what: &str, access| match name {
-        Some(name) => permit.check_as(what, access, name),
-        None => permit.check_all(access, what),
-    };
-    check(&what, Access::Write)?;
+    check(permit, &what, Access::Write, name)?;
     let privileged = privileges::needed(options);
     if !privileged.is_empty() {
-        check(&format!("{what} with {}", privileged.join(", ")), Access::Admin)?;
+        check(permit, &format!("{what} with {}", privileged.join(", ")), Access::Admin, name)?;
     }
     Ok(())
+}
+
+fn check(permit: &DockerPermit, what: &str, access: Access, name: Option<&str>) -> Result<(), Denied> {
+    match name {
+        Some(name) => permit.check_as(what, access, name),
+        None => permit.check_all(access, what),
+    }
 }
 
 fn without_values(body: &ContainerCreateBody) -> Value {

@@ -9,6 +9,7 @@ use crate::base::limits;
 use crate::primitives::docker::error::DockerError;
 use crate::primitives::docker::names::check_name;
 use crate::primitives::docker::ports::table_or_short;
+use crate::primitives::docker::volumes::{driver_name, needs_admin};
 use crate::primitives::option::{Pairs, Size, Texts};
 
 /// `"data:/var/lib/data:ro"`, `"/etc/app:/etc/app"`, `"/scratch"`; or a table.
@@ -153,8 +154,8 @@ impl MountPlan {
                 mount.source = table.source.clone();
                 let of = table.volume.clone().unwrap_or_default();
                 if let Some(name) = &table.source {
-                    let driver = of.driver.clone().or_else(|| (!of.driver_opts.0.is_empty()).then(|| "local".into()));
-                    let driver = driver.map(|driver| (driver, of.driver_opts.0.clone()));
+                    let has_driver = of.driver.is_some() || !of.driver_opts.0.is_empty();
+                    let driver = has_driver.then(|| (driver_name(of.driver.as_deref()), of.driver_opts.0.clone()));
                     self.named.push(NamedVolume { name: check_name("volumes.source", name)?.to_owned(), driver });
                 }
                 mount.volume_options = table.volume.is_some().then(|| volume_options(of));
@@ -184,7 +185,7 @@ impl MountPlan {
         let is_bind = |mount: &Mount| mount.typ == Some(MountType::BIND);
         let by_driver = |volume: &NamedVolume| {
             let driver = volume.driver.as_ref();
-            driver.is_some_and(|(driver, options)| crate::primitives::docker::volumes::binds_host(driver, options))
+            driver.is_some_and(|(driver, options)| needs_admin(driver, options))
         };
         self.binds.iter().any(|bind| bind.starts_with('/'))
             || self.mounts.iter().any(|mount| is_bind(mount) || anonymous_on_host(mount))
@@ -197,7 +198,7 @@ fn anonymous_on_host(mount: &Mount) -> bool {
     let driver = mount.volume_options.as_ref().and_then(|options| options.driver_config.as_ref());
     driver.is_some_and(|config| {
         let options = config.options.clone().unwrap_or_default().into_iter().collect();
-        crate::primitives::docker::volumes::binds_host(config.name.as_deref().unwrap_or("local"), &options)
+        needs_admin(config.name.as_deref().unwrap_or_default(), &options)
     })
 }
 
@@ -208,7 +209,7 @@ fn volume_options(of: OfVolume) -> MountVolumeOptions {
         no_copy: of.nocopy.then_some(true),
         labels: map(of.labels),
         driver_config: has_driver.then(|| MountVolumeOptionsDriverConfig {
-            name: Some(of.driver.unwrap_or_else(|| "local".into())),
+            name: Some(driver_name(of.driver.as_deref())),
             options: map(of.driver_opts),
         }),
         subpath: of.subpath,
@@ -255,6 +256,15 @@ mod tests {
         assert!(!plan.reaches_host());
         let host = json!({"type": "volume", "target": "/ws", "volume": {"driver_opts": {"type": "none", "o": "bind", "device": "/"}}});
         assert!(planned(json!([host])).expect("a plan").reaches_host(), "an anonymous volume over the host's root");
+        for source in [json!("web-x"), Value::Null] {
+            let empty = json!({"type": "volume", "source": source, "target": "/ws", "volume": {"driver": "",
+                "driver_opts": {"type": "none", "o": "bind", "device": "/"}}});
+            let plan = planned(json!([empty])).expect("a plan");
+            assert!(plan.reaches_host(), "an empty driver is the local one");
+            assert!(plan.mounts[0].volume_options.as_ref().is_some_and(|options| {
+                options.driver_config.as_ref().is_some_and(|config| config.name.as_deref() == Some("local"))
+            }));
+        }
         assert!(planned(json!([{"type": "bind", "source": "/x", "target": "/y"}])).expect("a plan").reaches_host());
     }
 

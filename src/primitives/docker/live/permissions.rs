@@ -48,6 +48,20 @@ async fn admin_is_asked_for_what_reaches_the_host() {
     assert!(fault.message.contains("a path of the host in volumes"), "{}", fault.message);
     let volume = options(json!({"driver_opts": {"type": "none", "o": "bind", "device": "/"}}));
     assert!(lab.docker.create_volume(&write, &lab.name("v"), volume).await.is_err());
+    let root = json!({"type": "none", "o": "bind", "device": "/"});
+    let volume = options(json!({"driver": "", "driver_opts": root.clone()}));
+    let refused = lab.docker.create_volume(&write, &lab.name("v"), volume).await;
+    assert_eq!(refused.expect_err("the same by another name").code(), "permission.denied");
+    let inline = json!({"type": "volume", "source": lab.name("v"), "target": "/host",
+        "volume": {"driver": "", "driver_opts": root}});
+    assert!(lab.docker.create(&write, lab.options("inline", json!({"volumes": [inline]}))).await.is_err());
+    let host = lab.docker.network(&lab.permit, "host").await.expect("every engine has it");
+    for name in ["host", &host.id, &host.id[..12]] {
+        let refused = lab.docker.create(&write, lab.options("hostnet", json!({"networks": [name]}))).await;
+        assert_eq!(refused.expect_err("the host's network").code(), "permission.denied", "{name}");
+    }
+    let lan = options(json!({"driver": "macvlan", "driver_opts": {"parent": "eth0"}}));
+    assert!(lab.docker.create_network(&write, &lab.name("lan"), lan).await.is_err());
     let prune =
         lab.docker.prune(&write, super::super::PruneTarget::Containers, options(json!({"dry_run": true}))).await;
     assert_eq!(prune.expect_err("prune").code(), "permission.denied");

@@ -1,0 +1,154 @@
+//! Runs that come back: parked ones whose time, event or decision has come, and those of an earlier daemon.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::attempt::{cancelled, unwind_entry};
+use super::core::Comeback;
+use super::dispatcher::{Dispatcher, Done};
+use super::settle;
+use super::stop::Stopped;
+use crate::base::{JobName, RunId, Timestamp, VersionHash, limits};
+use crate::jobs::Job;
+use crate::lua::Bundle;
+use crate::model::journal::to_undo;
+use crate::model::{Run, RunState};
+use crate::store::{Store, StoreError, Transition};
+
+/// A run with the version that it was accepted with.
+#[derive(Debug)]
+pub struct Pinned {
+    pub run: Run,
+    pub job: Arc<Job>,
+    /// The number of its last log line.
+    pub last_log: u64,
+}
+
+impl Dispatcher {
+    /// Parked runs whose moment has come become queued.
+    pub(super) fn wake_due(&mut self) {
+        self.wake_at = None;
+        let shared = self.shared.clone();
+        self.pending.push(Box::pin(async move {
+            let now = shared.clock.now();
+            match shared.store.wake_due(now, limits::RUN_WAKE_MAX).await {
+                Ok(woken) => {
+                    let more = woken.parked.len() == limits::RUN_WAKE_MAX;
+                    Done::Loaded { runs: load(&shared.store, woken.parked).await, more }
+                }
+                Err(error) => {
+                    warn!(%error, "parked runs could not be woken; trying again");
+                    shared.clock.sleep(settle::WAKE_RETRY).await;
+                    Done::NextWake { moment: Some(shared.clock.now()) }
+                }
+            }
+        }));
+    }
+
+    /// Runs that a commit has queued are taken up.
+    pub(super) fn load(&mut self, runs: Vec<RunId>, more: bool) {
+        let runs: Vec<RunId> = runs.into_iter().filter(|run| !self.core.live.contains(*run)).collect();
+        if runs.is_empty() {
+            return;
+        }
+        let store = self.shared.store.clone();
+        self.pending.push(Box::pin(async move { Done::Loaded { runs: load(&store, runs).await, more } }));
+    }
+
+    pub(super) fn look_for_next_wake(&mut self) {
+        let shared = self.shared.clone();
+        self.pending.push(Box::pin(async move {
+            let moment = shared.store.next_wake().await.unwrap_or_else(|error| {
+                warn!(%error, "when the next parked run goes on could not be read; trying again");
+                Some(crate::base::clock::later(shared.clock.now(), settle::WAKE_RETRY))
+            });
+            Done::NextWake { moment }
+        }));
+    }
+
+    pub(super) fn cancel_parked(&mut self, job: JobName, stopped: Stopped) {
+        let Stopped::By { reason, .. } = stopped else { return };
+        let handle = self.ports.0.clone();
+        self.pending.push(Box::pin(async move {
+            let store = &handle.shared.store;
+            match store.parked_of_job(&job, limits::RUN_WAKE_MAX).await {
+                Ok(runs) => {
+                    for run in runs {
+                        if let Err(error) = handle.cancel_parked(&run, &reason).await {
+                            warn!(run = %run.id, %error, "a parked run could not be cancelled");
+                        }
+                    }
+                }
+                Err(error) => warn!(%job, %error, "the parked runs of a job could not be read"),
+            }
+            Done::Loaded { runs: Vec::new(), more: false }
+        }));
+    }
+}
+
+/// What cancels a parked run: at once, or through the lane if it has something to undo.
+pub async fn cancel_parked(store: &Store, run: &Run, reason: &str, at: Timestamp) -> Result<Transition, StoreError> {
+    let journal = store.journal(run.id).await?;
+    let undo = !to_undo(&journal).is_empty();
+    let to = if undo { RunState::Queued } else { RunState::Cancelled };
+    let entry = undo.then(|| unwind_entry(cancelled(reason), run.attempt, at));
+    let mut change = settle::change(run, RunState::Parked, to, reason, at);
+    change.journal = entry.into_iter().collect();
+    Ok(change)
+}
+
+/// The runs with their versions; what cannot be read is left out with a warning and found again at the next start.
+pub async fn load(store: &Store, runs: Vec<RunId>) -> Vec<(Pinned, Comeback)> {
+    let mut versions = Versions::default();
+    let mut loaded = Vec::with_capacity(runs.len());
+    for id in runs {
+        let found = async {
+            let Some(run) = store.run(id).await? else { return Ok(None) };
+            versions.pin(store, run).await
+        };
+        match found.await {
+            Ok(Some(pinned)) if pinned.run.state == RunState::Queued => loaded.push((pinned, Comeback::Woken)),
+            Ok(_) => {}
+            Err(error) => {
+                let error: StoreError = error;
+                warn!(run = %id, %error, "a woken run could not be read");
+            }
+        }
+    }
+    loaded
+}
+
+/// Versions that were read already.
+#[derive(Default)]
+pub struct Versions(HashMap<VersionHash, Option<Arc<Job>>>);
+
+impl Versions {
+    /// None when the version that the run was accepted with is gone.
+    pub async fn pin(&mut self, store: &Store, run: Run) -> Result<Option<Pinned>, StoreError> {
+        let Some(job) = self.job(store, &run).await? else { return Ok(None) };
+        let last_log = store.logs_tail(run.id, 1).await?.last().map_or(0, |line| line.seq);
+        Ok(Some(Pinned { run, job, last_log }))
+    }
+
+    async fn job(&mut self, store: &Store, run: &Run) -> Result<Option<Arc<Job>>, StoreError> {
+        let Some(hash) = run.version else { return Ok(None) };
+        if let Some(job) = self.0.get(&hash) {
+            return Ok(job.clone());
+        }
+        let version = store.version(hash).await?;
+        let job = version.map(|version| {
+            let file = version.files.first().map(|(path, _)| path.clone()).unwrap_or_default();
+            Arc::new(Job {
+                spec: Arc::new(version.spec),
+                bundle: Arc::new(Bundle::new(version.files)),
+                file,
+                loaded_at: version.created_at,
+                enabled_override: None,
+            })
+        });
+        self.0.insert(hash, job.clone());
+        Ok(job)
+    }
+}

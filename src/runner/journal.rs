@@ -1,0 +1,141 @@
+//! A durable run's journal, between its script and the store.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::error;
+
+use super::settle::RETRY_PAUSE;
+use crate::base::{Clock, Fault, RunId};
+use crate::lua::JournalPort;
+use crate::model::journal::to_undo;
+use crate::model::{Entry, EntryKind, EntryState, StepKey};
+use crate::store::{Guarded, JournalWrite, Store, StoreError};
+
+/// The journal of a run that one daemon holds at one fence.
+#[derive(Debug)]
+pub struct RunJournal {
+    pub run: RunId,
+    pub fence: i64,
+    pub store: Store,
+    pub clock: Clock,
+    /// Reads are made there; a lane has no network.
+    pub io: Handle,
+    entries: Mutex<Vec<Entry>>,
+}
+
+impl RunJournal {
+    /// `entries` is what was recorded before, in that order.
+    pub fn new(run: RunId, fence: i64, store: Store, clock: Clock, io: Handle, entries: Vec<Entry>) -> Arc<Self> {
+        Arc::new(Self { run, fence, store, clock, io, entries: Mutex::new(entries) })
+    }
+
+    pub fn entries(&self) -> Vec<Entry> {
+        self.lock().clone()
+    }
+
+    /// Why the run is being undone, if it is.
+    pub fn unwinds(&self) -> Option<Fault> {
+        let entries = self.lock();
+        let entry = entries.iter().find(|entry| entry.kind == EntryKind::Unwind);
+        entry.map(|entry| entry.error.clone().unwrap_or_else(|| Fault::new("run.failed", "the run failed")))
+    }
+
+    pub fn has_something_to_undo(&self) -> bool {
+        !to_undo(&self.lock()).is_empty()
+    }
+
+    /// Whether an event or a decision is waited for.
+    pub fn asks(&self) -> bool {
+        self.lock().iter().any(|entry| {
+            entry.state == EntryState::Waiting && matches!(entry.kind, EntryKind::Event | EntryKind::Approval)
+        })
+    }
+
+    /// The failed entries that the next attempt makes anew: those that the run ended with.
+    pub fn failed_with(&self, fault: &Fault) -> Vec<StepKey> {
+        let entries = self.lock();
+        let cause = |error: &Fault| error.code == fault.code && error.message == fault.message;
+        let failed = entries.iter().filter(|entry| {
+            entry.state == EntryState::Failed && entry.error.as_ref().is_some_and(cause)
+        });
+        failed.map(|entry| entry.key.clone()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, changed: Vec<Entry>) {
+        let mut entries = self.lock();
+        for entry in changed {
+            match entries.iter_mut().find(|known| known.key == entry.key) {
+                Some(known) => *known = entry,
+                None => entries.push(entry),
+            }
+        }
+    }
+
+    /// Writes the entries, however long the disk is full or the database away: work that was done is not given up.
+    async fn commit(&self, entries: &[Entry]) -> Result<(), Fault> {
+        let mut pause = RETRY_PAUSE.0;
+        loop {
+            let write = JournalWrite { run: self.run, fence: self.fence, entries: entries.to_vec() };
+            match self.store.journal_write(write).await {
+                Ok(Guarded::Applied) => return Ok(()),
+                Ok(Guarded::Refused) => return Err(lost(self.run)),
+                Err(error @ (StoreError::Closed | StoreError::TooLarge { .. })) => return Err(error.into()),
+                Err(error) => {
+                    error!(run = %self.run, %error, "a step could not be stored yet; trying again");
+                    self.clock.sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_PAUSE.1);
+                }
+            }
+        }
+    }
+}
+
+fn lost(run: RunId) -> Fault {
+    Fault::new("run.lost", format!("run {run} belongs to another daemon now, or was ended by one"))
+}
+
+impl JournalPort for RunJournal {
+    fn record(&self, entries: Vec<Entry>) -> BoxFuture<'_, Result<(), Fault>> {
+        async move {
+            self.commit(&entries).await?;
+            self.keep(entries);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn answered(&self, key: StepKey) -> BoxFuture<'_, Result<Entry, Fault>> {
+        let (store, run, wanted) = (self.store.clone(), self.run, key);
+        let task = AbortOnDropHandle::new(self.io.spawn(async move {
+            let mut follow = store.follow(run);
+            loop {
+                let journal = store.journal(run).await?;
+                let entry = journal.into_iter().find(|entry| entry.key == wanted);
+                match entry {
+                    Some(entry) if entry.state != EntryState::Waiting => return Ok(entry),
+                    Some(_) => {}
+                    None => return Err(lost(run)),
+                }
+                if !follow.changed().await {
+                    return Err(Fault::from(StoreError::Closed));
+                }
+            }
+        }));
+        async move {
+            let entry = task.await.unwrap_or_else(|problem| {
+                Err(Fault::new("internal.panic", format!("waiting for an answer failed: {problem}")))
+            })?;
+            self.keep(vec![entry.clone()]);
+            Ok(entry)
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,155 @@
+//! The store as the simulation has it: rows in memory, with the guards that the real one promises.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::base::{JobName, RunId, Timestamp};
+use crate::model::{Occurrence, Run, RunState};
+use crate::store::{Accepted, Guarded, NewRun, StartRun, Started, Transition};
+
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub run: Run,
+    pub node: usize,
+}
+
+#[derive(Debug, Default)]
+pub struct Books {
+    pub rows: BTreeMap<RunId, Row>,
+    pub occurrences: BTreeMap<(JobName, Timestamp), Occurrence>,
+    /// Steps that were committed, by run.
+    pub steps: HashMap<RunId, u32>,
+    keys: HashMap<(JobName, String), RunId>,
+    /// Runs that are not over.
+    alive: BTreeSet<RunId>,
+    dues: HashSet<(JobName, Timestamp)>,
+}
+
+impl Books {
+    pub fn accept(&mut self, new: &NewRun, node: usize) -> Accepted {
+        if self.rows.contains_key(&new.run.id) {
+            return Accepted::New;
+        }
+        let key = new.run.idempotency_key.clone().map(|key| (new.run.job.clone(), key));
+        if let Some(earlier) = key.as_ref().and_then(|key| self.keys.get(key)) {
+            return Accepted::Existing(*earlier);
+        }
+        if let Some(occurrence) = &new.occurrence {
+            let place = (occurrence.job.clone(), occurrence.scheduled_for);
+            if self.occurrences.contains_key(&place) {
+                return Accepted::OccurrenceSettled;
+            }
+            self.occurrences.insert(place, occurrence.clone());
+        }
+        if let Some(key) = key {
+            self.keys.insert(key, new.run.id);
+        }
+        if let Some(due) = new.run.trigger.scheduled_for {
+            let first = self.dues.insert((new.run.job.clone(), due));
+            assert!(first, "{} ran twice for {due}", new.run.job);
+        }
+        self.alive.insert(new.run.id);
+        self.rows.insert(new.run.id, Row { run: new.run.clone(), node });
+        Accepted::New
+    }
+
+    pub fn start(&mut self, start: &StartRun, node: usize) -> Started {
+        let Some(row) = self.rows.get(&start.run) else { return Started::Lost };
+        if row.run.state != RunState::Queued || row.run.fence != start.fence || row.node != node {
+            // The answer of the same start got lost before.
+            let own = row.run.state == RunState::Running && row.run.fence == start.fence + 1 && row.node == node;
+            return if own && row.run.started_at == Some(start.at) { Started::Applied } else { Started::Lost };
+        }
+        let running = || self.running();
+        let job = &row.run.job;
+        let crowded = start.key.as_ref().is_some_and(|(key, limit)| {
+            running().filter(|run| run.concurrency_key.as_ref() == Some(key)).count() >= *limit as usize
+        });
+        if crowded || (start.alone && running().any(|run| run.job == *job)) {
+            return Started::Busy;
+        }
+        if let Some(Row { run, .. }) = self.rows.get_mut(&start.run) {
+            run.state = RunState::Running;
+            run.attempt = start.attempt;
+            run.fence += 1;
+            run.started_at = Some(start.at);
+            run.deadline_at = run.deadline_at.or(start.deadline_at);
+        }
+        Started::Applied
+    }
+
+    pub fn transition(&mut self, change: &Transition) -> Guarded {
+        let Some(row) = self.rows.get_mut(&change.run) else { return Guarded::Refused };
+        let run = &mut row.run;
+        if run.state != change.from || run.attempt != change.attempt || run.fence != change.fence {
+            return Guarded::Refused;
+        }
+        assert!(run.state.may_become(change.to), "{} to {}", run.state, change.to);
+        run.state = change.to;
+        run.not_before = change.not_before;
+        run.wake_at = change.wake_at;
+        run.finished_at = change.to.is_final().then_some(change.at);
+        if change.to.is_final() {
+            self.alive.remove(&change.run);
+        }
+        if change.clear_deadline {
+            run.deadline_at = None;
+        }
+        Guarded::Applied
+    }
+
+    /// Commits one more step of a run that this fence holds.
+    pub fn step(&mut self, run: RunId, fence: i64) -> Guarded {
+        match self.rows.get(&run) {
+            Some(row) if row.run.state == RunState::Running && row.run.fence == fence => {
+                *self.steps.entry(run).or_default() += 1;
+                Guarded::Applied
+            }
+            _ => Guarded::Refused,
+        }
+    }
+
+    pub fn wake_due(&mut self, now: Timestamp, node: usize) -> Vec<RunId> {
+        let due = |run: &Run| [run.wake_at, run.deadline_at].into_iter().flatten().any(|moment| moment <= now);
+        let mut woken = Vec::new();
+        for id in &self.alive {
+            let Some(row) = self.rows.get_mut(id) else { continue };
+            if row.run.state != RunState::Parked || !due(&row.run) {
+                continue;
+            }
+            (row.run.state, row.run.wake_at, row.node) = (RunState::Queued, None, node);
+            woken.push(row.run.id);
+        }
+        woken
+    }
+
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let alive = self.alive.iter().filter_map(|id| self.rows.get(id));
+        let parked = alive.filter(|row| row.run.state == RunState::Parked);
+        parked.filter_map(|row| [row.run.wake_at, row.run.deadline_at].into_iter().flatten().min()).min()
+    }
+
+    /// Runs of `from` that are not over become `to`'s.
+    pub fn take_over(&mut self, from: &HashSet<usize>, to: usize) -> Vec<Run> {
+        let alive = |run: &Run| matches!(run.state, RunState::Running | RunState::Queued);
+        let mut taken = Vec::new();
+        for id in &self.alive {
+            let Some(row) = self.rows.get_mut(id) else { continue };
+            if !from.contains(&row.node) || !alive(&row.run) {
+                continue;
+            }
+            row.node = to;
+            row.run.fence += 1;
+            taken.push(row.run.clone());
+        }
+        taken
+    }
+
+    pub fn unfinished(&self) -> &BTreeSet<RunId> {
+        &self.alive
+    }
+
+    pub fn running(&self) -> impl Iterator<Item = &Run> {
+        let rows = self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
+        rows.filter(|run| run.state == RunState::Running)
+    }
+}

@@ -19,6 +19,14 @@ pub struct Daemon {
     token: String,
 }
 
+/// A daemon that was stopped, with its folder.
+pub struct Stopped {
+    dir: tempfile::TempDir,
+    base: String,
+    client: Client,
+    token: String,
+}
+
 impl Daemon {
     /// Writes the scripts, starts the daemon, and tells how long it took until it answered.
     pub async fn start(scripts: impl IntoIterator<Item = (String, String)>) -> (Self, Duration) {
@@ -35,17 +43,9 @@ impl Daemon {
             "log": { "level": "warn" },
         });
         std::fs::write(dir.path().join("aegis.yaml"), config.to_string()).expect("a configuration");
-        let log = std::fs::File::create(dir.path().join("log")).expect("a log");
-        let began = Instant::now();
-        let child = aegis(&dir.path().to_owned(), &["daemon", "--config", "aegis.yaml"])
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("the daemon starts");
         let client = Client::builder().no_proxy().build().expect("a client");
         let base = format!("http://127.0.0.1:{port}");
-        let mut daemon = Self { dir, child, base, client, token: String::new() };
-        let ready = daemon.await_answer(began).await;
+        let (mut daemon, ready) = Stopped { dir, base, client, token: String::new() }.start().await;
         let output =
             aegis(&daemon.dir.path().to_owned(), &["token", "create", "bench", "--role", "admin"]).output().await;
         daemon.token = String::from_utf8(output.expect("a token").stdout).expect("text").trim().to_owned();
@@ -111,7 +111,20 @@ impl Daemon {
         format!("{:.1} MiB (of which private {:.1} MiB)", value("VmRSS:"), value("RssAnon:"))
     }
 
-    pub async fn stop(mut self) {
+    /// Resident memory at this moment, in MiB.
+    pub fn memory_mib(&self) -> f64 {
+        let pid = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or_default() / 1_024.0
+    }
+
+    pub async fn stop(self) {
+        drop(self.pause().await);
+    }
+
+    /// Stops it, to start it again later on the same folder.
+    pub async fn pause(mut self) -> Stopped {
         let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
@@ -119,6 +132,29 @@ impl Daemon {
         let _ = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
         assert!(!log.contains("panicked"), "{log}");
+        Stopped { dir: self.dir, base: self.base, client: self.client, token: self.token }
+    }
+}
+
+impl Stopped {
+    /// Its database.
+    pub fn file(&self) -> PathBuf {
+        self.dir.path().join("data/aegis.db")
+    }
+
+    /// Starts it and tells how long it took until it answered.
+    pub async fn start(self) -> (Daemon, Duration) {
+        let Self { dir, base, client, token } = self;
+        let log = std::fs::File::create(dir.path().join("log")).expect("a log");
+        let began = Instant::now();
+        let child = aegis(&dir.path().to_owned(), &["daemon", "--config", "aegis.yaml"])
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log)
+            .spawn()
+            .expect("the daemon starts");
+        let daemon = Daemon { dir, child, base, client, token };
+        let ready = daemon.await_answer(began).await;
+        (daemon, ready)
     }
 }
 

@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stdout)]
 #![allow(clippy::disallowed_methods, reason = "a benchmark waits for a real process and has no Supervisor")]
 
+#[allow(dead_code, reason = "shared with the benchmark of scale, which uses more of it")]
 mod daemon;
 mod latency;
 mod lateness;

@@ -104,6 +104,16 @@ impl Builder {
         app
     }
 
+    /// Starts a daemon whose database knows this administrator's token already.
+    pub async fn start_known(self, token: &str) -> TestApp {
+        let mut app = self.prepare();
+        app.spawn();
+        app.await_ready().await;
+        app.token = token.to_owned();
+        app.api = app.api.with_token(token);
+        app
+    }
+
     /// Starts the daemon where it cannot run and gives what it said.
     pub async fn start_and_fail(self) -> Output {
         let app = self.prepare();
@@ -223,7 +233,8 @@ impl TestApp {
         status
     }
 
-    fn spawn(&mut self) {
+    /// Starts the process and waits for nothing.
+    pub fn spawn(&mut self) {
         let mut words = self.wrapper.clone();
         words.extend([env!("CARGO_BIN_EXE_aegis"), "daemon", "--config", "aegis.yaml"].map(str::to_owned));
         let mut child = Command::new(&words[0])
@@ -245,7 +256,7 @@ impl TestApp {
         self.child = Some(child);
     }
 
-    async fn await_ready(&mut self) {
+    pub async fn await_ready(&mut self) {
         let api = self.api.without_token();
         let began = Instant::now();
         loop {

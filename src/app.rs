@@ -2,6 +2,7 @@
 
 mod chores;
 mod forecast;
+mod terms;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::terms::Terms;
 use crate::admin::{self, LiveConsoles};
 use crate::base::{Clock, Supervisor, limits};
 use crate::config::Config;
@@ -20,9 +22,8 @@ use crate::events::Tail;
 use crate::jobs::{self, Loader, Registry};
 use crate::lua::{Engine, EngineOptions};
 use crate::primitives::{self, Primitives};
-use crate::runner::{self, Dispatcher};
+use crate::runner::{self, Dispatcher, Lease};
 use crate::store::{self, Store};
-use crate::triggers::schedule::{Schedule, Settled};
 use crate::triggers::{LiveDesk, housekeeping};
 use crate::web::{self, Web};
 
@@ -43,8 +44,8 @@ pub async fn run(config: Config, options: DaemonOptions) -> anyhow::Result<()> {
     let listener = listen(config.http.listen).await?;
     let door = admin::Server::bind(&admin::Options { socket: config.admin.socket.clone() }).await?;
     let mut supervisor = Supervisor::default();
-    let daemon = Daemon::build(&config, &clock, &mut supervisor).await?;
     let address = listener.local_addr().unwrap_or(config.http.listen);
+    let daemon = Daemon::build(&config, &clock, &mut supervisor, address).await?;
     daemon.open(&config, &clock, &mut supervisor, (listener, address), door);
     daemon.announce(&clock, address, &config.scripts.dir, options.config_file.as_deref()).await;
     let mut signals = Signals::new()?;
@@ -75,10 +76,22 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn build(config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> anyhow::Result<Self> {
+    async fn build(
+        config: &Config,
+        clock: &Clock,
+        supervisor: &mut Supervisor,
+        address: SocketAddr,
+    ) -> anyhow::Result<Self> {
         let options = store::Options { url: config.store.url.clone(), node: node_name() };
         let (store, writer) = Store::open(options, clock.clone()).await?;
+        let listener = writer.listener();
         supervisor.spawn_within("store", limits::SHUTDOWN_STORE_WAIT, |stop| writer.run(stop));
+        supervisor.spawn("store listener", |stop| listener.run(stop));
+        let shares = store.is_shared();
+        let lease = match shares {
+            true => Some(Lease::register(store.clone(), clock, place(&store, address)).await?),
+            false => None,
+        };
 
         let primitives = primitives(config, clock)?;
         let io = tokio::runtime::Handle::current();
@@ -98,12 +111,16 @@ impl Daemon {
             lanes: config.runner.lanes,
             running_max: config.runner.max_running,
             grace: config.runner.shutdown_grace,
-            shares: config.store.url.starts_with("postgres"),
+            shares,
             hurry: CancellationToken::new(),
         };
         let (dispatcher, runner) =
             Dispatcher::new(&options, store.clone(), registry.clone(), clock.clone(), &engine)
                 .context("no thread for the lanes; raise the limit on processes (ulimit -u) or lower runner.lanes")?;
+        if let Some(lease) = lease {
+            let runner = runner.clone();
+            supervisor.spawn("lease", |stop| lease.run(runner, stop));
+        }
         let allowance = options.grace + limits::SHUTDOWN_RUNNER_MARGIN;
         supervisor.spawn_within("runner", allowance, |stop| dispatcher.run(stop));
 
@@ -115,26 +132,15 @@ impl Daemon {
 
     /// Schedules begin when the registry is filled, from where an earlier daemon left off.
     async fn schedules(&self, config: &Config, clock: &Clock, supervisor: &mut Supervisor) -> anyhow::Result<()> {
-        let settled = self.settled().await.context("the last due times cannot be read")?;
         self.loader.ready().await.context("the scripts folder was not read")?;
+        let (candidate, leadership) = self.store.candidate();
+        supervisor.spawn("leadership", |stop| candidate.run(stop));
         let desk = LiveDesk { runner: self.runner.clone(), store: self.store.clone() };
-        let (registry, clock) = (self.registry.clone(), clock.clone());
-        let schedule = Schedule { registry, desk: Arc::new(desk), clock: clock.clone(), settled };
-        supervisor.spawn("schedule", |stop| schedule.run(stop));
+        let terms = Terms { registry: self.registry.clone(), desk, clock: clock.clone() };
+        supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
         let chores = chores::chores(&config.retention, &self.store, &clock);
         supervisor.spawn("housekeeping", |stop| housekeeping::run(chores, stop));
         Ok(())
-    }
-
-    /// The mark of a job says more than its newest row, which may hide an older due time that was still on its way.
-    async fn settled(&self) -> Result<Settled, store::StoreError> {
-        let mut settled: Settled = self.store.last_occurrences().await?.into_iter().collect();
-        for job in self.store.jobs().await? {
-            if let Some(until) = job.scheduled_until {
-                settled.insert(job.name, until);
-            }
-        }
-        Ok(settled)
     }
 
     /// Opens the doors, last of all.
@@ -258,6 +264,13 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
+}
+
+/// What no other process that is alive can be: this address, on this machine, in this network namespace.
+fn place(store: &Store, address: SocketAddr) -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let network = std::fs::read_link("/proc/self/ns/net").unwrap_or_default();
+    format!("{} {address} {} {}", store.node(), boot.trim(), network.display())
 }
 
 fn node_name() -> String {

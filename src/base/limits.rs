@@ -127,6 +127,14 @@ pub const STORE_PRUNE_ARTIFACTS_MAX: usize = 16;
 /// Runs that a commit names to the other daemons; of more they are told that there were more.
 pub const STORE_NOTIFY_RUNS_MAX: usize = 64;
 /// A daemon that leads the schedule makes sure of it this often.
+/// A daemon that shares its database and gave no sign for this long has lost its runs to the others.
+pub const LEASE: Duration = Duration::from_secs(12);
+pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(3);
+/// How often a daemon with nothing to do looks for runs that wait on others.
+pub const LEASE_STEAL_EVERY: Duration = Duration::from_millis(500);
+pub const LEASE_ORPHANS_MAX: usize = 200;
+/// A leader whose session was silent for so long stands still, and is put out of office.
+pub const LEADER_SILENT_MAX: Duration = Duration::from_secs(12);
 pub const LEADER_CHECK_EVERY: Duration = Duration::from_secs(2);
 /// A backup moves so many rows at a time, and about so many bytes.
 pub const BACKUP_PAGE_ROWS_MAX: usize = 500;

@@ -91,6 +91,8 @@ fn unreadable(path: &str, error: &io::Error) -> Fault {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tracing::warn;
+use tracing::{error, info, warn};
 
 use super::attempt::{cancelled, unwind_entry};
 use super::core::Comeback;
 use super::dispatcher::{Dispatcher, Done};
+use super::recovery::{Plan, plan};
 use super::settle;
 use super::stop::Stopped;
 use crate::base::{JobName, RunId, Timestamp, VersionHash, limits};
@@ -151,4 +152,61 @@ impl Versions {
         self.0.insert(hash, job.clone());
         Ok(job)
     }
+}
+
+/// What became of the runs that were found.
+#[derive(Debug, Default)]
+struct Count {
+    resumed: usize,
+    again: usize,
+    waiting: usize,
+    interrupted: usize,
+    unreadable: usize,
+}
+
+/// Runs of a daemon that is gone: each goes on, is repeated, waits on, or ends with the reason. Those that are alive
+/// afterwards are returned.
+pub async fn take_over(store: &Store, now: Timestamp, left: Vec<Run>) -> Vec<Pinned> {
+    let (mut versions, mut count, mut alive) = (Versions::default(), Count::default(), Vec::new());
+    for run in left {
+        let id = run.id;
+        match take_over_one(store, now, run, &mut versions, &mut count).await {
+            Ok(pinned) => alive.extend(pinned),
+            Err(error) => {
+                count.unreadable += 1;
+                error!(run = %id, %error, "a run could not be taken over; it is tried again at the next start");
+            }
+        }
+    }
+    let Count { resumed, again, waiting, interrupted, unreadable } = count;
+    if resumed + again + waiting + interrupted + unreadable > 0 {
+        info!(resumed, again, waiting, interrupted, unreadable, "settled the runs that a daemon left behind");
+    }
+    alive
+}
+
+async fn take_over_one(
+    store: &Store,
+    now: Timestamp,
+    run: Run,
+    versions: &mut Versions,
+    count: &mut Count,
+) -> Result<Option<Pinned>, StoreError> {
+    let pinned = versions.pin(store, run.clone()).await?;
+    let plan = plan(&run, pinned.as_ref().map(|pinned| &*pinned.job.spec));
+    if let Some(change) = plan.change(&run, now) {
+        store.transition(change).await?;
+    }
+    *(match plan {
+        Plan::Resume => &mut count.resumed,
+        Plan::Repeat => &mut count.again,
+        Plan::Wait => &mut count.waiting,
+        Plan::Interrupt { .. } => &mut count.interrupted,
+    }) += 1;
+    Ok(pinned.filter(|_| !matches!(plan, Plan::Interrupt { .. })).map(|mut pinned| {
+        if plan == Plan::Repeat {
+            pinned.run.deadline_at = None;
+        }
+        pinned
+    }))
 }

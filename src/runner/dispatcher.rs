@@ -64,6 +64,14 @@ pub enum Message {
     Woken {
         runs: Vec<RunId>,
     },
+    /// Runs of a daemon that is gone, or that has too much to do.
+    ComeBack {
+        runs: Vec<(Pinned, Comeback)>,
+    },
+    /// This daemon has lost its lease.
+    Abandon {
+        reply: oneshot::Sender<()>,
+    },
     /// A parked run has ended without coming back.
     Unparked {
         job: JobName,
@@ -255,6 +263,11 @@ impl Dispatcher {
             Message::Forget { run } => self.core.forget(run),
             Message::Finished { run, fence, finished } => self.core.finished(run, fence, finished),
             Message::Woken { runs } => self.load(runs, false),
+            Message::ComeBack { runs } => self.come_back(runs),
+            Message::Abandon { reply } => {
+                self.core.abandon();
+                let _ = reply.send(());
+            }
             Message::Unparked { job, key } => self.core.live.forget_parked(&job, key.as_deref()),
         }
     }
@@ -267,9 +280,7 @@ impl Dispatcher {
             Done::Settled { change, result } => self.core.settled(*change, result),
             Done::Journal { execution, entries } => self.give_to_lane(*execution, Some(entries)),
             Done::Loaded { runs, more } => {
-                for (pinned, how) in runs {
-                    self.core.comes_back(pinned.run, pinned.job, pinned.last_log, how);
-                }
+                self.come_back(runs);
                 if more {
                     self.wake_due();
                 } else {
@@ -277,6 +288,12 @@ impl Dispatcher {
                 }
             }
             Done::NextWake { moment } => self.wake_at = moment,
+        }
+    }
+
+    fn come_back(&mut self, runs: Vec<(Pinned, Comeback)>) {
+        for (pinned, how) in runs {
+            self.core.comes_back(pinned.run, pinned.job, pinned.last_log, how);
         }
     }
 

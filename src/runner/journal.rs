@@ -59,9 +59,8 @@ impl RunJournal {
     pub fn failed_with(&self, fault: &Fault) -> Vec<StepKey> {
         let entries = self.lock();
         let cause = |error: &Fault| error.code == fault.code && error.message == fault.message;
-        let failed = entries.iter().filter(|entry| {
-            entry.state == EntryState::Failed && entry.error.as_ref().is_some_and(cause)
-        });
+        let failed =
+            entries.iter().filter(|entry| entry.state == EntryState::Failed && entry.error.as_ref().is_some_and(cause));
         failed.map(|entry| entry.key.clone()).collect()
     }
 

@@ -54,6 +54,10 @@ impl Lanes {
         lane.work.send(work).is_ok()
     }
 
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// VMs alive, over all lanes.
     pub fn load(&self) -> usize {
         self.0.iter().map(|lane| lane.load.load(Ordering::Relaxed)).sum()

@@ -12,6 +12,7 @@ mod dispatcher;
 mod handle;
 mod journal;
 mod lane;
+mod lease;
 mod live;
 mod logs;
 mod metrics;
@@ -29,6 +30,7 @@ pub use admission::{Decision, View, decide, may_start};
 pub use console::{ConsoleLine, ConsoleSession};
 pub use dispatcher::Dispatcher;
 pub use handle::{CancelOutcome, Handle, Options, Submission, SubmitError, SubmitRequest};
+pub use lease::Lease;
 pub use live::LiveRun;
 pub use metrics::{DURATION_BUCKETS_S, Metrics, Numbers};
 

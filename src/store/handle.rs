@@ -80,6 +80,11 @@ impl Store {
         self.0.followers.follow(run)
     }
 
+    /// Whether other daemons may work on the same database.
+    pub fn is_shared(&self) -> bool {
+        !self.target().is_sqlite()
+    }
+
     pub fn metrics(&self) -> StoreMetrics {
         self.0.counters.snapshot(STORE_QUEUE_COMMANDS_MAX - self.0.queue.capacity())
     }

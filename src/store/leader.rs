@@ -9,10 +9,19 @@ use super::StoreError;
 use super::handle::Store;
 use super::sql::{Conn, query};
 use super::target::Target;
-use crate::base::limits::{LEADER_CHECK_EVERY, STORE_CONNECT_WAIT};
+use crate::base::limits::{LEADER_CHECK_EVERY, LEADER_SILENT_MAX, STORE_CONNECT_WAIT};
 
 /// In the same numbers as the writers' lock, and different from it.
 const LOCK: i64 = 0x6165_6769_735f_6c64;
+
+/// Ends the session that holds the lock, if it was silent for so many seconds: a leader asks something every
+/// `LEADER_CHECK_EVERY`.
+const DISMISS: &str = "
+    SELECT CASE WHEN pg_terminate_backend(held.pid) THEN CAST(1 AS BIGINT) ELSE 0 END AS ended
+    FROM pg_locks AS held JOIN pg_stat_activity AS session ON session.pid = held.pid
+    WHERE held.locktype = 'advisory' AND held.granted AND session.datname = current_database()
+        AND ((CAST(held.classid AS BIGINT) << 32) | CAST(held.objid AS BIGINT)) = $1
+        AND session.state_change < now() - make_interval(secs => CAST($2 AS DOUBLE PRECISION))";
 
 /// Whether this daemon leads. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -112,6 +121,14 @@ impl Candidate {
             return Ok(true);
         }
         let lock = query("SELECT CASE WHEN pg_try_advisory_lock($1) THEN CAST(1 AS BIGINT) ELSE 0 END AS won");
-        conn.fetch_one(lock.bind(LOCK)).await?.flag("won")
+        if conn.fetch_one(lock.bind(LOCK)).await?.flag("won")? {
+            return Ok(true);
+        }
+        // A process that stands still keeps its session, and the lock with it.
+        let silent = i64::try_from(LEADER_SILENT_MAX.as_secs()).unwrap_or(i64::MAX);
+        if !conn.fetch(query(DISMISS).bind(LOCK).bind(silent)).await?.is_empty() {
+            warn!("the daemon that leads has said nothing for {silent} s; its session is ended");
+        }
+        Ok(false)
     }
 }

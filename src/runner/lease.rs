@@ -1,0 +1,132 @@
+//! Sharing one database with other daemons: a lease that says this one is alive, and the work that changes hands.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::comeback::take_over;
+use super::core::Comeback;
+use super::dispatcher::Message;
+use super::handle::Handle;
+use crate::base::clock::later;
+use crate::base::limits::{LEASE, LEASE_ORPHANS_MAX, LEASE_RENEW_EVERY, LEASE_STEAL_EVERY};
+use crate::model::{Run, RunState};
+use crate::store::{NodeRow, Store, StoreError};
+
+/// This daemon's place among those that share the database. Run it under the supervisor, before the runner.
+#[derive(Debug)]
+pub struct Lease {
+    store: Store,
+    node: NodeRow,
+    renewed: Instant,
+}
+
+impl Lease {
+    /// Registers. `address` tells this process from every other one that may be alive under the same name: an earlier
+    /// registration with the same address is one of an earlier life, and is taken over.
+    ///
+    /// # Errors
+    /// When another daemon has the name, or the database does not answer.
+    pub async fn register(store: Store, clock: &crate::base::Clock, address: String) -> Result<Self, StoreError> {
+        let now = clock.now();
+        let name = store.node().to_owned();
+        let node =
+            NodeRow { name, epoch: 0, address, labels: Vec::new(), started_at: now, lease_until: later(now, LEASE) };
+        let mut lease = Self { store, node, renewed: Instant::now() };
+        lease.sign_on(clock).await?;
+        Ok(lease)
+    }
+
+    async fn sign_on(&mut self, clock: &crate::base::Clock) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        self.node.lease_until = later(clock.now(), LEASE);
+        let own = |row: &NodeRow| row.name == self.node.name && row.address == self.node.address;
+        let force = self.store.nodes().await?.iter().any(own);
+        self.node.epoch = self.store.register_node(self.node.clone(), force).await?;
+        self.renewed = asked;
+        Ok(())
+    }
+
+    /// Renews the lease, takes over from those that are gone and from those that have too much to do, until `stop`.
+    ///
+    /// # Errors
+    /// None: without the database it is tried again.
+    pub async fn run(mut self, runner: Handle, stop: CancellationToken) -> Result<(), StoreError> {
+        let mut renew = tokio::time::interval(LEASE_RENEW_EVERY);
+        let mut steal = tokio::time::interval(LEASE_STEAL_EVERY);
+        renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        steal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                _ = renew.tick() => self.keep(&runner).await,
+                _ = steal.tick() => self.help(&runner).await,
+                () = stop.cancelled() => break,
+            };
+            if let Err(error) = done {
+                warn!(%error, "the lease of this daemon could not be seen to; trying again");
+            }
+        }
+        if let Err(error) = self.store.release_node(&self.node.name, self.node.epoch).await {
+            warn!(%error, "this daemon could not sign off; others take over when its lease is over");
+        }
+        Ok(())
+    }
+
+    async fn keep(&mut self, runner: &Handle) -> Result<(), StoreError> {
+        let clock = runner.shared.clock.clone();
+        let asked = Instant::now();
+        if asked.duration_since(self.renewed) < LEASE {
+            let until = later(clock.now(), LEASE);
+            if self.store.renew_lease(&self.node.name, self.node.epoch, until).await? {
+                self.renewed = asked;
+                return self.adopt_orphans(runner).await;
+            }
+        }
+        warn!("the lease of this daemon is over, others may have its runs; they are given up here");
+        let (reply, given_up) = oneshot::channel();
+        let _ = runner.inbox.send(Message::Abandon { reply });
+        let _ = given_up.await;
+        self.sign_on(&clock).await?;
+        info!(epoch = self.node.epoch, "this daemon has a lease again");
+        // What nobody has taken meanwhile is still this one's.
+        let mut left = self.store.runs_in(RunState::Running, Some(&self.node.name)).await?;
+        left.extend(self.store.runs_in(RunState::Queued, Some(&self.node.name)).await?);
+        comes_back(runner, left).await;
+        self.adopt_orphans(runner).await
+    }
+
+    async fn adopt_orphans(&self, runner: &Handle) -> Result<(), StoreError> {
+        loop {
+            let orphans = self.store.orphans(runner.shared.clock.now(), LEASE_ORPHANS_MAX).await?;
+            if orphans.is_empty() {
+                return Ok(());
+            }
+            info!(runs = orphans.len(), "took over runs of daemons that are gone");
+            comes_back(runner, orphans).await;
+        }
+    }
+
+    /// Takes queued runs of others while nothing waits here.
+    async fn help(&self, runner: &Handle) -> Result<(), StoreError> {
+        let numbers = runner.metrics();
+        let free = runner.shared.lanes.count().saturating_sub(numbers.running);
+        if numbers.waiting > 0 || free == 0 {
+            return Ok(());
+        }
+        let claimed = self.store.claim(runner.shared.clock.now(), free).await?;
+        if !claimed.is_empty() {
+            comes_back(runner, claimed).await;
+        }
+        Ok(())
+    }
+}
+
+async fn comes_back(runner: &Handle, runs: Vec<Run>) {
+    let runs = take_over(&runner.shared.store, runner.shared.clock.now(), runs).await;
+    let runs = runs.into_iter().map(|pinned| (pinned, Comeback::Waiting)).collect();
+    let _ = runner.inbox.send(Message::ComeBack { runs });
+}
+
+/// Long enough that a slow disk or a short cut of the line costs nobody a lease.
+const _: () = assert!(LEASE.as_millis() >= 3 * LEASE_RENEW_EVERY.as_millis());

@@ -339,6 +339,15 @@ impl Core {
         self.publish_entry(id);
     }
 
+    /// A parked run that the store knows of.
+    #[cfg(test)]
+    pub fn count_parked(&mut self, job: JobName, key: Option<String>) {
+        self.live.count_parked(job, 1);
+        if let Some(key) = key {
+            self.live.count_key(key, 1);
+        }
+    }
+
     /// Where a run stands here, for the simulation's complaints.
     #[cfg(test)]
     pub fn describe(&self, run: RunId) -> String {

@@ -1,5 +1,7 @@
 //! Sharing one database with other daemons: a lease that says this one is alive, and the work that changes hands.
 
+use std::collections::HashSet;
+
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +11,8 @@ use super::comeback::take_over;
 use super::core::Comeback;
 use super::dispatcher::Message;
 use super::handle::Handle;
-use crate::base::clock::later;
+use crate::base::RunId;
+use crate::base::clock::{later, since};
 use crate::base::limits::{LEASE, LEASE_ORPHANS_MAX, LEASE_RENEW_EVERY, LEASE_STEAL_EVERY};
 use crate::model::{Run, RunState};
 use crate::store::{NodeRow, Store, StoreError};
@@ -80,6 +83,7 @@ impl Lease {
             let until = later(clock.now(), LEASE);
             if self.store.renew_lease(&self.node.name, self.node.epoch, until).await? {
                 self.renewed = asked;
+                self.find_strays(runner).await?;
                 return self.adopt_orphans(runner).await;
             }
         }
@@ -94,6 +98,20 @@ impl Lease {
         left.extend(self.store.runs_in(RunState::Queued, Some(&self.node.name)).await?);
         comes_back(runner, left).await;
         self.adopt_orphans(runner).await
+    }
+
+    /// Runs that are this daemon's in the store and not here: their commit came through after they were given up.
+    async fn find_strays(&self, runner: &Handle) -> Result<(), StoreError> {
+        let now = runner.shared.clock.now();
+        let known: HashSet<RunId> = runner.live().into_iter().map(|live| live.run).collect();
+        let mut strays = Vec::new();
+        for state in [RunState::Running, RunState::Queued] {
+            strays.extend(self.store.runs_in(state, Some(&self.node.name)).await?);
+        }
+        let is_old = |run: &Run| since(now, run.started_at.unwrap_or(run.queued_at)) > LEASE;
+        strays.retain(|run| run.version.is_some() && !known.contains(&run.id) && is_old(run));
+        comes_back(runner, strays).await;
+        Ok(())
     }
 
     async fn adopt_orphans(&self, runner: &Handle) -> Result<(), StoreError> {
@@ -123,6 +141,9 @@ impl Lease {
 }
 
 async fn comes_back(runner: &Handle, runs: Vec<Run>) {
+    if runs.is_empty() {
+        return;
+    }
     let runs = take_over(&runner.shared.store, runner.shared.clock.now(), runs).await;
     let runs = runs.into_iter().map(|pinned| (pinned, Comeback::Waiting)).collect();
     let _ = runner.inbox.send(Message::ComeBack { runs });

@@ -98,6 +98,9 @@ impl Core {
 
     /// The commit of a new run came back.
     pub fn accepted(&mut self, run: RunId, result: Result<Accepted, StoreError>) {
+        if self.came_back_before(run) {
+            return;
+        }
         let answer = match result {
             Ok(Accepted::New) => Ok(Submission::Accepted { run, existing: false }),
             Ok(Accepted::Existing(earlier)) => Ok(Submission::Accepted { run: earlier, existing: true }),
@@ -131,8 +134,16 @@ impl Core {
         }
     }
 
+    /// The run was given up with this daemon's lease while its commit was under way, and was found in the store since.
+    fn came_back_before(&mut self, run: RunId) -> bool {
+        self.live.get_mut(run).is_some_and(|entry| entry.phase != Phase::Accepting)
+    }
+
     /// What became of a commit that was not answered: whether the run is on disk.
     pub fn resolved(&mut self, run: RunId, is_there: bool) {
+        if self.came_back_before(run) {
+            return;
+        }
         let answer = if is_there {
             Ok(Submission::Accepted { run, existing: true })
         } else {

@@ -16,6 +16,7 @@ mod commands;
 mod crash;
 mod disk_full;
 mod docker_real;
+mod durable;
 mod log_flood;
 mod luau;
 mod notify;

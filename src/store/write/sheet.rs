@@ -37,6 +37,8 @@ pub struct Sheet<'a> {
     logs: Vec<&'a LogLine>,
     events: Vec<(usize, Cow<'a, NewEvent>)>,
     pub touched: Vec<RunId>,
+    /// This daemon.
+    pub node: String,
 }
 
 impl<'a> Sheet<'a> {
@@ -88,8 +90,13 @@ struct Groups<'a> {
 
 /// Runs `commands` in the open transaction. An error means that the transaction must be rolled back.
 pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Timestamp) -> Result<Applied> {
-    let mut sheet =
-        Sheet { answers: vec![None; commands.len()], logs: Vec::new(), events: Vec::new(), touched: Vec::new() };
+    let mut sheet = Sheet {
+        answers: vec![None; commands.len()],
+        logs: Vec::new(),
+        events: Vec::new(),
+        touched: Vec::new(),
+        node: node.to_owned(),
+    };
     let groups = sort(commands, &mut sheet);
     jobs::put_versions(conn, &groups.versions).await?;
     jobs::set_enabled(conn, &groups.enabled, &mut sheet).await?;

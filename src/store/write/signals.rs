@@ -91,7 +91,7 @@ async fn answer_waits(conn: &mut Conn, seq: i64, signal: &Signal) -> Result<Vec<
     conn.fetch(update).await?.iter().map(|row| row.parsed("run")).collect()
 }
 
-/// Those of `runs` that are parked become queued.
+/// Those of `runs` that are parked become queued, and this daemon's: it is the one that hears of it.
 async fn wake<'a>(
     conn: &mut Conn,
     runs: &[RunId],
@@ -104,12 +104,12 @@ async fn wake<'a>(
         return Ok(Vec::new());
     }
     let update = query(
-        "UPDATE runs SET state = 'queued', wake_at = NULL
+        "UPDATE runs SET state = 'queued', wake_at = NULL, node = $2
          WHERE id IN (SELECT value->>0 FROM {rows}) AND state = 'parked' AND finished_at IS NULL
          RETURNING id, job",
     );
     let mut woken = Vec::new();
-    for row in conn.fetch(update.bind(Rows::of(runs.iter().map(|run| [run]))?)).await? {
+    for row in conn.fetch(update.bind(Rows::of(runs.iter().map(|run| [run]))?).bind(sheet.node.as_str())).await? {
         let (run, job): (RunId, JobName) = (row.parsed("id")?, row.parsed("job")?);
         sheet.tell(index, NewEvent::new(at, "run.woken").job(&job).run(run).data(why.clone()));
         woken.push(run);

@@ -156,6 +156,11 @@ impl Books {
         &self.alive
     }
 
+    pub fn parked(&self) -> impl Iterator<Item = &Run> {
+        let rows = self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
+        rows.filter(|run| run.state == RunState::Parked)
+    }
+
     pub fn running(&self) -> impl Iterator<Item = &Run> {
         let rows = self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
         rows.filter(|run| run.state == RunState::Running)

@@ -38,6 +38,7 @@ enum Happening {
     Resume(usize),
 }
 
+#[derive(Debug)]
 enum Answer {
     Accepted(RunId, Result<crate::store::Accepted, StoreError>),
     Resolved(RunId, bool),
@@ -201,6 +202,7 @@ impl World {
     }
 
     fn kill(&mut self, daemon: usize) {
+        self.trace(|now| eprintln!("{now} daemon {daemon} is killed"));
         if self.daemons[daemon].take().is_some() {
             self.died_at[daemon] = Some(self.now);
             self.paused[daemon] = None;
@@ -211,6 +213,7 @@ impl World {
     }
 
     fn pause(&mut self, daemon: usize) {
+        self.trace(|now| eprintln!("{now} daemon {daemon} stands still"));
         if self.daemons[daemon].is_some() && self.paused[daemon].is_none() {
             self.paused[daemon] = Some(self.now);
             self.soon(40_000, Happening::Resume(daemon));
@@ -223,9 +226,23 @@ impl World {
         let core = new_core(clock, 3, self.daemons.len() > 1);
         self.died_at[daemon] = None;
         self.daemons[daemon] = Some(Daemon { core, timetable: None, replies: Vec::new(), wake_at: None });
+        self.count_parked(daemon);
         self.take_over(daemon, HashSet::from([daemon]));
         self.soon(100, Happening::Tick(daemon, self.lives[daemon]));
         self.turn(daemon);
+    }
+
+    /// Alone on its store, a daemon counts what is parked there.
+    fn count_parked(&mut self, daemon: usize) {
+        if self.daemons.len() > 1 {
+            return;
+        }
+        let parked: Vec<_> = self.books.parked().map(|run| (run.job.clone(), run.concurrency_key.clone())).collect();
+        for (job, key) in parked {
+            if let Some(alive) = self.awake(daemon) {
+                alive.core.count_parked(job, key);
+            }
+        }
     }
 
     fn take_over(&mut self, daemon: usize, from: HashSet<usize>) {
@@ -292,6 +309,7 @@ impl World {
             alive.core.abandon();
             alive.timetable = None;
         }
+        self.count_parked(daemon);
         self.take_over(daemon, HashSet::from([daemon]));
         self.turn(daemon);
     }
@@ -331,7 +349,14 @@ impl World {
         self.soon(30, Happening::Commit(daemon, life, effect));
     }
 
+    fn trace(&self, tell: impl FnOnce(Timestamp)) {
+        if std::env::var_os("AEGIS_SIM_TRACE").is_some() {
+            tell(self.now);
+        }
+    }
+
     fn hear(&mut self, daemon: usize, answer: Answer) {
+        self.trace(|now| eprintln!("{now} daemon {daemon} hears {answer:?}"));
         let Some(alive) = self.awake(daemon) else { return };
         match answer {
             Answer::Accepted(run, result) => alive.core.accepted(run, result),
@@ -352,6 +377,7 @@ impl World {
             self.at(moment, Happening::Wake(daemon, life));
         }
         for effect in effects {
+            self.trace(|now| eprintln!("{now} daemon {daemon}: {effect:?}"));
             match effect {
                 Effect::Execute(execution) => self.begin(daemon, life, *execution),
                 Effect::Parked { wake_at, .. } => self.wake_later(daemon, wake_at),
@@ -374,11 +400,13 @@ impl World {
     }
 
     fn wake_later(&mut self, daemon: usize, moment: Option<Timestamp>) {
-        let life = self.lives[daemon];
-        if let (Some(moment), Some(alive)) = (moment, self.daemons[daemon].as_mut()) {
-            alive.wake_at = Some(alive.wake_at.map_or(moment, |known| known.min(moment)));
-            self.at(moment, Happening::Wake(daemon, life));
+        let (life, now) = (self.lives[daemon], self.now);
+        let (Some(moment), Some(alive)) = (moment, self.daemons[daemon].as_mut()) else { return };
+        if alive.wake_at.is_some_and(|known| known > now && known <= moment) {
+            return;
         }
+        alive.wake_at = Some(moment);
+        self.at(moment, Happening::Wake(daemon, life));
     }
 
     fn wake(&mut self, daemon: usize) {
@@ -517,7 +545,12 @@ impl World {
 
     fn begin(&mut self, daemon: usize, life: u64, execution: Execution) {
         let run = execution.run.id;
-        self.executing.insert(run, (daemon, execution.run.fence));
+        let before = self.executing.insert(run, (daemon, execution.run.fence));
+        assert!(
+            before != Some((daemon, execution.run.fence)),
+            "run {run} is given to a lane twice at fence {}",
+            execution.run.fence
+        );
         let done = self.books.steps.get(&run).copied().unwrap_or(0);
         let steps = if execution.job.spec.resume { 3 } else { 0 };
         let script = Script { execution, steps, next: done, in_step: false };
@@ -531,6 +564,7 @@ impl World {
             return self.report(daemon, run, fence, Outcome::Cancelled);
         }
         if script.in_step {
+            self.trace(|now| eprintln!("{now} run {run} commits step {} at fence {fence}", script.next));
             if self.books.step(run, fence) == Guarded::Refused {
                 script.execution.stop.now(Stopped::Lost);
                 return self.report(daemon, run, fence, Outcome::Cancelled);

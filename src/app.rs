@@ -138,7 +138,7 @@ impl Daemon {
         let desk = LiveDesk { runner: self.runner.clone(), store: self.store.clone() };
         let terms = Terms { registry: self.registry.clone(), desk, clock: clock.clone() };
         supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
-        let chores = chores::chores(&config.retention, &self.store, &clock);
+        let chores = chores::chores(&config.retention, &self.store, clock);
         supervisor.spawn("housekeeping", |stop| housekeeping::run(chores, stop));
         Ok(())
     }

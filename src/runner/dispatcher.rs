@@ -55,11 +55,7 @@ pub enum Message {
     Forget {
         run: RunId,
     },
-    Finished {
-        run: RunId,
-        fence: i64,
-        finished: Finished,
-    },
+    Finished { run: RunId, fence: i64, finished: Box<Finished> },
     /// Runs that were parked are queued in the store.
     Woken {
         runs: Vec<RunId>,
@@ -261,7 +257,7 @@ impl Dispatcher {
             Message::Wait { run, reply } => self.core.wait(run, reply),
             Message::Adopt { live, cancel } => self.core.adopt(live, cancel),
             Message::Forget { run } => self.core.forget(run),
-            Message::Finished { run, fence, finished } => self.core.finished(run, fence, finished),
+            Message::Finished { run, fence, finished } => self.core.finished(run, fence, *finished),
             Message::Woken { runs } => self.load(runs, false),
             Message::ComeBack { runs } => self.come_back(runs),
             Message::Abandon { reply } => {
@@ -363,7 +359,7 @@ impl Dispatcher {
         let given = self.shared.lanes.give(Box::new(move |engine| {
             Box::pin(async move {
                 let finished = attempt.execute(engine).await;
-                let _ = report.send(Message::Finished { run, fence, finished });
+                let _ = report.send(Message::Finished { run, fence, finished: Box::new(finished) });
             })
         }));
         if !given {

@@ -18,7 +18,7 @@ use crate::model::job::{Concurrency, Overlap};
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
 
 /// Histories of an ordinary test run; `AEGIS_SIM_SEEDS` asks for more.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 300;
 
 fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
     let mut spec = JobSpec::named(name.parse().expect("a good name"));

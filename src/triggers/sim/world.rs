@@ -55,10 +55,13 @@ struct Script {
     in_step: bool,
 }
 
+type Reply = oneshot::Receiver<Result<Submission, SubmitError>>;
+
 struct Daemon {
     core: Core,
     timetable: Option<Timetable>,
-    replies: Vec<(Option<Firing>, oneshot::Receiver<Result<Submission, SubmitError>>)>,
+    /// With the due time that each is for.
+    replies: Vec<(Option<Firing>, Reply)>,
     wake_at: Option<Timestamp>,
 }
 

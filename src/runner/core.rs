@@ -108,7 +108,7 @@ impl Core {
             clock,
             metrics,
             table,
-            live: Live::new(running_max),
+            live: Live::new(running_max, !shares),
             effects: Vec::new(),
             flusher,
             shares,
@@ -285,10 +285,13 @@ impl Core {
         match change.to {
             RunState::Queued => self.wait_again(run, change.clear_deadline),
             RunState::Parked => {
-                let asks = entry.asks;
+                let (asks, woken) = (entry.asks, entry.woken);
                 let wake_at = [change.wake_at, entry.run.deadline_at].into_iter().flatten().min();
                 self.publish(run, None);
                 self.live.park(run);
+                if woken {
+                    self.effects.push(Effect::Load(run));
+                }
                 self.effects.push(Effect::Parked { wake_at, asks });
             }
             _ => {
@@ -324,7 +327,8 @@ impl Core {
     /// A run of an earlier life, or of another daemon, is this one's now.
     pub fn comes_back(&mut self, run: Run, job: Arc<Job>, last_log: u64, how: Comeback) {
         let id = run.id;
-        if self.live.contains(id) {
+        if let Some(entry) = self.live.get_mut(id) {
+            entry.woken |= how == Comeback::Woken && entry.phase == Phase::Settling;
             return;
         }
         let log = RunLog::new(id, self.clock.clone(), &self.flusher, last_log);

@@ -315,7 +315,7 @@ impl Dispatcher {
             })),
             Effect::Start(start) => self.pending.push(Box::pin(async move {
                 let (run, fence) = (start.run, start.fence);
-                Done::Started { run, fence, result: settle::start(&shared.store, *start).await }
+                Done::Started { run, fence, result: settle::start(&shared.store, &shared.clock, *start).await }
             })),
             Effect::Settle { mut change, log } => self.pending.push(Box::pin(async move {
                 let (lines, dropped) = log.finish(&shared.store).await;

@@ -55,6 +55,8 @@ pub struct Entry {
     pub stop: Arc<Stop>,
     /// It is being parked until something is answered.
     pub asks: bool,
+    /// It was woken before the commit that parks it came back.
+    pub woken: bool,
     pub log: Arc<RunLog>,
     pub waiters: Vec<oneshot::Sender<Run>>,
     /// When it is on disk, the earlier runs of its job are cancelled.
@@ -160,11 +162,13 @@ pub struct Live {
     bytes: usize,
     next_order: u64,
     running_max: usize,
+    /// No other daemon wakes or ends this one's parked runs, so that they can be counted here.
+    counts_parked: bool,
 }
 
 impl Live {
-    pub fn new(running_max: usize) -> Self {
-        Self { running_max, ..Self::default() }
+    pub fn new(running_max: usize, counts_parked: bool) -> Self {
+        Self { running_max, counts_parked, ..Self::default() }
     }
 
     pub fn get_mut(&mut self, run: RunId) -> Option<&mut Entry> {
@@ -197,10 +201,11 @@ impl Live {
             job,
             phase: Phase::Accepting,
             holds_slot: false,
-            holds_key: was_parked,
+            holds_key: was_parked && self.counts_parked,
             resumes,
             stop: Arc::default(),
             asks: false,
+            woken: false,
             log,
             waiters: Vec::new(),
             replaces: false,
@@ -220,6 +225,9 @@ impl Live {
 
     /// The run is parked: it keeps its concurrency key and counts for its job, and has no entry any more.
     pub fn park(&mut self, run: RunId) -> Option<Entry> {
+        if !self.counts_parked {
+            return self.remove(run);
+        }
         self.release_slot(run);
         let entry = self.entries.get_mut(&run)?;
         let job = entry.run.job.clone();
@@ -513,7 +521,7 @@ mod tests {
 
     #[test]
     fn priority_goes_first_then_age() {
-        let mut live = Live::new(10);
+        let mut live = Live::new(10, true);
         let low = job("low", |spec| spec.overlap = Overlap::Parallel);
         let high = job("high", |spec| spec.priority = 5);
         let (first, second) = (add(&mut live, &low, json!({}), None), add(&mut live, &low, json!({}), None));
@@ -524,7 +532,7 @@ mod tests {
 
     #[test]
     fn a_concurrency_key_holds_only_its_own_kind_back() {
-        let mut live = Live::new(10);
+        let mut live = Live::new(10, true);
         let deploy = job("deploy", |spec| {
             spec.overlap = Overlap::Parallel;
             spec.concurrency = Some(Concurrency { key: "deploy/${stack}".into(), limit: 1 });
@@ -539,7 +547,7 @@ mod tests {
 
     #[test]
     fn a_backoff_is_waited_out_without_blocking_others() {
-        let mut live = Live::new(10);
+        let mut live = Live::new(10, true);
         let moment = later(Timestamp::UNIX_EPOCH, Duration::from_secs(9));
         add(&mut live, &job("later", |_| {}), json!({}), Some(moment));
         assert_eq!(live.next_to_start(Timestamp::UNIX_EPOCH), Next::At(Some(moment)));
@@ -549,7 +557,7 @@ mod tests {
 
     #[test]
     fn a_waiter_that_was_cancelled_stands_for_nobody() {
-        let mut live = Live::new(1);
+        let mut live = Live::new(1, true);
         let queued = job("queued", |spec| spec.overlap = Overlap::Queue);
         let (first, second) = (add(&mut live, &queued, json!({}), None), add(&mut live, &queued, json!({}), None));
         assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(first));
@@ -561,7 +569,7 @@ mod tests {
 
     #[test]
     fn slots_come_back_and_indexes_empty_out() {
-        let mut live = Live::new(1);
+        let mut live = Live::new(1, true);
         let both = job("both", |spec| spec.overlap = Overlap::Parallel);
         let (first, second) = (add(&mut live, &both, json!({}), None), add(&mut live, &both, json!({}), None));
         assert_eq!((start(&mut live), start(&mut live)), (Some(first), None));

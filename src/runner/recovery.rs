@@ -6,7 +6,7 @@ use super::dispatcher::Dispatcher;
 use super::settle;
 use crate::base::Timestamp;
 use crate::model::{JobSpec, Run, RunState};
-use crate::store::{StoreError, Transition};
+use crate::store::{Store, StoreError, Transition};
 
 const DIED: &str = "the daemon died while it ran";
 const GONE: &str = "the version of the script that it was accepted with is gone";
@@ -23,13 +23,20 @@ impl Dispatcher {
         for pinned in take_over(&store, now, left).await {
             self.core.comes_back(pinned.run, pinned.job, pinned.last_log, Comeback::Waiting);
         }
+        if node.is_none() {
+            self.count_parked(&store).await?;
+        }
+        self.wake_at = store.next_wake().await?;
+        Ok(())
+    }
+
+    async fn count_parked(&mut self, store: &Store) -> Result<(), StoreError> {
         for (job, runs) in store.parked_counts().await? {
             self.core.live.count_parked(job, runs);
         }
         for (key, runs) in store.parked_keys().await? {
             self.core.live.count_key(key, runs);
         }
-        self.wake_at = store.next_wake().await?;
         Ok(())
     }
 }

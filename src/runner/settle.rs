@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::metrics::Metrics;
 use super::stop::Stopped;
@@ -198,19 +198,20 @@ pub async fn journal(store: &Store, clock: &Clock, run: RunId) -> Vec<Entry> {
     found.await.unwrap_or_default()
 }
 
-/// A start whose answer got lost may have been committed: then it is this daemon's, at the next fence.
-pub async fn start(store: &Store, start: StartRun) -> Result<Started, StoreError> {
-    let (run, fence, at) = (start.run, start.fence, start.at);
-    let outcome = store.start_run(start).await?;
-    if outcome == Started::Lost
-        && let Some(found) = store.run(run).await?
-        && found.state == RunState::Running
-        && found.fence == fence + 1
-        && found.started_at == Some(at)
-    {
-        return Ok(Started::Applied);
+/// Begins an attempt, asked until it is known whether it began: a run whose start may be on disk keeps its place, or a
+/// second one of its job would begin beside it. A start whose answer got lost is this daemon's, at the next fence.
+pub async fn start(store: &Store, clock: &Clock, start: StartRun) -> Result<Started, StoreError> {
+    let run = start.run;
+    let tell = |error: &StoreError| warn!(%run, %error, "a run could not be started yet; trying again");
+    let outcome = patiently(clock, || store.start_run(start.clone()), tell).await?;
+    if outcome != Started::Lost {
+        return Ok(outcome);
     }
-    Ok(outcome)
+    let found = patiently(clock, || store.run(run), tell).await?;
+    let own = found.is_some_and(|found| {
+        found.state == RunState::Running && found.fence == start.fence + 1 && found.started_at == Some(start.at)
+    });
+    Ok(if own { Started::Applied } else { Started::Lost })
 }
 
 /// Repeats what the store refuses for a while; only its end ends it.

@@ -43,7 +43,7 @@ async fn a_newer_schema_is_left_alone(db: &mut Db) {
 async fn tables_of_another_program_are_not_a_newer_aegis(db: &mut Db) {
     db.stop().await;
     db.execute("DROP TABLE counters").await;
-    db.execute("UPDATE _sqlx_migrations SET version = 20240101, description = 'users'").await;
+    db.execute("UPDATE _sqlx_migrations SET version = version + 20240100, description = 'users'").await;
     let error = open(&db.url).await.expect_err("not ours").to_string();
     assert!(error.contains("another program") && error.contains("of its own"), "{error}");
 }

@@ -65,15 +65,17 @@ async fn start_all(conn: &mut Conn, round: &[(usize, &StartRun)], node: &str) ->
 }
 
 async fn start_limited(conn: &mut Conn, start: &StartRun, node: &str) -> Result<Started> {
-    let alone = "AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.job = runs.job AND other.state = 'running'
-        AND other.finished_at IS NULL)";
-    let keyed = "AND (SELECT count(*) FROM runs AS other WHERE other.concurrency_key = $7 AND other.state = 'running'
-        AND other.finished_at IS NULL) < $8";
+    // Parked runs are in progress too, and so are those that were woken: they go before runs that have not begun.
+    let in_progress = "other.id <> runs.id AND other.finished_at IS NULL AND (other.state IN ('running', 'parked')
+        OR (other.state = 'queued' AND other.deadline_at IS NOT NULL AND runs.deadline_at IS NULL))";
+    let alone = format!("AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.job = runs.job AND {in_progress})");
+    let keyed =
+        format!("AND (SELECT count(*) FROM runs AS other WHERE other.concurrency_key = $7 AND {in_progress}) < $8");
     let update = query(format!(
         "UPDATE runs SET {SET}, attempt = $4, started_at = $5, fence = fence + 1, deadline_at = coalesce(deadline_at, $6)
          WHERE id = $1 AND state = 'queued' AND fence = $3 AND {OURS} {} {} RETURNING id",
-        if start.alone { alone } else { "" },
-        if start.key.is_some() { keyed } else { "" },
+        if start.alone { &alone } else { "" },
+        if start.key.is_some() { &keyed } else { "" },
     ));
     let update = update.bind(start.run).bind(node).bind(start.fence).bind(i64::from(start.attempt));
     let update = update.bind(start.at).bind(start.deadline_at);

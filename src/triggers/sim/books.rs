@@ -59,7 +59,15 @@ impl Books {
             let own = row.run.state == RunState::Running && row.run.fence == start.fence + 1 && row.node == node;
             return if own && row.run.started_at == Some(start.at) { Started::Applied } else { Started::Lost };
         }
-        let running = || self.running();
+        // In progress besides it: what runs, is parked, or was woken while it has not begun.
+        let (id, begun) = (row.run.id, row.run.deadline_at.is_some());
+        let in_progress = |run: &Run| match run.state {
+            RunState::Running | RunState::Parked => true,
+            RunState::Queued => run.deadline_at.is_some() && !begun,
+            _ => false,
+        };
+        let alive = || self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
+        let running = || alive().filter(|run| run.id != id && in_progress(run));
         let job = &row.run.job;
         let crowded = start.key.as_ref().is_some_and(|(key, limit)| {
             running().filter(|run| run.concurrency_key.as_ref() == Some(key)).count() >= *limit as usize

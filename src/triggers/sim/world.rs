@@ -78,6 +78,8 @@ pub struct World {
     /// Who executes which run now, as far as the daemons themselves know.
     executing: HashMap<RunId, (usize, i64)>,
     faults: bool,
+    /// Due times after this are not fired any more.
+    until: Option<Timestamp>,
     pub began: Timestamp,
 }
 
@@ -100,6 +102,7 @@ impl World {
             dues: HashSet::new(),
             executing: HashMap::new(),
             faults: true,
+            until: None,
             began: now,
         };
         (0..daemons).for_each(|daemon| world.start(daemon));
@@ -305,8 +308,12 @@ impl World {
             Effect::Resolve(run) if before => return self.ask(daemon, life, Effect::Resolve(run)),
             Effect::Resolve(run) => Answer::Resolved(run, self.books.rows.contains_key(&run)),
             Effect::Start(start) => {
+                // The daemon asks until it knows.
                 let result = if before { None } else { Some(self.books.start(&start, daemon)) };
-                Answer::Started(start.run, start.fence, result.filter(|_| !after).ok_or_else(gone))
+                let Some(started) = result.filter(|_| !after) else {
+                    return self.ask(daemon, life, Effect::Start(start));
+                };
+                Answer::Started(start.run, start.fence, Ok(started))
             }
             Effect::Settle { change, log } => {
                 if before {
@@ -362,7 +369,7 @@ impl World {
         if run.state == RunState::Queued
             && let Some(alive) = self.awake(daemon)
         {
-            alive.core.comes_back(run, job, 0, Comeback::Waiting);
+            alive.core.comes_back(run, job, 0, Comeback::Woken);
         }
     }
 
@@ -446,7 +453,8 @@ impl World {
             self.take_over(daemon, orphans);
         }
         let firings = if leads { self.due(daemon) } else { self.step_down(daemon) };
-        for firing in firings {
+        let until = self.until.unwrap_or(Timestamp::MAX);
+        for firing in firings.into_iter().filter(|firing| firing.due.scheduled_for <= until) {
             self.dues.insert((firing.job.spec.name.clone(), firing.due.scheduled_for));
             self.fire(daemon, firing);
         }
@@ -577,17 +585,9 @@ impl World {
         }
     }
 
-    /// The schedules are switched off, so that what is left can come to its end.
+    /// Nothing new is due from now on, so that what is left can come to its end.
     pub fn quiet(&mut self) {
-        for job in self.jobs.values_mut() {
-            let mut spec = (*job.spec).clone();
-            spec.schedules.clear();
-            let quiet = Job { spec: Arc::new(spec), ..(**job).clone() };
-            *job = Arc::new(quiet);
-        }
-        for daemon in self.daemons.iter_mut().flatten() {
-            daemon.timetable = None;
-        }
+        self.until.get_or_insert(self.now);
     }
 
     pub fn is_over(&self) -> bool {

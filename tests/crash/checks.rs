@@ -191,7 +191,7 @@ fn around(record: &Record, job: &str, due: i64) -> String {
     let rows =
         rows.map(|row| (row.decided_at, format!("{} for {:+} s", row.state, (row.scheduled_for - due) / SECOND)));
     let moments = record.moments.iter().map(|(at, what)| (*at, (*what).to_owned()));
-    let mut near: Vec<(i64, String)> = rows.chain(moments).filter(|(at, _)| (at - due).abs() < 4 * SECOND).collect();
+    let mut near: Vec<(i64, String)> = rows.chain(moments).filter(|(at, _)| (at - due).abs() < 6 * SECOND).collect();
     near.sort();
     let near: Vec<String> = near.iter().map(|(at, what)| format!("{:+} ms {what}", (at - due) / 1_000)).collect();
     near.join(", ")

@@ -96,34 +96,47 @@ impl Pair {
         }
     }
 
+    fn note(&mut self, what: &'static str) {
+        self.record.moments.push((micros_now(), what));
+    }
+
     async fn kill(&mut self) {
         let victim = self.victim().await;
+        self.note("one killed");
         self.daemons[victim].kill().await;
         self.is_relieved(victim).await;
+        self.note("relieved");
         self.daemons[victim].restart().await;
+        self.note("ready again");
     }
 
     async fn freeze(&mut self) {
         let victim = self.victim().await;
+        self.note("one stands still");
         self.daemons[victim].signal(Signal::STOP);
         self.is_relieved(victim).await;
+        self.note("relieved, goes on");
         self.record.thaws.push(micros_now());
         self.daemons[victim].signal(Signal::CONT);
     }
 
     async fn cut(&mut self) {
         let victim = self.victim().await;
+        self.note("one cut off");
         self.wires[victim].cut();
         self.is_relieved(victim).await;
+        self.note("relieved, mended");
         self.wires[victim].mend();
     }
 
     /// For less than a lease: nobody takes anything over, and nothing is lost either.
     async fn cut_shortly(&mut self) {
         let victim = self.victim().await;
+        self.note("one cut off shortly");
         self.wires[victim].cut();
         let pause = self.dice.millis(100, 1_500);
         tokio::time::sleep(pause).await;
+        self.note("mended");
         self.wires[victim].mend();
     }
 
@@ -132,8 +145,13 @@ impl Pair {
         drain(&self.daemons[0].api, &self.books).await;
         self.record.told = told(&self.daemons[1].api).await;
         self.record.watched.1 = micros_now() - SETTLE_TIME_MICROS;
-        for daemon in &mut self.daemons {
+        for (number, daemon) in self.daemons.iter_mut().enumerate() {
             daemon.stop().await;
+            // Who led, and who had a lease: what a hole in the ledger is explained by.
+            let told = ["led by", "lease", "took over", "session", "mark"];
+            let log = daemon.log();
+            let lines = log.lines().filter(|line| told.iter().any(|word| line.contains(word)));
+            lines.for_each(|line| println!("{}: {line}", name(number)));
         }
         self.record.runs = self.books.runs().await;
         self.record.occurrences = self.books.occurrences().await;

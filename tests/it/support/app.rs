@@ -105,6 +105,7 @@ impl Builder {
     }
 
     /// Starts a daemon whose database knows this administrator's token already.
+    #[allow(dead_code, reason = "the crash harness uses it")]
     pub async fn start_known(self, token: &str) -> TestApp {
         let mut app = self.prepare();
         app.spawn();

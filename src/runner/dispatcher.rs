@@ -55,7 +55,11 @@ pub enum Message {
     Forget {
         run: RunId,
     },
-    Finished { run: RunId, fence: i64, finished: Box<Finished> },
+    Finished {
+        run: RunId,
+        fence: i64,
+        finished: Box<Finished>,
+    },
     /// Runs that were parked are queued in the store.
     Woken {
         runs: Vec<RunId>,

@@ -75,19 +75,20 @@ fn read(reader: &mut Reader, table: &Table, name: JobName) -> JobSpec {
     if !table.is_function(reader, "run") && table.get("run").is_none() {
         reader.fault(&[], "the job has no run function", "add run = function(ctx) … end");
     }
+    let resume = table.boolean(reader, "resume").unwrap_or(false);
     JobSpec {
         description: table.string(reader, "description").unwrap_or_default().to_owned(),
         tags: table.strings(reader, "tags"),
         enabled: table.boolean(reader, "enabled").unwrap_or(true),
         schedules,
         on: triggers(reader, table),
-        limits: policy::limits(reader, table),
+        limits: policy::limits(reader, table, resume),
         retry: policy::retry(reader, table),
         overlap: policy::overlap(reader, table),
         concurrency: policy::concurrency(reader, table, &params),
         params,
         priority: policy::priority(reader, table),
-        resume: table.boolean(reader, "resume").unwrap_or(false),
+        resume,
         permissions: permissions::read(reader, table),
         ui: ui(reader, table),
         mcp: table.boolean(reader, "mcp").unwrap_or(false),

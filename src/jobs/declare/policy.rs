@@ -19,25 +19,31 @@ const OVERLAPS: [(&str, Overlap); 4] = [
 const BACKOFFS: [(&str, Backoff); 3] =
     [("constant", Backoff::Constant), ("linear", Backoff::Linear), ("exponential", Backoff::Exponential)];
 
-pub fn limits(reader: &mut Reader, job: &Table) -> JobLimits {
+/// A durable job's time counts its waits, so it has more of it.
+pub fn limits(reader: &mut Reader, job: &Table, resume: bool) -> JobLimits {
     let default = JobLimits::default();
+    let (timeout, most) = if resume {
+        (limits::RUN_DURABLE_TIMEOUT_DEFAULT, limits::RUN_DURABLE_TIMEOUT_MAX)
+    } else {
+        (default.timeout, limits::RUN_TIMEOUT_MAX)
+    };
     let memory = job.size(reader, "memory").map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     if memory.is_some_and(|bytes| !(limits::RUN_MEMORY_BYTES_MIN..=limits::RUN_MEMORY_BYTES_MAX).contains(&bytes)) {
         let bound = |bytes: usize| show_size(bytes as u64);
-        let (least, most) = (bound(limits::RUN_MEMORY_BYTES_MIN), bound(limits::RUN_MEMORY_BYTES_MAX));
-        reader.wrong(job, "memory", format!("expected {least} to {most}"));
+        let (least, greatest) = (bound(limits::RUN_MEMORY_BYTES_MIN), bound(limits::RUN_MEMORY_BYTES_MAX));
+        reader.wrong(job, "memory", format!("expected {least} to {greatest}"));
     }
     JobLimits {
-        timeout: wall(reader, job, "timeout").unwrap_or(default.timeout),
-        cpu: wall(reader, job, "cpu").unwrap_or(default.cpu),
+        timeout: wall(reader, job, "timeout", most).unwrap_or(timeout),
+        cpu: wall(reader, job, "cpu", limits::RUN_TIMEOUT_MAX).unwrap_or(default.cpu),
         memory_bytes: memory.unwrap_or(default.memory_bytes),
     }
 }
 
-fn wall(reader: &mut Reader, job: &Table, field: &str) -> Option<Duration> {
+fn wall(reader: &mut Reader, job: &Table, field: &str, most: Duration) -> Option<Duration> {
     let duration = job.duration(reader, field)?;
-    if duration < Duration::from_millis(1) || duration > limits::RUN_TIMEOUT_MAX {
-        reader.wrong(job, field, format!("expected 1ms to {}", show_duration(limits::RUN_TIMEOUT_MAX)));
+    if duration < Duration::from_millis(1) || duration > most {
+        reader.wrong(job, field, format!("expected 1ms to {}", show_duration(most)));
     }
     Some(duration)
 }

@@ -4,6 +4,7 @@
 
 mod books;
 mod dice;
+mod due;
 mod world;
 
 use std::sync::Arc;

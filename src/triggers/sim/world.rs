@@ -7,24 +7,24 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::super::schedule::{Firing, Timetable, Verdict};
+use super::super::schedule::{Firing, Timetable};
 use super::books::Books;
 use super::dice::Dice;
 use crate::base::clock::{later, since};
 use crate::base::{Clock, Fault, JobName, RunId, Timestamp};
-use crate::jobs::{Job, Snapshot};
+use crate::jobs::Job;
 use crate::lua::Outcome;
 use crate::model::params::Params;
-use crate::model::{Occurrence, OccurrenceState, RunState, Trigger, TriggerKind};
+use crate::model::{RunState, Trigger, TriggerKind};
 use crate::runner::sim::*;
 use crate::runner::{Submission, SubmitError, SubmitRequest};
 use crate::store::{Guarded, StoreError};
 
 /// After this long without a sign of life a daemon's runs are another's.
-const LEASE: Duration = Duration::from_secs(10);
+pub(super) const LEASE: Duration = Duration::from_secs(10);
 
 /// Something that happens at a moment.
-enum Happening {
+pub(super) enum Happening {
     /// The store carries out what a daemon asked for.
     Commit(usize, u64, Effect),
     /// The answer reaches the daemon.
@@ -39,7 +39,7 @@ enum Happening {
 }
 
 #[derive(Debug)]
-enum Answer {
+pub(super) enum Answer {
     Accepted(RunId, Result<crate::store::Accepted, StoreError>),
     Resolved(RunId, bool),
     Started(RunId, i64, Result<crate::store::Started, StoreError>),
@@ -48,21 +48,21 @@ enum Answer {
 
 /// What a lane executes: so many steps, and then an end.
 #[derive(Clone)]
-struct Script {
+pub(super) struct Script {
     execution: Execution,
     steps: u32,
     next: u32,
     in_step: bool,
 }
 
-type Reply = oneshot::Receiver<Result<Submission, SubmitError>>;
+pub(super) type Reply = oneshot::Receiver<Result<Submission, SubmitError>>;
 
-struct Daemon {
-    core: Core,
-    timetable: Option<Timetable>,
+pub(super) struct Daemon {
+    pub(super) core: Core,
+    pub(super) timetable: Option<Timetable>,
     /// With the due time that each is for.
-    replies: Vec<(Option<Firing>, Reply)>,
-    wake_at: Option<Timestamp>,
+    pub(super) replies: Vec<(Option<Firing>, Reply)>,
+    pub(super) wake_at: Option<Timestamp>,
 }
 
 pub struct World {
@@ -70,20 +70,20 @@ pub struct World {
     pub now: Timestamp,
     pub books: Books,
     pub jobs: BTreeMap<JobName, Arc<Job>>,
-    daemons: Vec<Option<Daemon>>,
+    pub(super) daemons: Vec<Option<Daemon>>,
     /// Grows with each start, so that what was on its way to a dead daemon does not reach the next one.
-    lives: Vec<u64>,
-    paused: Vec<Option<Timestamp>>,
-    died_at: Vec<Option<Timestamp>>,
-    calendar: BTreeMap<(Timestamp, u64), Happening>,
-    order: u64,
-    acknowledged: HashSet<RunId>,
+    pub(super) lives: Vec<u64>,
+    pub(super) paused: Vec<Option<Timestamp>>,
+    pub(super) died_at: Vec<Option<Timestamp>>,
+    pub(super) calendar: BTreeMap<(Timestamp, u64), Happening>,
+    pub(super) order: u64,
+    pub(super) acknowledged: HashSet<RunId>,
     pub dues: HashSet<(JobName, Timestamp)>,
     /// Who executes which run now, as far as the daemons themselves know.
-    executing: HashMap<RunId, (usize, i64)>,
-    faults: bool,
+    pub(super) executing: HashMap<RunId, (usize, i64)>,
+    pub(super) faults: bool,
     /// Due times after this are not fired any more.
-    until: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
     pub began: Timestamp,
 }
 
@@ -113,7 +113,7 @@ impl World {
         world
     }
 
-    fn at(&mut self, moment: Timestamp, what: Happening) {
+    pub(super) fn at(&mut self, moment: Timestamp, what: Happening) {
         self.order += 1;
         self.calendar.insert((moment.max(self.now), self.order), what);
     }
@@ -173,7 +173,7 @@ impl World {
         self.hand_in(daemon, request, None);
     }
 
-    fn hand_in(&mut self, daemon: usize, request: SubmitRequest, firing: Option<Firing>) {
+    pub(super) fn hand_in(&mut self, daemon: usize, request: SubmitRequest, firing: Option<Firing>) {
         let job = self.jobs[&request.job].clone();
         let Some(alive) = self.awake(daemon) else { return };
         let (reply, answer) = oneshot::channel();
@@ -248,7 +248,7 @@ impl World {
         }
     }
 
-    fn take_over(&mut self, daemon: usize, from: HashSet<usize>) {
+    pub(super) fn take_over(&mut self, daemon: usize, from: HashSet<usize>) {
         let taken = self.books.take_over(&from, daemon);
         for run in taken {
             let job = self.jobs[&run.job].clone();
@@ -352,7 +352,7 @@ impl World {
         self.soon(30, Happening::Commit(daemon, life, effect));
     }
 
-    fn trace(&self, tell: impl FnOnce(Timestamp)) {
+    pub(super) fn trace(&self, tell: impl FnOnce(Timestamp)) {
         if std::env::var_os("AEGIS_SIM_TRACE").is_some() {
             tell(self.now);
         }
@@ -412,7 +412,7 @@ impl World {
         self.at(moment, Happening::Wake(daemon, life));
     }
 
-    fn wake(&mut self, daemon: usize) {
+    pub(super) fn wake(&mut self, daemon: usize) {
         let woken = self.books.wake_due(self.now, daemon);
         for run in woken {
             let run = self.books.rows[&run].run.clone();
@@ -424,126 +424,6 @@ impl World {
         let next = self.books.next_wake();
         self.wake_later(daemon, next);
         self.turn(daemon);
-    }
-
-    fn hear_replies(&mut self, daemon: usize) {
-        let Some(alive) = self.daemons[daemon].as_mut() else { return };
-        let mut again = Vec::new();
-        let mut kept = Vec::new();
-        let mut settled = Vec::new();
-        for (firing, mut answer) in std::mem::take(&mut alive.replies) {
-            match answer.try_recv() {
-                Err(oneshot::error::TryRecvError::Empty) => kept.push((firing, answer)),
-                Ok(Ok(Submission::Accepted { run, .. })) => drop(self.acknowledged.insert(run)),
-                Ok(Ok(Submission::AlreadySettled)) => {}
-                Ok(Ok(Submission::Coalesced { run })) => {
-                    settled.extend(firing.map(|firing| (firing, OccurrenceState::Coalesced, Some(run))));
-                }
-                Ok(Ok(Submission::Skipped { .. })) => {
-                    settled.extend(firing.map(|firing| (firing, OccurrenceState::SkippedOverlap, None)));
-                }
-                Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => again.extend(firing),
-            }
-        }
-        alive.replies = kept;
-        for (firing, state, run) in settled {
-            self.settle(&firing, state, run);
-        }
-        for firing in again {
-            self.fire(daemon, firing);
-        }
-    }
-
-    fn settle(&mut self, firing: &Firing, state: OccurrenceState, run: Option<RunId>) {
-        let place = (firing.job.spec.name.clone(), firing.due.scheduled_for);
-        let occurrence = self.occurrence(firing, state, run);
-        self.books.occurrences.entry(place).or_insert(occurrence);
-    }
-
-    fn occurrence(&self, firing: &Firing, state: OccurrenceState, run: Option<RunId>) -> Occurrence {
-        Occurrence {
-            job: firing.job.spec.name.clone(),
-            scheduled_for: firing.due.scheduled_for,
-            state,
-            reason: None,
-            run,
-            decided_at: self.now,
-        }
-    }
-
-    /// The first daemon that is there keeps the timetable; each takes over from those that are gone.
-    fn tick(&mut self, daemon: usize, life: u64) {
-        let gone = |other: usize| {
-            let silent = self.died_at[other].or(self.paused[other]);
-            other != daemon && silent.is_some_and(|moment| since(self.now, moment) > LEASE)
-        };
-        let orphans: HashSet<usize> = (0..self.daemons.len()).filter(|other| gone(*other)).collect();
-        let leads = (0..daemon).all(|other| orphans.contains(&other));
-        if !orphans.is_empty() {
-            self.executing.retain(|_, (at, _)| !orphans.contains(at));
-            self.take_over(daemon, orphans);
-        }
-        let firings = if leads { self.due(daemon) } else { self.step_down(daemon) };
-        let until = self.until.unwrap_or(Timestamp::MAX);
-        for firing in firings.into_iter().filter(|firing| firing.due.scheduled_for <= until) {
-            self.dues.insert((firing.job.spec.name.clone(), firing.due.scheduled_for));
-            self.fire(daemon, firing);
-        }
-        let wait = Duration::from_millis(200 + self.dice.below(300));
-        self.at(later(self.now, wait), Happening::Tick(daemon, life));
-        self.wake(daemon);
-    }
-
-    fn step_down(&mut self, daemon: usize) -> Vec<Firing> {
-        if let Some(alive) = self.daemons[daemon].as_mut() {
-            alive.timetable = None;
-        }
-        Vec::new()
-    }
-
-    fn due(&mut self, daemon: usize) -> Vec<Firing> {
-        let (now, began) = (self.now, self.began);
-        let knows = self.daemons[daemon].as_ref().is_some_and(|alive| alive.timetable.is_some());
-        let jobs = self.jobs.keys().filter(|_| !knows);
-        let marks: HashMap<JobName, Timestamp> =
-            jobs.map(|job| (job.clone(), self.settled_until(job).unwrap_or(began))).collect();
-        let snapshot = Snapshot { jobs: self.jobs.clone(), ..Snapshot::default() };
-        let Some(alive) = self.daemons[daemon].as_mut() else { return Vec::new() };
-        let timetable = alive.timetable.get_or_insert_with(|| {
-            let mut fresh = Timetable::default();
-            fresh.update(&snapshot, now, |job| marks[job]);
-            fresh
-        });
-        timetable.take_due(now)
-    }
-
-    /// The last due time before which none is open.
-    fn settled_until(&self, job: &JobName) -> Option<Timestamp> {
-        let open =
-            self.dues.iter().filter(|(of, at)| of == job && !self.books.occurrences.contains_key(&(of.clone(), *at)));
-        let earliest_open = open.map(|(_, at)| *at).min();
-        let settled =
-            self.books.occurrences.keys().filter(|(of, at)| of == job && earliest_open.is_none_or(|open| *at < open));
-        settled.map(|(_, at)| *at).max()
-    }
-
-    fn fire(&mut self, daemon: usize, firing: Firing) {
-        let state = match firing.verdict {
-            Verdict::Miss { .. } => return self.settle(&firing, OccurrenceState::Missed, None),
-            _ => OccurrenceState::Fired,
-        };
-        let mut trigger = Trigger::new(TriggerKind::Schedule, "schedule");
-        trigger.scheduled_for = Some(firing.due.scheduled_for);
-        let request = SubmitRequest {
-            job: firing.job.spec.name.clone(),
-            params: Params::new(),
-            trigger,
-            idempotency_key: None,
-            dry_run: false,
-            parent: None,
-            occurrence: Some(self.occurrence(&firing, state, None)),
-        };
-        self.hand_in(daemon, request, Some(firing));
     }
 
     fn begin(&mut self, daemon: usize, life: u64, execution: Execution) {
@@ -600,51 +480,6 @@ impl World {
         if let Some(alive) = self.awake(daemon) {
             alive.core.finished(run, fence, outcome.into());
             self.turn(daemon);
-        }
-    }
-
-    /// What must hold after every event.
-    fn check(&self) {
-        let mut by_job: HashMap<&JobName, usize> = HashMap::new();
-        let mut by_key: HashMap<&String, usize> = HashMap::new();
-        for run in self.books.running() {
-            *by_job.entry(&run.job).or_default() += 1;
-            if let Some(key) = &run.concurrency_key {
-                *by_key.entry(key).or_default() += 1;
-            }
-        }
-        for (job, running) in by_job {
-            let alone = runs_alone(&self.jobs[job].spec);
-            assert!(!alone || running <= 1, "{running} runs of {job} at once");
-        }
-        for (key, running) in by_key {
-            assert!(running <= 2, "{running} runs of {key} at once");
-        }
-    }
-
-    /// Nothing new is due from now on, so that what is left can come to its end.
-    pub fn quiet(&mut self) {
-        self.until.get_or_insert(self.now);
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.books.unfinished().is_empty()
-    }
-
-    /// What must hold when all is over.
-    pub fn check_end(&mut self) {
-        for run in &self.acknowledged {
-            assert!(self.books.rows.contains_key(run), "run {run} was acknowledged and is lost");
-        }
-        let left = self.books.unfinished();
-        let show = |run: &RunId| {
-            let row = &self.books.rows[run];
-            let held = self.daemons[row.node].as_ref().map(|daemon| daemon.core.describe(*run));
-            format!("{} {run} of daemon {}: {:?}, there {held:?}", row.run.job, row.node, row.run)
-        };
-        assert!(left.is_empty(), "not over: {:#?}", left.iter().map(show).collect::<Vec<_>>());
-        for (job, due) in &self.dues {
-            assert!(self.books.occurrences.contains_key(&(job.clone(), *due)), "{job}: nothing became of {due}");
         }
     }
 }

@@ -67,12 +67,15 @@ impl Terms {
     }
 }
 
-/// The mark of a job says more than its newest row, which may hide an older due time that was still on its way.
+/// The mark of a job says more than its newest row, which may hide an older due time that was still on its way. A job
+/// that has neither was never marked: its due times count from the version that it has.
 async fn settled(store: &Store) -> Result<Settled, StoreError> {
     let mut settled: Settled = store.last_occurrences().await?.into_iter().collect();
     for job in store.jobs().await? {
         if let Some(until) = job.scheduled_until {
             settled.insert(job.name, until);
+        } else if let Some(version) = store.version(job.version).await? {
+            settled.entry(job.name).or_insert(version.created_at.max(job.first_seen));
         }
     }
     Ok(settled)

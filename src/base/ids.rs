@@ -14,6 +14,12 @@ use super::limits;
 pub struct RunId(Ulid);
 
 impl RunId {
+    /// An id of a test's choice.
+    #[cfg(test)]
+    pub fn from_number(number: u128) -> Self {
+        Self(Ulid(number))
+    }
+
     /// A new id. Ids of different milliseconds sort by time.
     pub fn generate() -> Self {
         Self(Ulid::generate())

@@ -16,7 +16,7 @@ use crate::jobs::Job;
 use crate::lua::Bundle;
 use crate::model::journal::to_undo;
 use crate::model::{Run, RunState};
-use crate::store::{Store, StoreError, Transition};
+use crate::store::{Guarded, Store, StoreError, Transition};
 
 /// A run with the version that it was accepted with.
 #[derive(Debug)]
@@ -69,14 +69,18 @@ impl Dispatcher {
         }));
     }
 
-    pub(super) fn cancel_parked(&mut self, job: JobName, stopped: Stopped) {
+    pub(super) fn cancel_parked(&mut self, job: JobName, only: Option<RunId>, stopped: Stopped) {
         let Stopped::By { reason, .. } = stopped else { return };
         let handle = self.ports.0.clone();
         self.pending.push(Box::pin(async move {
             let store = &handle.shared.store;
-            match store.parked_of_job(&job, limits::RUN_WAKE_MAX).await {
+            let found = match only {
+                Some(run) => store.run(run).await.map(|run| run.into_iter().collect()),
+                None => store.parked_of_job(&job, limits::RUN_WAKE_MAX).await,
+            };
+            match found {
                 Ok(runs) => {
-                    for run in runs {
+                    for run in runs.into_iter().filter(|run| run.state == RunState::Parked) {
                         if let Err(error) = handle.cancel_parked(&run, &reason).await {
                             warn!(run = %run.id, %error, "a parked run could not be cancelled");
                         }
@@ -192,11 +196,23 @@ async fn take_over_one(
     versions: &mut Versions,
     count: &mut Count,
 ) -> Result<Option<Pinned>, StoreError> {
-    let pinned = versions.pin(store, run.clone()).await?;
-    let plan = plan(&run, pinned.as_ref().map(|pinned| &*pinned.job.spec));
-    if let Some(change) = plan.change(&run, now) {
-        store.transition(change).await?;
-    }
+    let mut run = run;
+    let (pinned, plan) = loop {
+        let pinned = versions.pin(store, run.clone()).await?;
+        let plan = plan(&run, pinned.as_ref().map(|pinned| &*pinned.job.spec));
+        let applied = match plan.change(&run, now) {
+            Some(change) => store.transition(change).await? == Guarded::Applied,
+            None => true,
+        };
+        if applied {
+            break (pinned, plan);
+        }
+        // The daemon that is gone had a commit under way, which came through after the run was read.
+        match store.run(run.id).await? {
+            Some(found) if (found.state, found.fence) != (run.state, run.fence) && is_live(&found) => run = found,
+            _ => return Ok(None),
+        }
+    };
     *(match plan {
         Plan::Resume => &mut count.resumed,
         Plan::Repeat => &mut count.again,
@@ -209,4 +225,8 @@ async fn take_over_one(
         }
         pinned
     }))
+}
+
+fn is_live(run: &Run) -> bool {
+    matches!(run.state, RunState::Queued | RunState::Running)
 }

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::handle::LiveTable;
+use super::handle::{LiveTable, SubmitError};
 use super::live::{Entry, Live, LiveRun, NewEntry, Next, Phase};
 use super::logs::{Flusher, RunLog};
 use super::metrics::Metrics;
@@ -38,8 +38,8 @@ pub enum Effect {
     Parked { wake_at: Option<Timestamp>, asks: bool },
     /// A run is on disk and has no entry: read it; answered by [`Core::comes_back`].
     Load(RunId),
-    /// Cancel the parked runs of a job; they have no entry here.
-    CancelParked { job: JobName, stopped: Stopped },
+    /// Cancel the parked runs of a job, or one of them; they have no entry here.
+    CancelParked { job: JobName, only: Option<RunId>, stopped: Stopped },
 }
 
 /// An attempt for a lane.
@@ -90,6 +90,8 @@ pub struct Core {
     pub(super) now: Timestamp,
     /// Other daemons start runs too: what must not run beside them is only queued, and asks the store when it begins.
     pub(super) shares: bool,
+    /// Where the ids of new runs come from.
+    pub(super) new_id: fn() -> RunId,
     adopted: HashMap<RunId, CancellationToken>,
     stopping: bool,
 }
@@ -112,6 +114,7 @@ impl Core {
             effects: Vec::new(),
             flusher,
             shares,
+            new_id: RunId::generate,
             adopted: HashMap::new(),
             stopping: false,
         }
@@ -166,7 +169,12 @@ impl Core {
             if let Some(entry) = self.live.get_mut(run) {
                 entry.stop.now(Stopped::Lost);
             }
-            self.remove(run);
+            let Some(entry) = self.remove(run) else { continue };
+            let replies = entry.repeats.into_iter().chain(entry.deferred.into_iter().map(|deferred| deferred.reply));
+            for reply in replies {
+                let reason = "this daemon lost its lease before the run was certain; submit it again".to_owned();
+                let _ = reply.send(Err(SubmitError::Store(StoreError::Unavailable { reason })));
+            }
         }
         self.live.forget_all_parked();
     }
@@ -286,11 +294,16 @@ impl Core {
             RunState::Queued => self.wait_again(run, change.clear_deadline),
             RunState::Parked => {
                 let (asks, woken) = (entry.asks, entry.woken);
+                let (job, stopped) = (entry.run.job.clone(), entry.stop.why());
                 let wake_at = [change.wake_at, entry.run.deadline_at].into_iter().flatten().min();
                 self.publish(run, None);
                 self.live.park(run);
                 if woken {
                     self.effects.push(Effect::Load(run));
+                }
+                // Somebody cancelled it while this was on its way.
+                if let Some(stopped @ Stopped::By { .. }) = stopped {
+                    self.effects.push(Effect::CancelParked { job, only: Some(run), stopped });
                 }
                 self.effects.push(Effect::Parked { wake_at, asks });
             }

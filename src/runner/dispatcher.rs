@@ -68,6 +68,8 @@ pub enum Message {
     ComeBack {
         runs: Vec<(Pinned, Comeback)>,
     },
+    /// Other daemons may have parked runs and gone away.
+    Look,
     /// This daemon has lost its lease.
     Abandon {
         reply: oneshot::Sender<()>,
@@ -264,9 +266,11 @@ impl Dispatcher {
             Message::Finished { run, fence, finished } => self.core.finished(run, fence, *finished),
             Message::Woken { runs } => self.load(runs, false),
             Message::ComeBack { runs } => self.come_back(runs),
+            Message::Look => self.look_for_next_wake(),
             Message::Abandon { reply } => {
                 self.core.abandon();
                 let _ = reply.send(());
+                self.look_for_next_wake();
             }
             Message::Unparked { job, key } => self.core.live.forget_parked(&job, key.as_deref()),
         }
@@ -333,7 +337,7 @@ impl Dispatcher {
                 self.wake_at = [self.wake_at, wake_at].into_iter().flatten().min();
             }
             Effect::Load(run) => self.load(vec![run], false),
-            Effect::CancelParked { job, stopped } => self.cancel_parked(job, stopped),
+            Effect::CancelParked { job, only, stopped } => self.cancel_parked(job, only, stopped),
         }
     }
 

@@ -84,6 +84,7 @@ impl Lease {
             if self.store.renew_lease(&self.node.name, self.node.epoch, until).await? {
                 self.renewed = asked;
                 self.find_strays(runner).await?;
+                let _ = runner.inbox.send(Message::Look);
                 return self.adopt_orphans(runner).await;
             }
         }

@@ -45,10 +45,12 @@ pub(crate) mod sim {
     pub use super::recovery::plan;
     pub use super::settle::runs_alone;
     pub use super::stop::Stopped;
-    use crate::base::Clock;
+    use crate::base::{Clock, RunId};
 
     /// A core without anything around it.
-    pub fn new_core(clock: Clock, running_max: usize, shares: bool) -> Core {
-        Core::new(clock, Arc::default(), LiveTable::default(), Flusher::new().0, running_max, shares)
+    pub fn new_core(clock: Clock, running_max: usize, shares: bool, new_id: fn() -> RunId) -> Core {
+        let mut core = Core::new(clock, Arc::default(), LiveTable::default(), Flusher::new().0, running_max, shares);
+        core.new_id = new_id;
+        core
     }
 }

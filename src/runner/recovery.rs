@@ -14,6 +14,8 @@ const GONE: &str = "the version of the script that it was accepted with is gone"
 impl Dispatcher {
     pub(super) async fn recover(&mut self) -> Result<(), StoreError> {
         let store = self.shared.store.clone();
+        // Behind whatever the daemon that is gone still had under way.
+        store.ping().await?;
         // Alone on its database, a daemon settles everything, under whatever name it was left.
         let node = self.core.shares.then(|| store.node().to_owned());
         let mut left = store.runs_in(RunState::Running, node.as_deref()).await?;

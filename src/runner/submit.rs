@@ -54,7 +54,7 @@ impl Core {
                 return;
             }
         };
-        let run = new_run(&request, &job, params, key, start, self.now);
+        let run = Run { id: (self.new_id)(), ..new_run(&request, &job, params, key, start, self.now) };
         self.commit_new(run, request, job, reply, replaces);
     }
 
@@ -209,7 +209,7 @@ impl Core {
             }
         }
         if parked > 0 {
-            self.effects.push(Effect::CancelParked { job, stopped });
+            self.effects.push(Effect::CancelParked { job, only: None, stopped });
         }
     }
 

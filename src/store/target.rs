@@ -177,10 +177,10 @@ impl Target {
 }
 
 /// The writer reaches rows by their keys only. While tables are small the planner would read them whole, keep that
-/// plan, and go on with it when they have grown; so it may not. A transaction whose daemon is gone must not hold the
-/// writers' lock.
+/// plan, and go on with it when they have grown; so it may not. A transaction whose daemon is gone, or stands still, must
+/// not hold the writers' lock for so long that the others lose their leases.
 const POSTGRES_WRITER: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-    SET jit = off; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '60s'";
+    SET jit = off; SET synchronous_commit = on; SET idle_in_transaction_session_timeout = '5s'";
 
 /// A SQLite file that is made in one go and thrown away if that fails.
 pub(super) async fn connect_draft(file: &Path) -> Result<Conn, StoreError> {

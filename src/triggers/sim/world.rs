@@ -87,8 +87,19 @@ pub struct World {
     pub began: Timestamp,
 }
 
+thread_local! {
+    static IDS: std::cell::Cell<u128> = const { std::cell::Cell::new(0) };
+}
+
+/// Ids in the order in which they are made, so that a history is the same each time.
+fn next_id() -> RunId {
+    IDS.set(IDS.get() + 1);
+    RunId::from_number(IDS.get())
+}
+
 impl World {
     pub fn new(seed: u64, daemons: usize, jobs: Vec<Arc<Job>>) -> Self {
+        IDS.set(0);
         let now = Timestamp::from_second(1_790_000_000).expect("a moment");
         let jobs = jobs.into_iter().map(|job| (job.spec.name.clone(), job)).collect();
         let mut world = Self {
@@ -226,7 +237,7 @@ impl World {
     /// A daemon begins: it takes over what it left behind, then what others did.
     fn start(&mut self, daemon: usize) {
         let clock = Clock::system();
-        let core = new_core(clock, 3, self.daemons.len() > 1);
+        let core = new_core(clock, 3, self.daemons.len() > 1, next_id);
         self.died_at[daemon] = None;
         self.daemons[daemon] = Some(Daemon { core, timetable: None, replies: Vec::new(), wake_at: None });
         self.count_parked(daemon);

@@ -5,10 +5,6 @@ use std::process::ExitCode;
 use aegis::cli::{self, Cli, Failure};
 use clap::Parser;
 
-/// A VM is made and thrown away with every run.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = runtime(&cli).and_then(|runtime| {

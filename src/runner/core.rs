@@ -78,6 +78,15 @@ pub enum Comeback {
     Woken,
 }
 
+/// A source of ids.
+pub(super) struct NewId(pub Box<dyn FnMut() -> RunId + Send>);
+
+impl std::fmt::Debug for NewId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewId")
+    }
+}
+
 /// Owns all live state.
 #[derive(Debug)]
 pub struct Core {
@@ -91,7 +100,7 @@ pub struct Core {
     /// Other daemons start runs too: what must not run beside them is only queued, and asks the store when it begins.
     pub(super) shares: bool,
     /// Where the ids of new runs come from.
-    pub(super) new_id: fn() -> RunId,
+    pub(super) new_id: NewId,
     adopted: HashMap<RunId, CancellationToken>,
     stopping: bool,
 }
@@ -114,7 +123,7 @@ impl Core {
             effects: Vec::new(),
             flusher,
             shares,
-            new_id: RunId::generate,
+            new_id: NewId(Box::new(RunId::generate)),
             adopted: HashMap::new(),
             stopping: false,
         }

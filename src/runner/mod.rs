@@ -39,6 +39,7 @@ pub use metrics::{DURATION_BUCKETS_S, Metrics, Numbers};
 pub(crate) mod sim {
     use std::sync::Arc;
 
+    use super::core::NewId;
     pub use super::core::{Comeback, Core, Effect, Execution};
     use super::handle::LiveTable;
     use super::logs::Flusher;
@@ -48,9 +49,9 @@ pub(crate) mod sim {
     use crate::base::{Clock, RunId};
 
     /// A core without anything around it.
-    pub fn new_core(clock: Clock, running_max: usize, shares: bool, new_id: fn() -> RunId) -> Core {
+    pub fn new_core(clock: Clock, running_max: usize, shares: bool, new_id: Box<dyn FnMut() -> RunId + Send>) -> Core {
         let mut core = Core::new(clock, Arc::default(), LiveTable::default(), Flusher::new().0, running_max, shares);
-        core.new_id = new_id;
+        core.new_id = NewId(new_id);
         core
     }
 }

@@ -54,7 +54,7 @@ impl Core {
                 return;
             }
         };
-        let run = Run { id: (self.new_id)(), ..new_run(&request, &job, params, key, start, self.now) };
+        let run = Run { id: (self.new_id.0)(), ..new_run(&request, &job, params, key, start, self.now) };
         self.commit_new(run, request, job, reply, replaces);
     }
 

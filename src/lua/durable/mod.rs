@@ -1,6 +1,6 @@
 //! Durable runs: what `ctx:step` and its kin do, and how a script is replayed from its journal.
 //!
-//! A [`Course`] is one VM's way along the journal. Each [`Strand`] (the run itself, and each function of a group) counts
+//! A [`Course`] is one VM's way along the journal. Each `Strand` (the run itself, and each function of a group) counts
 //! its calls; the count is the key by which a call finds its entry. What has an entry is answered by it; what has none
 //! is done and recorded. [`turns`] keeps strands in step with each other, [`halt`] says how a VM is given up.
 

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::switch::Switch;
+use super::switch::{Slices, Switch};
 
 /// Polls a thread that may be interrupted.
 ///
 /// A thread waits by polling its future and then yielding. When its slice ends between the two, it is polled again at
 /// once, goes on to the yield and waits; a wake-up that came in between has been used up by that poll, although nobody
-/// looked at the future. So a thread that waits right after a slice is polled once more.
+/// looked at the future. So a thread that waits right after a slice is polled once more. A slice that was armed before
+/// may end in any poll until the VM is disarmed, which happens when its first thread is polled.
 #[derive(Debug)]
 pub struct Rewake {
     switch: Arc<Switch>,
-    /// Slices that had been armed when the poll before this one began.
-    before: u64,
+    /// When the poll before this one began.
+    before: Slices,
 }
 
 impl Rewake {
@@ -26,7 +27,9 @@ impl Rewake {
     pub fn poll<T>(&mut self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let begin = self.switch.slices();
         let polled = poll(cx);
-        if polled.is_pending() && self.switch.slices() != self.before {
+        let end = self.switch.slices();
+        let sliced = end.count != self.before.count || self.before.armed || begin.armed || end.armed;
+        if polled.is_pending() && sliced {
             cx.waker().wake_by_ref();
         }
         self.before = begin;

@@ -22,7 +22,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::ptr::{NonNull, null_mut};
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mlua::{LightUserData, Lua, Thread, ffi};
@@ -44,6 +44,15 @@ pub enum Armed {
 pub struct Switch {
     slot: Mutex<Option<Slot>>,
     slices: AtomicU64,
+    /// A slice may end at any safepoint from now on.
+    armed: AtomicBool,
+}
+
+/// How often slices were armed, and whether one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slices {
+    pub count: u64,
+    pub armed: bool,
 }
 
 #[derive(Debug)]
@@ -59,19 +68,22 @@ impl Switch {
             Armed::Slice => on_slice as Interrupt as *mut c_void,
             Armed::Stop => on_stop as Interrupt as *mut c_void,
         };
+        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock with the pointer: whoever reads the count and then disarms must not meet a slice afterwards that
+        // was counted before.
         if armed == Armed::Slice {
             self.slices.fetch_add(1, Ordering::SeqCst);
         }
-        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        self.armed.store(armed == Armed::Slice, Ordering::SeqCst);
         if let Some(slot) = &*slot {
             // SAFETY: points 1 and 2; `AtomicPtr` has the layout of a pointer.
             unsafe { AtomicPtr::from_ptr(slot.0.as_ptr()) }.store(function, Ordering::Relaxed);
         }
     }
 
-    /// How often a slice was armed.
-    pub fn slices(&self) -> u64 {
-        self.slices.load(Ordering::SeqCst)
+    pub fn slices(&self) -> Slices {
+        let _slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        Slices { count: self.slices.load(Ordering::SeqCst), armed: self.armed.load(Ordering::SeqCst) }
     }
 }
 
@@ -92,7 +104,14 @@ impl Connection {
             let callbacks = ffi::lua_callbacks(lua.state());
             NonNull::new((&raw mut (*callbacks).interrupt).cast::<*mut c_void>())
         };
-        Self { lua, switch: Arc::new(Switch { slot: Mutex::new(slot.map(Slot)), slices: AtomicU64::new(0) }) }
+        Self {
+            lua,
+            switch: Arc::new(Switch {
+                slot: Mutex::new(slot.map(Slot)),
+                slices: AtomicU64::new(0),
+                armed: AtomicBool::new(false),
+            }),
+        }
     }
 
     pub fn switch(&self) -> Arc<Switch> {

@@ -75,7 +75,9 @@ async fn a_key_lets_so_many_run_at_once(db: &mut Db) {
     let held = Run { attempt: 1, fence: 1, ..runs[0].clone() };
     db.store.transition(change(&held, RunState::Running, RunState::Parked)).await.expect("written");
     let third = StartRun { key: Some(("disk".into(), 2)), ..start(&runs[2], 0, 1) };
-    assert_eq!(db.store.start_run(third).await, applied, "a parked run does not count");
+    assert_eq!(db.store.start_run(third.clone()).await, Ok(Started::Busy), "a parked run is in progress");
+    db.store.transition(change(&held, RunState::Parked, RunState::Cancelled)).await.expect("written");
+    assert_eq!(db.store.start_run(third).await, applied);
 }
 
 async fn a_run_of_a_live_daemon_is_not_started_by_another(db: &mut Db) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -82,24 +83,14 @@ pub struct World {
     /// Who executes which run now, as far as the daemons themselves know.
     pub(super) executing: HashMap<RunId, (usize, i64)>,
     pub(super) faults: bool,
+    made: Arc<AtomicU64>,
     /// Due times after this are not fired any more.
     pub(super) until: Option<Timestamp>,
     pub began: Timestamp,
 }
 
-thread_local! {
-    static IDS: std::cell::Cell<u128> = const { std::cell::Cell::new(0) };
-}
-
-/// Ids in the order in which they are made, so that a history is the same each time.
-fn next_id() -> RunId {
-    IDS.set(IDS.get() + 1);
-    RunId::from_number(IDS.get())
-}
-
 impl World {
     pub fn new(seed: u64, daemons: usize, jobs: Vec<Arc<Job>>) -> Self {
-        IDS.set(0);
         let now = Timestamp::from_second(1_790_000_000).expect("a moment");
         let jobs = jobs.into_iter().map(|job| (job.spec.name.clone(), job)).collect();
         let mut world = Self {
@@ -117,6 +108,7 @@ impl World {
             dues: HashSet::new(),
             executing: HashMap::new(),
             faults: true,
+            made: Arc::default(),
             until: None,
             began: now,
         };
@@ -234,10 +226,16 @@ impl World {
         }
     }
 
+    /// Ids in the order in which they are made, so that a history is the same each time.
+    fn ids(&self) -> Box<dyn FnMut() -> RunId + Send> {
+        let made = self.made.clone();
+        Box::new(move || RunId::from_number(u128::from(made.fetch_add(1, Ordering::Relaxed))))
+    }
+
     /// A daemon begins: it takes over what it left behind, then what others did.
     fn start(&mut self, daemon: usize) {
         let clock = Clock::system();
-        let core = new_core(clock, 3, self.daemons.len() > 1, next_id);
+        let core = new_core(clock, 3, self.daemons.len() > 1, self.ids());
         self.died_at[daemon] = None;
         self.daemons[daemon] = Some(Daemon { core, timetable: None, replies: Vec::new(), wake_at: None });
         self.count_parked(daemon);

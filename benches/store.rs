@@ -158,29 +158,11 @@ async fn timed<F: Future<Output = usize>>(what: &str, read: impl Fn() -> F) {
 async fn live(store: &Store, job: &JobName) {
     let now = Timestamp::now();
     let run = Run {
-        id: RunId::generate(),
-        job: job.clone(),
-        version: None,
         state: RunState::Running,
         params: serde_json::json!({"target": "web-1", "keep": 3}),
-        trigger: Trigger::new(TriggerKind::Schedule, "schedule"),
-        priority: 0,
         attempt: 1,
-        dry_run: false,
-        queued_at: now,
-        not_before: None,
         started_at: Some(now),
-        finished_at: None,
-        result: None,
-        error: None,
-        reason: None,
-        parent: None,
-        idempotency_key: None,
-        progress: None,
-        fence: 0,
-        wake_at: None,
-        deadline_at: None,
-        concurrency_key: None,
+        ..Run::new(RunId::generate(), job.clone(), Trigger::new(TriggerKind::Schedule, "schedule"), now)
     };
     let event = |kind: &str| NewEvent::new(now, kind).job(job).run(run.id);
     let line = |seq| LogLine {
@@ -194,22 +176,10 @@ async fn live(store: &Store, job: &JobName) {
     };
     let new = NewRun { run: run.clone(), occurrence: None, events: vec![event("run.queued"), event("run.started")] };
     let end = Transition {
-        run: run.id,
-        from: RunState::Running,
-        to: RunState::Succeeded,
-        attempt: 1,
-        at: now,
-        reason: None,
         result: Some(serde_json::json!({"checked": 12})),
-        error: None,
-        not_before: None,
-        fence: run.fence,
-        wake_at: None,
-        clear_deadline: false,
-        journal: vec![],
-        forget: vec![],
         logs: vec![line(1), line(2)],
         events: vec![event("run.log"), event("run.succeeded")],
+        ..Transition::new(&run, RunState::Running, RunState::Succeeded, now)
     };
     assert_eq!(store.accept_run(new).await, Ok(Accepted::New));
     assert_eq!(store.transition(end).await, Ok(Guarded::Applied));

@@ -74,8 +74,8 @@ async fn settled(store: &Store) -> Result<Settled, StoreError> {
     for job in store.jobs().await? {
         if let Some(until) = job.scheduled_until {
             settled.insert(job.name, until);
-        } else if let Some(version) = store.version(job.version).await? {
-            settled.entry(job.name).or_insert(version.created_at.max(job.first_seen));
+        } else {
+            settled.entry(job.name).or_insert(job.version_at.max(job.first_seen));
         }
     }
     Ok(settled)

@@ -43,30 +43,12 @@ fn event(number: usize) -> NewEvent {
 
 fn run() -> Run {
     let now = Timestamp::UNIX_EPOCH;
+    let trigger = Trigger::new(TriggerKind::Api, "token:test");
     Run {
-        id: RunId::generate(),
-        job: "busy".parse().expect("a name"),
-        version: None,
         state: RunState::Running,
-        params: Value::Null,
-        trigger: Trigger::new(TriggerKind::Api, "token:test"),
-        priority: 0,
         attempt: 1,
-        dry_run: false,
-        queued_at: now,
-        not_before: None,
         started_at: Some(now),
-        finished_at: None,
-        result: None,
-        error: None,
-        reason: None,
-        parent: None,
-        idempotency_key: None,
-        progress: None,
-        fence: 0,
-        wake_at: None,
-        deadline_at: None,
-        concurrency_key: None,
+        ..Run::new(RunId::generate(), "busy".parse().expect("a name"), trigger, now)
     }
 }
 
@@ -85,22 +67,9 @@ fn lines(run: RunId, seqs: impl Iterator<Item = u64>) -> Vec<LogLine> {
 
 fn end(run: &Run, logs: Vec<LogLine>) -> Transition {
     Transition {
-        run: run.id,
-        from: RunState::Running,
-        to: RunState::Succeeded,
-        attempt: 1,
-        fence: run.fence,
-        at: Timestamp::UNIX_EPOCH,
-        reason: None,
-        result: None,
-        error: None,
-        not_before: None,
-        wake_at: None,
-        clear_deadline: false,
-        journal: vec![],
-        forget: vec![],
         logs,
         events: vec![NewEvent::new(Timestamp::UNIX_EPOCH, "run.succeeded")],
+        ..Transition::new(run, RunState::Running, RunState::Succeeded, Timestamp::UNIX_EPOCH)
     }
 }
 

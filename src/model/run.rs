@@ -206,6 +206,37 @@ pub struct Run {
     pub progress: Option<Progress>,
 }
 
+impl Run {
+    /// A run that waits for its first attempt, with nothing said about it that does not need saying.
+    pub fn new(id: RunId, job: JobName, trigger: Trigger, queued_at: Timestamp) -> Self {
+        Self {
+            id,
+            job,
+            version: None,
+            state: RunState::Queued,
+            params: Value::Null,
+            trigger,
+            priority: 0,
+            attempt: 0,
+            fence: 0,
+            dry_run: false,
+            queued_at,
+            not_before: None,
+            wake_at: None,
+            deadline_at: None,
+            concurrency_key: None,
+            started_at: None,
+            finished_at: None,
+            result: None,
+            error: None,
+            reason: None,
+            parent: None,
+            idempotency_key: None,
+            progress: None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     pub done: f64,

@@ -13,7 +13,7 @@ use super::journal::RunJournal;
 use super::ports::Ports;
 use super::settle;
 use super::stop::Stopped;
-use crate::base::clock::since;
+use crate::base::clock::{later, since};
 use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::{Durable, Engine, JournalPort, LogSink, Outcome, RunScope};
 use crate::model::{Actor, Entry, EntryKind, EntryState, LogLevel, StepKey};
@@ -37,7 +37,7 @@ impl Attempt {
     /// Runs the script to its end. A panic of ours becomes the run's error, never the lane's end.
     pub async fn execute(self, engine: Engine) -> Finished {
         let Some(journal) = self.journal.clone() else {
-            let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), self.scope())).await;
+            let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), self.scope(None))).await;
             self.hooks(&engine, &outcome).await;
             return outcome.into();
         };
@@ -45,14 +45,17 @@ impl Attempt {
             Some(why) => self.unwind(&engine, &journal, why).await,
             None => self.durably(&engine, &journal).await,
         };
-        if !self.goes_on(&finished) {
+        // Another daemon that has the run now has its last word too.
+        if finished.stopped != Some(Stopped::Lost) {
             self.hooks(&engine, &finished.outcome).await;
         }
         finished
     }
 
     async fn durably(&self, engine: &Engine, journal: &Arc<RunJournal>) -> Finished {
-        let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), self.scope())).await;
+        let deadline = self.execution.run.deadline_at.unwrap_or(Timestamp::MAX);
+        let scope = self.scope(Some(durable(journal, deadline)));
+        let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), scope)).await;
         let stopped = self.execution.stop.why();
         let why = match &outcome {
             Outcome::Raised(fault) if fault.code == "run.lost" => {
@@ -72,7 +75,8 @@ impl Attempt {
         if !journal.has_something_to_undo() {
             return outcome.into();
         }
-        match journal.record(vec![self.unwinding(&why)]).await {
+        let entry = unwind_entry(why.clone(), self.execution.run.attempt, self.clock.now());
+        match journal.record(vec![entry]).await {
             Ok(()) => self.unwind(engine, journal, why).await,
             Err(_) => Finished { stopped: Some(Stopped::Lost), ..outcome.into() },
         }
@@ -80,18 +84,9 @@ impl Attempt {
 
     /// Undoes what the run did, and ends it as it would have ended.
     async fn unwind(&self, engine: &Engine, journal: &Arc<RunJournal>, why: Fault) -> Finished {
-        let now = self.clock.now();
-        let scope = RunScope {
-            timeout: limits::RUN_UNWIND_MAX,
-            cancel: self.execution.stop.abort.clone(),
-            durable: Some(Durable {
-                journal: Arc::new(journal.entries()),
-                port: journal.clone(),
-                deadline: crate::base::clock::later(now, limits::RUN_UNWIND_MAX),
-                hold: limits::RUN_HOLD,
-            }),
-            ..self.scope()
-        };
+        let deadline = later(self.clock.now(), limits::RUN_UNWIND_MAX);
+        let cancel = self.execution.stop.abort.clone();
+        let scope = RunScope { cancel, ..self.scope(Some(durable(journal, deadline))) };
         let left = match guarded(engine.unwind(self.execution.job.bundle.clone(), scope)).await {
             Outcome::Unwound(faults) => faults,
             Outcome::Cancelled => {
@@ -124,23 +119,6 @@ impl Attempt {
         outcome.into()
     }
 
-    /// The journal's entry that says why what was done is being undone.
-    fn unwinding(&self, why: &Fault) -> Entry {
-        let now = self.clock.now();
-        unwind_entry(why.clone(), self.execution.run.attempt, now)
-    }
-
-    /// Whether another attempt, or another daemon, has the last word.
-    fn goes_on(&self, finished: &Finished) -> bool {
-        match &finished.outcome {
-            Outcome::Raised(fault) | Outcome::TimedOut(fault) => {
-                !self.is_last(fault) || finished.stopped == Some(Stopped::Lost)
-            }
-            Outcome::Returned(_) => false,
-            _ => true,
-        }
-    }
-
     async fn hooks(&self, engine: &Engine, outcome: &Outcome) {
         let spec = &self.execution.job.spec;
         match outcome {
@@ -159,22 +137,16 @@ impl Attempt {
     }
 
     async fn hook(&self, engine: &Engine, name: &str, argument: Value) {
-        let scope = RunScope { timeout: HOOK_TIMEOUT, durable: None, ..self.scope() };
+        let scope = RunScope { timeout: HOOK_TIMEOUT, ..self.scope(None) };
         let outcome = guarded(engine.execute_hook(self.execution.job.bundle.clone(), scope, name, argument)).await;
         if let Outcome::Raised(fault) | Outcome::TimedOut(fault) = outcome {
             self.execution.log.line(LogLevel::Error, format!("{name} failed: {fault}"), json!({ "code": fault.code }));
         }
     }
 
-    fn scope(&self) -> RunScope {
+    fn scope(&self, durable: Option<Durable>) -> RunScope {
         let Execution { run, job, stop, log } = &self.execution;
         let limits = &job.spec.limits;
-        let durable = self.journal.as_ref().map(|journal| Durable {
-            journal: Arc::new(journal.entries()),
-            port: journal.clone(),
-            deadline: run.deadline_at.unwrap_or(Timestamp::MAX),
-            hold: limits::RUN_HOLD,
-        });
         let timeout = match &durable {
             Some(durable) => since(durable.deadline, self.clock.now()),
             None => limits.timeout,
@@ -198,6 +170,10 @@ impl Attempt {
             durable,
         }
     }
+}
+
+fn durable(journal: &Arc<RunJournal>, deadline: Timestamp) -> Durable {
+    Durable { journal: Arc::new(journal.entries()), port: journal.clone(), deadline, hold: limits::RUN_HOLD }
 }
 
 /// The entry by which a run is undone, also after a restart.

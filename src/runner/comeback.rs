@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
 use super::attempt::{cancelled, unwind_entry};
 use super::core::Comeback;
 use super::dispatcher::{Dispatcher, Done};
+use super::handle::Shared;
 use super::recovery::{Plan, plan};
 use super::settle;
 use super::stop::Stopped;
@@ -37,7 +39,7 @@ impl Dispatcher {
             match shared.store.wake_due(now, limits::RUN_WAKE_MAX).await {
                 Ok(woken) => {
                     let more = woken.parked.len() == limits::RUN_WAKE_MAX;
-                    Done::Loaded { runs: load(&shared.store, woken.parked).await, more }
+                    Done::Loaded { runs: load(&shared, woken.parked).await, more }
                 }
                 Err(error) => {
                     warn!(%error, "parked runs could not be woken; trying again");
@@ -49,13 +51,18 @@ impl Dispatcher {
     }
 
     /// Runs that a commit has queued are taken up.
-    pub(super) fn load(&mut self, runs: Vec<RunId>, more: bool) {
+    pub(super) fn load(&mut self, runs: Vec<RunId>) {
         let runs: Vec<RunId> = runs.into_iter().filter(|run| !self.core.live.contains(*run)).collect();
         if runs.is_empty() {
             return;
         }
-        let store = self.shared.store.clone();
-        self.pending.push(Box::pin(async move { Done::Loaded { runs: load(&store, runs).await, more } }));
+        let shared = self.shared.clone();
+        self.pending.push(Box::pin(async move { Done::Loaded { runs: load(&shared, runs).await, more: false } }));
+    }
+
+    /// The moment is looked at then, or earlier: an answer of the store may be older than a run that was parked since.
+    pub(super) fn wake_by(&mut self, moment: Option<Timestamp>) {
+        self.wake_at = [self.wake_at, moment].into_iter().flatten().min();
     }
 
     pub(super) fn look_for_next_wake(&mut self) {
@@ -104,25 +111,26 @@ pub async fn cancel_parked(store: &Store, run: &Run, reason: &str, at: Timestamp
     Ok(change)
 }
 
-/// The runs with their versions; what cannot be read is left out with a warning and found again at the next start.
-pub async fn load(store: &Store, runs: Vec<RunId>) -> Vec<(Pinned, Comeback)> {
-    let mut versions = Versions::default();
+/// The runs with their versions. They are queued in the store and nobody else looks for them, so they are read however
+/// long that takes.
+async fn load(shared: &Shared, runs: Vec<RunId>) -> Vec<(Pinned, Comeback)> {
+    let versions = Mutex::new(Versions::default());
     let mut loaded = Vec::with_capacity(runs.len());
     for id in runs {
-        let found = async {
-            let Some(run) = store.run(id).await? else { return Ok(None) };
-            versions.pin(store, run).await
-        };
+        let tell = |error: &StoreError| warn!(run = %id, %error, "a woken run could not be read yet; trying again");
+        let found = settle::patiently(&shared.clock, || pin(&shared.store, id, &versions), tell);
         match found.await {
             Ok(Some(pinned)) if pinned.run.state == RunState::Queued => loaded.push((pinned, Comeback::Woken)),
             Ok(_) => {}
-            Err(error) => {
-                let error: StoreError = error;
-                warn!(run = %id, %error, "a woken run could not be read");
-            }
+            Err(error) => warn!(run = %id, %error, "a woken run was not read; it goes on at the next start"),
         }
     }
     loaded
+}
+
+async fn pin(store: &Store, run: RunId, versions: &Mutex<Versions>) -> Result<Option<Pinned>, StoreError> {
+    let Some(run) = store.run(run).await? else { return Ok(None) };
+    versions.lock().await.pin(store, run).await
 }
 
 /// Versions that were read already.

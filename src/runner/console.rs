@@ -137,35 +137,16 @@ impl Session {
     fn run_of(&self, code: &str) -> Run {
         let now = self.handle.shared.clock.now();
         Run {
-            id: RunId::generate(),
-            job: JobName::console(),
-            version: None,
             state: RunState::Running,
             params: json!({ "code": code }),
-            trigger: Trigger {
-                kind: TriggerKind::Repl,
-                actor: self.by.clone(),
-                scheduled_for: None,
-                payload: Value::Null,
-            },
-            priority: 0,
             attempt: 1,
-            dry_run: false,
-            queued_at: now,
-            not_before: None,
             started_at: Some(now),
-            finished_at: None,
-            result: None,
-            error: None,
-            reason: None,
-            parent: None,
-            idempotency_key: None,
-            progress: None,
-            fence: 0,
-            wake_at: None,
-            deadline_at: None,
-            concurrency_key: None,
+            ..Run::new(RunId::generate(), JobName::console(), self.trigger(), now)
         }
+    }
+
+    fn trigger(&self) -> Trigger {
+        Trigger::new(TriggerKind::Repl, self.by.0.clone())
     }
 
     fn scope(&self, run: RunId, cancel: CancellationToken, log: Arc<dyn LogSink>) -> RunScope {
@@ -174,12 +155,7 @@ impl Session {
             job: JobName::console(),
             attempt: 1,
             params: json!({}),
-            trigger: Trigger {
-                kind: TriggerKind::Repl,
-                actor: self.by.clone(),
-                scheduled_for: None,
-                payload: Value::Null,
-            },
+            trigger: self.trigger(),
             grants: self.grants.clone(),
             dry_run: false,
             timeout: limits::CONSOLE_LINE_TIMEOUT,

@@ -264,7 +264,7 @@ impl Dispatcher {
             Message::Adopt { live, cancel } => self.core.adopt(live, cancel),
             Message::Forget { run } => self.core.forget(run),
             Message::Finished { run, fence, finished } => self.core.finished(run, fence, *finished),
-            Message::Woken { runs } => self.load(runs, false),
+            Message::Woken { runs } => self.load(runs),
             Message::ComeBack { runs } => self.come_back(runs),
             Message::Look => self.look_for_next_wake(),
             Message::Abandon { reply } => {
@@ -291,7 +291,7 @@ impl Dispatcher {
                     self.look_for_next_wake();
                 }
             }
-            Done::NextWake { moment } => self.wake_at = moment,
+            Done::NextWake { moment } => self.wake_by(moment),
         }
     }
 
@@ -333,10 +333,8 @@ impl Dispatcher {
             })),
             Effect::Execute(execution) => self.execute(execution),
             Effect::Parked { asks: true, .. } => self.look_for_next_wake(),
-            Effect::Parked { wake_at, .. } => {
-                self.wake_at = [self.wake_at, wake_at].into_iter().flatten().min();
-            }
-            Effect::Load(run) => self.load(vec![run], false),
+            Effect::Parked { wake_at, .. } => self.wake_by(wake_at),
+            Effect::Load(run) => self.load(vec![run]),
             Effect::CancelParked { job, only, stopped } => self.cancel_parked(job, only, stopped),
         }
     }

@@ -293,6 +293,12 @@ impl Handle {
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Those of `runs` that are not alive here.
+    pub(super) fn without_live(&self, runs: Vec<RunId>) -> Vec<RunId> {
+        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
+        runs.into_iter().filter(|run| !live.contains_key(run)).collect()
+    }
+
     pub fn metrics(&self) -> super::metrics::Numbers {
         self.shared.metrics.read()
     }

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
-use super::settle::RETRY_PAUSE;
+use super::settle::patiently;
 use crate::base::{Clock, Fault, RunId};
 use crate::lua::JournalPort;
 use crate::model::journal::to_undo;
@@ -80,19 +80,13 @@ impl RunJournal {
 
     /// Writes the entries, however long the disk is full or the database away: work that was done is not given up.
     async fn commit(&self, entries: &[Entry]) -> Result<(), Fault> {
-        let mut pause = RETRY_PAUSE.0;
-        loop {
-            let write = JournalWrite { run: self.run, fence: self.fence, entries: entries.to_vec() };
-            match self.store.journal_write(write).await {
-                Ok(Guarded::Applied) => return Ok(()),
-                Ok(Guarded::Refused) => return Err(lost(self.run)),
-                Err(error @ (StoreError::Closed | StoreError::TooLarge { .. })) => return Err(error.into()),
-                Err(error) => {
-                    error!(run = %self.run, %error, "a step could not be stored yet; trying again");
-                    self.clock.sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_PAUSE.1);
-                }
-            }
+        let write = || JournalWrite { run: self.run, fence: self.fence, entries: entries.to_vec() };
+        let tell = |error: &StoreError| {
+            error!(run = %self.run, %error, "a step could not be stored yet; trying again");
+        };
+        match patiently(&self.clock, || self.store.journal_write(write()), tell).await? {
+            Guarded::Applied => Ok(()),
+            Guarded::Refused => Err(lost(self.run)),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Sharing one database with other daemons: a lease that says this one is alive, and the work that changes hands.
 
-use std::collections::HashSet;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -11,10 +11,10 @@ use super::comeback::take_over;
 use super::core::Comeback;
 use super::dispatcher::Message;
 use super::handle::Handle;
-use crate::base::RunId;
+use crate::base::Clock;
 use crate::base::clock::{later, since};
 use crate::base::limits::{LEASE, LEASE_ORPHANS_MAX, LEASE_RENEW_EVERY, LEASE_STEAL_EVERY};
-use crate::model::{Run, RunState};
+use crate::model::Run;
 use crate::store::{NodeRow, Store, StoreError};
 
 /// This daemon's place among those that share the database. Run it under the supervisor, before the runner.
@@ -31,7 +31,7 @@ impl Lease {
     ///
     /// # Errors
     /// When another daemon has the name, or the database does not answer.
-    pub async fn register(store: Store, clock: &crate::base::Clock, address: String) -> Result<Self, StoreError> {
+    pub async fn register(store: Store, clock: &Clock, address: String) -> Result<Self, StoreError> {
         let now = clock.now();
         let name = store.node().to_owned();
         let node =
@@ -41,7 +41,7 @@ impl Lease {
         Ok(lease)
     }
 
-    async fn sign_on(&mut self, clock: &crate::base::Clock) -> Result<(), StoreError> {
+    async fn sign_on(&mut self, clock: &Clock) -> Result<(), StoreError> {
         let asked = Instant::now();
         self.node.lease_until = later(clock.now(), LEASE);
         let own = |row: &NodeRow| row.name == self.node.name && row.address == self.node.address;
@@ -58,12 +58,15 @@ impl Lease {
     pub async fn run(mut self, runner: Handle, stop: CancellationToken) -> Result<(), StoreError> {
         let mut renew = tokio::time::interval(LEASE_RENEW_EVERY);
         let mut steal = tokio::time::interval(LEASE_STEAL_EVERY);
-        renew.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        steal.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut strays = tokio::time::interval(LEASE);
+        for interval in [&mut renew, &mut steal, &mut strays] {
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
         loop {
             let done = tokio::select! {
                 _ = renew.tick() => self.keep(&runner).await,
                 _ = steal.tick() => self.help(&runner).await,
+                _ = strays.tick() => self.take_up_strays(&runner, LEASE).await,
                 () = stop.cancelled() => break,
             };
             if let Err(error) = done {
@@ -77,13 +80,12 @@ impl Lease {
     }
 
     async fn keep(&mut self, runner: &Handle) -> Result<(), StoreError> {
-        let clock = runner.shared.clock.clone();
+        let clock = &runner.shared.clock;
         let asked = Instant::now();
         if asked.duration_since(self.renewed) < LEASE {
             let until = later(clock.now(), LEASE);
             if self.store.renew_lease(&self.node.name, self.node.epoch, until).await? {
                 self.renewed = asked;
-                self.find_strays(runner).await?;
                 let _ = runner.inbox.send(Message::Look);
                 return self.adopt_orphans(runner).await;
             }
@@ -92,25 +94,20 @@ impl Lease {
         let (reply, given_up) = oneshot::channel();
         let _ = runner.inbox.send(Message::Abandon { reply });
         let _ = given_up.await;
-        self.sign_on(&clock).await?;
+        self.sign_on(clock).await?;
         info!(epoch = self.node.epoch, "this daemon has a lease again");
         // What nobody has taken meanwhile is still this one's.
-        let mut left = self.store.runs_in(RunState::Running, Some(&self.node.name)).await?;
-        left.extend(self.store.runs_in(RunState::Queued, Some(&self.node.name)).await?);
-        comes_back(runner, left).await;
+        self.take_up_strays(runner, Duration::ZERO).await?;
         self.adopt_orphans(runner).await
     }
 
-    /// Runs that are this daemon's in the store and not here: their commit came through after they were given up.
-    async fn find_strays(&self, runner: &Handle) -> Result<(), StoreError> {
+    /// Runs that are this daemon's in the store and not here, since `age` at least: a commit came through after its run
+    /// was given up, or its answer got lost.
+    async fn take_up_strays(&self, runner: &Handle, age: Duration) -> Result<(), StoreError> {
+        let held = self.store.held_by(&self.node.name).await?;
+        let mut strays = self.store.runs_of(&runner.without_live(held)).await?;
         let now = runner.shared.clock.now();
-        let known: HashSet<RunId> = runner.live().into_iter().map(|live| live.run).collect();
-        let mut strays = Vec::new();
-        for state in [RunState::Running, RunState::Queued] {
-            strays.extend(self.store.runs_in(state, Some(&self.node.name)).await?);
-        }
-        let is_old = |run: &Run| since(now, run.started_at.unwrap_or(run.queued_at)) > LEASE;
-        strays.retain(|run| run.version.is_some() && !known.contains(&run.id) && is_old(run));
+        strays.retain(|run| since(now, run.started_at.unwrap_or(run.queued_at)) >= age);
         comes_back(runner, strays).await;
         Ok(())
     }

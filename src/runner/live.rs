@@ -475,30 +475,12 @@ mod tests {
     }
 
     fn add(live: &mut Live, job: &Arc<Job>, params: Value, not_before: Option<Timestamp>) -> RunId {
+        let trigger = Trigger::new(TriggerKind::Schedule, "schedule");
         let run = Run {
-            id: RunId::generate(),
-            job: job.spec.name.clone(),
-            version: None,
-            state: RunState::Queued,
             params,
-            trigger: Trigger::new(TriggerKind::Schedule, "schedule"),
             priority: job.spec.priority,
-            attempt: 0,
-            dry_run: false,
-            queued_at: Timestamp::UNIX_EPOCH,
             not_before,
-            started_at: None,
-            finished_at: None,
-            result: None,
-            error: None,
-            reason: None,
-            parent: None,
-            idempotency_key: None,
-            progress: None,
-            fence: 0,
-            wake_at: None,
-            deadline_at: None,
-            concurrency_key: None,
+            ..Run::new(RunId::generate(), job.spec.name.clone(), trigger, Timestamp::UNIX_EPOCH)
         };
         let id = run.id;
         let (flusher, _) = Flusher::new();
@@ -559,7 +541,10 @@ mod tests {
     fn a_waiter_that_was_cancelled_stands_for_nobody() {
         let mut live = Live::new(1, true);
         let queued = job("queued", |spec| spec.overlap = Overlap::Queue);
-        let (first, second) = (add(&mut live, &queued, json!({}), None), add(&mut live, &queued, json!({}), None));
+        // Ids of one millisecond have no order of their own.
+        let mut waiters = [add(&mut live, &queued, json!({}), None), add(&mut live, &queued, json!({}), None)];
+        waiters.sort();
+        let [first, second] = waiters;
         assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(first));
         live.get_mut(first).expect("alive").phase = Phase::Settling;
         assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(second));

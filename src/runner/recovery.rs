@@ -60,11 +60,11 @@ pub enum Plan {
 /// `spec` is the job as it was when the run was accepted; None when it is gone.
 pub fn plan(run: &Run, spec: Option<&JobSpec>) -> Plan {
     match (run.state, spec) {
-        (_, None) => Plan::Interrupt { reason: GONE },
         (RunState::Running, Some(spec)) if spec.resume => Plan::Resume,
         (RunState::Running, Some(spec)) if run.attempt < spec.retry.attempts => Plan::Repeat,
-        (RunState::Running, Some(_)) => Plan::Interrupt { reason: DIED },
-        _ => Plan::Wait,
+        (RunState::Running, _) => Plan::Interrupt { reason: DIED },
+        (_, Some(_)) => Plan::Wait,
+        (_, None) => Plan::Interrupt { reason: GONE },
     }
 }
 

@@ -21,9 +21,7 @@ pub(super) const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100)
 
 /// The change that `outcome` makes to `run`. Pure.
 pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Stopped>, at: Timestamp) -> Transition {
-    let mut change = change(run, RunState::Running, RunState::Succeeded, "", at);
-    change.reason = None;
-    change.events.clear();
+    let mut change = Transition::new(run, RunState::Running, RunState::Succeeded, at);
     match outcome {
         Outcome::Returned(result) => change.result = Some(result),
         Outcome::Raised(fault) => fail(&mut change, spec, (RunState::Failed, fault), stopped),
@@ -133,24 +131,8 @@ pub fn kind_of(state: RunState) -> &'static str {
 
 /// A change that no script made: by recovery, or by somebody who cancels a run that has no VM.
 pub fn change(run: &Run, from: RunState, to: RunState, reason: &str, at: Timestamp) -> Transition {
-    let mut change = Transition {
-        run: run.id,
-        from,
-        to,
-        attempt: run.attempt,
-        fence: run.fence,
-        at,
-        reason: Some(reason.to_owned()),
-        result: None,
-        error: None,
-        not_before: None,
-        wake_at: None,
-        clear_deadline: false,
-        journal: Vec::new(),
-        forget: Vec::new(),
-        logs: Vec::new(),
-        events: Vec::new(),
-    };
+    let mut change = Transition::new(run, from, to, at);
+    change.reason = Some(reason.to_owned());
     change.events.push(event_of(run, &change));
     change
 }
@@ -214,8 +196,8 @@ pub async fn start(store: &Store, clock: &Clock, start: StartRun) -> Result<Star
     Ok(if own { Started::Applied } else { Started::Lost })
 }
 
-/// Repeats what the store refuses for a while; only its end ends it.
-async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
+/// Repeats what the store refuses for a while, and gives back what waiting does not mend.
+pub async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     clock: &Clock,
     ask: impl Fn() -> F,
     tell: impl Fn(&StoreError),
@@ -223,8 +205,7 @@ async fn patiently<T, F: Future<Output = Result<T, StoreError>>>(
     let mut pause = RETRY_PAUSE.0;
     loop {
         match ask().await {
-            Err(StoreError::Closed) => return Err(StoreError::Closed),
-            Err(error) => {
+            Err(error) if error.may_pass() => {
                 tell(&error);
                 clock.sleep(pause).await;
                 pause = (pause * 2).min(RETRY_PAUSE.1);
@@ -244,31 +225,9 @@ mod tests {
     use crate::model::{Actor, Trigger, TriggerKind};
 
     fn run(attempt: u32) -> Run {
-        Run {
-            id: RunId::generate(),
-            job: "backup".parse().expect("a good name"),
-            version: None,
-            state: RunState::Running,
-            params: Value::Null,
-            trigger: Trigger::new(TriggerKind::Cli, "uid:0(root)"),
-            priority: 0,
-            attempt,
-            dry_run: false,
-            queued_at: Timestamp::UNIX_EPOCH,
-            not_before: None,
-            started_at: None,
-            finished_at: None,
-            result: None,
-            error: None,
-            reason: None,
-            parent: None,
-            idempotency_key: None,
-            progress: None,
-            fence: 0,
-            wake_at: None,
-            deadline_at: None,
-            concurrency_key: None,
-        }
+        let (job, trigger) = ("backup".parse().expect("a good name"), Trigger::new(TriggerKind::Cli, "uid:0(root)"));
+        let queued = Run::new(RunId::generate(), job, trigger, Timestamp::UNIX_EPOCH);
+        Run { state: RunState::Running, attempt, ..queued }
     }
 
     fn spec(attempts: u32) -> JobSpec {

@@ -54,7 +54,7 @@ impl Core {
                 return;
             }
         };
-        let run = Run { id: (self.new_id.0)(), ..new_run(&request, &job, params, key, start, self.now) };
+        let run = new_run((self.new_id.0)(), &request, &job, params, key, start, self.now);
         self.commit_new(run, request, job, reply, replaces);
     }
 
@@ -220,6 +220,7 @@ impl Core {
 }
 
 fn new_run(
+    id: RunId,
     request: &SubmitRequest,
     job: &Job,
     params: serde_json::Value,
@@ -228,29 +229,19 @@ fn new_run(
     now: Timestamp,
 ) -> Run {
     Run {
-        id: RunId::generate(),
-        job: job.spec.name.clone(),
         version: Some(job.bundle.hash),
         state: if start { RunState::Running } else { RunState::Queued },
         params,
-        trigger: request.trigger.clone(),
         priority: job.spec.priority,
         attempt: u32::from(start),
-        dry_run: request.dry_run,
-        queued_at: now,
-        not_before: None,
-        started_at: start.then_some(now),
-        finished_at: None,
-        result: None,
-        error: None,
-        reason: None,
-        parent: request.parent,
-        idempotency_key: request.idempotency_key.clone(),
-        progress: None,
         fence: i64::from(start),
-        wake_at: None,
+        dry_run: request.dry_run,
+        started_at: start.then_some(now),
         deadline_at: settle::deadline(&job.spec, now).filter(|_| start),
         concurrency_key,
+        parent: request.parent,
+        idempotency_key: request.idempotency_key.clone(),
+        ..Run::new(id, job.spec.name.clone(), request.trigger.clone(), now)
     }
 }
 

@@ -47,6 +47,13 @@ pub enum StoreError {
     TooLarge { what: String, bytes: usize, limit: usize },
 }
 
+impl StoreError {
+    /// Whether the same may go well later. What is too large stays so, and what is corrupt; a closed store stays closed.
+    pub fn may_pass(&self) -> bool {
+        !matches!(self, Self::Closed | Self::TooLarge { .. } | Self::ScopeFull { .. } | Self::Corrupt { .. })
+    }
+}
+
 /// A run to be accepted.
 #[derive(Debug, Clone)]
 pub struct NewRun {
@@ -95,6 +102,30 @@ pub struct Transition {
     pub events: Vec<NewEvent>,
 }
 
+impl Transition {
+    /// A bare change of a run as the caller knows it.
+    pub fn new(run: &Run, from: RunState, to: RunState, at: Timestamp) -> Self {
+        Self {
+            run: run.id,
+            from,
+            to,
+            attempt: run.attempt,
+            fence: run.fence,
+            at,
+            reason: None,
+            result: None,
+            error: None,
+            not_before: None,
+            wake_at: None,
+            clear_deadline: false,
+            journal: Vec::new(),
+            forget: Vec::new(),
+            logs: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+}
+
 /// Whether a guarded change took place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarded {
@@ -137,6 +168,8 @@ pub struct JobRow {
     /// Set by `enable` and `disable`; None leaves it to the script.
     pub enabled: Option<bool>,
     pub first_seen: Timestamp,
+    /// When its version was first kept.
+    pub version_at: Timestamp,
     /// The last moment up to which all due times are settled.
     pub scheduled_until: Option<Timestamp>,
 }

@@ -210,30 +210,15 @@ impl JobsPort for FakeJobs {
 
     fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>> {
         let at = crate::base::Timestamp::UNIX_EPOCH;
+        let trigger = Trigger::new(TriggerKind::Job, "job:tester");
         let run = Run {
-            id: run,
-            job: "hello".parse().expect("a name"),
-            version: None,
             state: RunState::Succeeded,
             params: json!({}),
-            trigger: Trigger::new(TriggerKind::Job, "job:tester"),
-            priority: 0,
             attempt: 1,
-            dry_run: false,
-            queued_at: at,
-            not_before: None,
             started_at: Some(at),
             finished_at: Some(at),
             result: Some(json!({ "ok": true })),
-            error: None,
-            reason: None,
-            parent: None,
-            idempotency_key: None,
-            progress: None,
-            fence: 0,
-            wake_at: None,
-            deadline_at: None,
-            concurrency_key: None,
+            ..Run::new(run, "hello".parse().expect("a name"), trigger, at)
         };
         Box::pin(async { Ok(run) })
     }

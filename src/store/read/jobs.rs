@@ -32,13 +32,17 @@ impl Store {
     }
 
     pub async fn jobs(&self) -> Result<Vec<JobRow>> {
-        let rows = self.readers().fetch(query("SELECT * FROM jobs ORDER BY name")).await?;
+        let rows = self.readers().fetch(query(
+            "SELECT jobs.*, versions.created_at AS version_at FROM jobs JOIN versions ON versions.hash = jobs.version
+             ORDER BY name",
+        )).await?;
         let jobs = rows.iter().map(|row| {
             Ok(JobRow {
                 name: row.parsed("name")?,
                 version: row.parsed("version")?,
                 enabled: row.maybe_int("enabled")?.map(|flag| flag != 0),
                 first_seen: row.time("first_seen")?,
+                version_at: row.time("version_at")?,
                 scheduled_until: row.maybe_time("scheduled_until")?,
             })
         });

@@ -103,8 +103,18 @@ impl Store {
         Ok(understood.collect())
     }
 
+    /// Every run of a job that `node` holds and that has not ended, in no particular order; lines of consoles are none.
+    pub async fn held_by(&self, node: &str) -> Result<Vec<RunId>> {
+        let select = query(format!(
+            "SELECT id FROM runs WHERE ({} OR {}) AND node = $1 AND version IS NOT NULL",
+            in_state(RunState::Queued),
+            in_state(RunState::Running)
+        ));
+        self.readers().fetch(select.bind(node)).await?.iter().map(|row| row.parsed("id")).collect()
+    }
+
     /// The runs of these ids that are there, in no particular order.
-    pub(super) async fn runs_of(&self, ids: &[RunId]) -> Result<Vec<Run>> {
+    pub async fn runs_of(&self, ids: &[RunId]) -> Result<Vec<Run>> {
         let select = query("SELECT * FROM runs WHERE id IN (SELECT value->>0 FROM {rows})");
         let rows = Rows::of(ids.iter().map(|id| [id]))?;
         self.readers().fetch(select.bind(rows)).await?.iter().map(run_from).collect()

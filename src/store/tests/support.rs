@@ -141,31 +141,8 @@ pub fn days(days: u64) -> Duration {
 
 /// A queued run.
 pub fn run(name: &str, queued: i64) -> Run {
-    Run {
-        id: RunId::generate(),
-        job: job(name),
-        version: None,
-        state: RunState::Queued,
-        params: json!({"n": 1}),
-        trigger: Trigger::new(TriggerKind::Api, "token:test"),
-        priority: 0,
-        attempt: 0,
-        dry_run: false,
-        queued_at: at(queued),
-        not_before: None,
-        started_at: None,
-        finished_at: None,
-        result: None,
-        error: None,
-        reason: None,
-        parent: None,
-        idempotency_key: None,
-        progress: None,
-        fence: 0,
-        wake_at: None,
-        deadline_at: None,
-        concurrency_key: None,
-    }
+    let trigger = Trigger::new(TriggerKind::Api, "token:test");
+    Run { params: json!({"n": 1}), ..Run::new(RunId::generate(), job(name), trigger, at(queued)) }
 }
 
 /// A run that is accepted as running on its first attempt.
@@ -197,24 +174,8 @@ pub fn start(run: &Run, fence: i64, attempt: u32) -> StartRun {
 
 /// A change from `from` on the run's own attempt and fence.
 pub fn change(run: &Run, from: RunState, to: RunState) -> Transition {
-    Transition {
-        run: run.id,
-        from,
-        to,
-        attempt: run.attempt,
-        fence: run.fence,
-        at: at(1_000_010),
-        reason: None,
-        result: None,
-        error: None,
-        not_before: None,
-        wake_at: None,
-        clear_deadline: false,
-        journal: vec![],
-        forget: vec![],
-        logs: Vec::new(),
-        events: vec![event(&format!("run.{to}")).run(run.id)],
-    }
+    let events = vec![event(&format!("run.{to}")).run(run.id)];
+    Transition { events, ..Transition::new(run, from, to, at(1_000_010)) }
 }
 
 /// A step that is done.

@@ -401,7 +401,8 @@ impl Core {
         entry.phase = Phase::Starting;
         entry.run.attempt += u32::from(!entry.resumes);
         entry.run.state = RunState::Running;
-        entry.run.started_at = Some(now);
+        let began = entry.run.started_at.filter(|_| entry.resumes).unwrap_or(now);
+        entry.run.started_at = Some(began);
         entry.run.not_before = None;
         entry.run.deadline_at = entry.run.deadline_at.or_else(|| settle::deadline(&entry.job.spec, now));
         let limit = entry.job.spec.concurrency.as_ref().map(|limit| limit.limit);
@@ -409,7 +410,7 @@ impl Core {
             run,
             fence: entry.run.fence,
             attempt: entry.run.attempt,
-            at: now,
+            at: began,
             deadline_at: entry.run.deadline_at,
             alone: shares && settle::runs_alone(&entry.job.spec),
             key: entry.run.concurrency_key.clone().zip(limit).filter(|_| shares),

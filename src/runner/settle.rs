@@ -189,10 +189,7 @@ pub async fn start(store: &Store, clock: &Clock, start: StartRun) -> Result<Star
     if outcome != Started::Lost {
         return Ok(outcome);
     }
-    let found = patiently(clock, || store.run(run), tell).await?;
-    let own = found.is_some_and(|found| {
-        found.state == RunState::Running && found.fence == start.fence + 1 && found.started_at == Some(start.at)
-    });
+    let own = patiently(clock, || store.runs_here(run, start.fence + 1), tell).await?;
     Ok(if own { Started::Applied } else { Started::Lost })
 }
 

@@ -301,6 +301,7 @@ pub struct StartRun {
     pub fence: i64,
     /// The attempt that begins, or goes on after it was parked or its daemon died.
     pub attempt: u32,
+    /// When the attempt began: earlier than now when it goes on.
     pub at: Timestamp,
     /// Set unless the attempt has one from before.
     pub deadline_at: Option<Timestamp>,

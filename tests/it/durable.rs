@@ -81,6 +81,7 @@ async fn parked_runs_sleep_through_a_crash_and_wake() {
     app.restart().await;
     let ended = app.api.ended(&run).await;
     assert_eq!((&ended["state"], &ended["result"]), (&json!("succeeded"), &json!(2)), "{ended}");
+    assert_eq!(ended["started_at"], parked["started_at"], "one attempt, which began once: {ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -57,6 +57,14 @@ impl Store {
         row.map(|row| row.word("state", RunState::parse)).transpose()
     }
 
+    /// Whether this daemon holds the run, running at this fence.
+    pub async fn runs_here(&self, id: RunId, fence: i64) -> Result<bool> {
+        let select =
+            query("SELECT 1 AS found FROM runs WHERE id = $1 AND fence = $2 AND node = $3 AND state = 'running'");
+        let select = select.bind(id).bind(fence).bind(self.node());
+        Ok(self.readers().fetch_first(select).await?.is_some())
+    }
+
     /// The run that an earlier submission of `job` with this idempotency key made.
     pub async fn run_by_key(&self, job: &JobName, key: &str) -> Result<Option<RunId>> {
         let select = query("SELECT id FROM runs WHERE job = $1 AND idempotency_key = $2");

@@ -70,7 +70,7 @@ impl Link {
                 Ok(true)
             }
             Err(error) => {
-                self.failure = error.to_string();
+                self.failure = error.reason();
                 self.retry_at = Instant::now() + self.backoff;
                 self.backoff = (self.backoff * 2).min(STORE_RECONNECT_BACKOFF_MAX);
                 Err(StoreError::Unavailable { reason: self.failure.clone() })
@@ -113,7 +113,7 @@ impl Link {
     /// Gives the connection up.
     pub fn lose(&mut self, error: &StoreError) {
         warn!(url = %self.target.url, %error, "the writer's connection to the database is lost");
-        self.failure = error.to_string();
+        self.failure = error.reason();
         self.conn = None;
     }
 

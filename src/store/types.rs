@@ -48,6 +48,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Why the database is away, without saying again that it is.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Unavailable { reason } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same may go well later. What is too large stays so, and what is corrupt; a closed store stays closed.
     pub fn may_pass(&self) -> bool {
         !matches!(self, Self::Closed | Self::TooLarge { .. } | Self::ScopeFull { .. } | Self::Corrupt { .. })

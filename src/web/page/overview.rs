@@ -157,7 +157,7 @@ fn running(cx: &Cx, live: &[LiveRun], parked: &[Run]) -> Markup {
                         (ui::state(run.state))
                         a.grow href=(format!("/runs/{}", run.id)) { (run.job) }
                         @if let Some(wake) = run.wake_at { span.muted { "goes on " (ui::time(wake, cx.now)) } }
-                        @if let Some(reason) = &run.reason { span.sub { "waits for " (reason) } }
+                        @if let Some(reason) = &run.reason { span.sub { (reason) } }
                     }
                 }
             }

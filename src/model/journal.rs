@@ -36,6 +36,13 @@ impl StepKey {
     pub fn places(&self) -> &[u32] {
         &self.0
     }
+
+    /// Whether a run can have recorded `later` only after it had the answer at this place. Places alternate with the
+    /// numbers of functions that run side by side, which say nothing about order.
+    pub fn comes_before(&self, later: &Self) -> bool {
+        let mut pairs = self.0.iter().zip(&later.0).enumerate();
+        pairs.find(|(_, (a, b))| a != b).is_some_and(|(level, (a, b))| level % 2 == 0 && b > a)
+    }
 }
 
 impl fmt::Display for StepKey {
@@ -197,6 +204,15 @@ mod tests {
         }
         assert!("4..1".parse::<StepKey>().is_err());
         assert!("".parse::<StepKey>().is_err());
+    }
+
+    #[test]
+    fn only_what_comes_after_in_the_same_function_has_seen_an_answer() {
+        let before = |key: &str, later: &str| {
+            key.parse::<StepKey>().expect("a key").comes_before(&later.parse().expect("a key"))
+        };
+        assert!(before("2", "3") && before("4.2.1", "4.2.2") && before("4.2.1", "5") && before("4.2.1.3.1", "4.2.2"));
+        assert!(!before("2", "1") && !before("2", "2") && !before("4.1.1", "4.2.1") && !before("4.2.1", "4.1.7"));
     }
 
     #[test]

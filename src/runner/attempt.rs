@@ -20,6 +20,8 @@ use crate::model::{Actor, Entry, EntryKind, EntryState, LogLevel, StepKey};
 
 /// `on_failure` and `on_success` get this much wall time, however long the job itself may take.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The fault of a journal that takes nothing more from this daemon.
+const LOST: &str = "run.lost";
 /// The fault under which a cancelled run is undone.
 const CANCELLED: &str = "run.cancelled";
 
@@ -58,10 +60,12 @@ impl Attempt {
         let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), scope)).await;
         let stopped = self.execution.stop.why();
         let why = match &outcome {
-            Outcome::Raised(fault) if fault.code == "run.lost" => {
+            Outcome::Raised(fault) if fault.code == LOST => {
                 return Finished { stopped: Some(Stopped::Lost), ..outcome.into() };
             }
-            Outcome::Raised(fault) | Outcome::TimedOut(fault) if !self.is_last(fault) => {
+            Outcome::Raised(fault) | Outcome::TimedOut(fault)
+                if !self.is_last(fault) && !matches!(stopped, Some(Stopped::By { .. })) =>
+            {
                 return Finished { forget: journal.failed_with(fault), ..outcome.into() };
             }
             Outcome::Raised(fault) | Outcome::TimedOut(fault) => fault.clone(),
@@ -92,6 +96,9 @@ impl Attempt {
             Outcome::Cancelled => {
                 let stopped = self.execution.stop.why().filter(|why| !matches!(why, Stopped::By { .. }));
                 return Finished { stopped: stopped.or(Some(Stopped::Shutdown)), ..Outcome::Cancelled.into() };
+            }
+            Outcome::Raised(fault) if fault.code == LOST => {
+                return Finished { stopped: Some(Stopped::Lost), ..Outcome::Cancelled.into() };
             }
             Outcome::Raised(fault) | Outcome::TimedOut(fault) => vec![fault],
             Outcome::Returned(_) | Outcome::Parked { .. } => Vec::new(),

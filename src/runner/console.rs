@@ -112,7 +112,9 @@ impl Session {
         let run = self.run_of(&code);
         let shared = &self.handle.shared;
         let events = vec![settle::started_event(&run, run.queued_at)];
-        if let Err(error) = shared.store.accept_run(NewRun { run: run.clone(), occurrence: None, events }).await {
+        if let Err(error) =
+            shared.store.accept_run(NewRun { run: run.clone(), occurrence: None, events, alone: false }).await
+        {
             return EvalOutcome::Failed(error.into());
         }
         self.handle.adopt(&run, cancel.clone());

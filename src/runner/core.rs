@@ -188,26 +188,44 @@ impl Core {
         self.live.forget_all_parked();
     }
 
-    /// Stops a live run; false when there is none of that id.
-    pub fn cancel(&mut self, run: RunId, by: Actor, reason: String) -> bool {
+    /// Stops a live run. Answered with true when it was told to stop, or its end is written; with false, or not at all,
+    /// when it is not this daemon's.
+    pub fn cancel(&mut self, run: RunId, by: Actor, reason: String, reply: oneshot::Sender<bool>) {
         if let Some(token) = self.adopted.get(&run) {
             token.cancel();
-            return true;
+            let _ = reply.send(true);
+            return;
         }
-        self.stop_run(run, Stopped::By { actor: by, reason })
+        let is_there = self.stop_run(run, Stopped::By { actor: by, reason });
+        match self.live.get_mut(run).filter(|entry| entry.phase == Phase::Settling) {
+            Some(entry) => entry.cancels.push(reply),
+            None => drop(reply.send(is_there)),
+        }
     }
 
     pub(super) fn stop_run(&mut self, run: RunId, stopped: Stopped) -> bool {
         let Some(entry) = self.live.get_mut(run) else { return false };
         entry.stop.now(stopped);
-        // One that has begun before may have something to undo: a lane finds out.
-        if entry.phase == Phase::Waiting && !entry.resumes {
-            self.conclude_waiting(run);
+        if entry.phase == Phase::Waiting {
+            self.end_waiting(run);
         }
         true
     }
 
-    /// A run that never began is cancelled while it waits.
+    /// A waiting run that was made to stop: one that has begun before may have something to undo, which a lane finds out.
+    fn end_waiting(&mut self, run: RunId) {
+        let Some(entry) = self.live.get_mut(run) else { return };
+        if !entry.may_have_done_something() {
+            return self.conclude_waiting(run);
+        }
+        self.live.unqueue(run);
+        if let Some(entry) = self.live.get_mut(run) {
+            entry.run.not_before = None;
+        }
+        self.live.enqueue(run, self.now);
+    }
+
+    /// A run that has done nothing yet is cancelled while it waits.
     fn conclude_waiting(&mut self, run: RunId) {
         self.live.unqueue(run);
         let Some(entry) = self.live.get_mut(run) else { return };
@@ -220,7 +238,8 @@ impl Core {
     /// A lane is done with an attempt that it was given at this fence.
     pub fn finished(&mut self, run: RunId, fence: i64, finished: Finished) {
         let stopping = self.stopping;
-        let Some(entry) = self.live.get_mut(run).filter(|entry| entry.run.fence == fence) else { return };
+        let is_its = |entry: &&mut Entry| entry.run.fence == fence && entry.phase == Phase::Running;
+        let Some(entry) = self.live.get_mut(run).filter(is_its) else { return };
         let stopped = finished.stopped.or_else(|| entry.stop.why()).or(stopping.then_some(Stopped::Shutdown));
         if stopped == Some(Stopped::Lost) {
             warn!(%run, "another daemon has this run now; what was done here is not recorded");
@@ -253,7 +272,10 @@ impl Core {
                 info!(%run, "another daemon took this run");
                 self.remove(run);
             }
-            Ok(Started::Busy) => self.start_later(run, later(now, START_RETRY)),
+            Ok(Started::Busy) => {
+                self.start_later(run, later(now, START_RETRY));
+                self.live.hold_back(run);
+            }
             Err(error) => {
                 warn!(%run, %error, "a run could not be started yet; trying again");
                 self.start_later(run, later(now, START_RETRY));
@@ -264,14 +286,17 @@ impl Core {
     fn start_later(&mut self, run: RunId, moment: Timestamp) {
         self.live.release(run);
         if let Some(entry) = self.live.get_mut(run) {
-            entry.run.attempt -= u32::from(!entry.resumes);
+            if !entry.resumes {
+                entry.run.attempt -= 1;
+                entry.run.deadline_at = None;
+            }
             entry.run.state = RunState::Queued;
             entry.run.not_before = Some(moment);
         }
         self.live.enqueue(run, self.now);
         self.publish_entry(run);
-        if self.live.get_mut(run).is_some_and(|entry| entry.stop.why().is_some() && !entry.resumes) {
-            self.conclude_waiting(run);
+        if self.live.get_mut(run).is_some_and(|entry| entry.stop.why().is_some()) {
+            self.end_waiting(run);
         }
     }
 
@@ -295,6 +320,11 @@ impl Core {
             }
         }
         let Some(entry) = self.live.get_mut(run) else { return };
+        // Whoever cancelled too late is told how it ended.
+        let is_cancelled = !change.to.is_final() || change.to == RunState::Cancelled;
+        for reply in entry.cancels.drain(..) {
+            let _ = reply.send(is_cancelled);
+        }
         entry.run.state = change.to;
         entry.run.reason = change.reason;
         entry.run.error = change.error;
@@ -342,15 +372,17 @@ impl Core {
         self.publish_entry(run);
         // A stop that came while the outcome was on its way.
         if self.live.get_mut(run).is_some_and(|entry| matches!(entry.stop.why(), Some(Stopped::By { .. }))) {
-            self.conclude_waiting(run);
+            self.end_waiting(run);
         }
     }
 
     /// A run of an earlier life, or of another daemon, is this one's now.
     pub fn comes_back(&mut self, run: Run, job: Arc<Job>, last_log: u64, how: Comeback) {
         let id = run.id;
-        if let Some(entry) = self.live.get_mut(id) {
-            entry.woken |= how == Comeback::Woken && entry.phase == Phase::Settling;
+        if self.live.contains(id) {
+            if how == Comeback::Woken {
+                self.wakes(id);
+            }
             return;
         }
         let log = RunLog::new(id, self.clock.clone(), &self.flusher, last_log);
@@ -359,6 +391,12 @@ impl Core {
         self.live.insert(NewEntry { run, job, log, resumes, was_parked: how == Comeback::Woken });
         self.live.enqueue(id, self.now);
         self.publish_entry(id);
+    }
+
+    /// Whether the run is alive here. One whose parking is on its way is read when that is done: it was woken meanwhile.
+    pub(super) fn wakes(&mut self, run: RunId) -> bool {
+        let entry = self.live.get_mut(run);
+        entry.map(|entry| entry.woken |= entry.phase == Phase::Settling).is_some()
     }
 
     /// A parked run that the store knows of.

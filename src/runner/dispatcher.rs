@@ -102,7 +102,7 @@ pub(super) enum Done {
     },
     Journal {
         execution: Box<Execution>,
-        entries: Vec<Entry>,
+        entries: Result<Vec<Entry>, StoreError>,
     },
     /// Runs to be taken up, and whether there may be more of them.
     Loaded {
@@ -258,7 +258,7 @@ impl Dispatcher {
             Message::Submit { request, job, reply } => self.core.submit(*request, job, reply),
             Message::Cancel { run, by, reply } => {
                 let reason = format!("cancelled by {by}");
-                let _ = reply.send(self.core.cancel(run, by, reason));
+                self.core.cancel(run, by, reason, reply);
             }
             Message::Wait { run, reply } => self.core.wait(run, reply),
             Message::Adopt { live, cancel } => self.core.adopt(live, cancel),
@@ -282,7 +282,11 @@ impl Dispatcher {
             Done::Resolved { run, is_there } => self.core.resolved(run, is_there),
             Done::Started { run, fence, result } => self.core.started(run, fence, result),
             Done::Settled { change, result } => self.core.settled(*change, result),
-            Done::Journal { execution, entries } => self.give_to_lane(*execution, Some(entries)),
+            Done::Journal { execution, entries: Ok(entries) } => self.give_to_lane(*execution, Some(entries)),
+            Done::Journal { execution, entries: Err(error) } => {
+                let (run, fence) = (execution.run.id, execution.run.fence);
+                self.core.finished(run, fence, settle::unreadable(run, &error).into());
+            }
             Done::Loaded { runs, more } => {
                 self.come_back(runs);
                 if more {

@@ -168,7 +168,7 @@ async fn a_run_that_this_daemon_does_not_have_is_not_called_ended() {
     // Once it answers, its recovery is over, and what appears now is not its own.
     assert_eq!(elsewhere.runner.cancel(run, by()).await, Ok(CancelOutcome::NotFound));
     let row = bench.store.run(run).await.expect("readable").expect("there");
-    let new = store::NewRun { run: row, occurrence: None, events: vec![] };
+    let new = store::NewRun { run: row, occurrence: None, events: vec![], alone: false };
     elsewhere.store.accept_run(new).await.expect("written");
     assert_eq!(elsewhere.runner.cancel(run, by()).await, Ok(CancelOutcome::Elsewhere(RunState::Running)));
     assert_eq!(bench.runner.cancel(run, by()).await, Ok(CancelOutcome::Cancelled));

@@ -55,12 +55,15 @@ impl RunJournal {
         })
     }
 
-    /// The failed entries that the next attempt makes anew: those that the run ended with.
+    /// The failed entries that the next attempt makes anew: those that the run ended with. A failure that the script
+    /// caught and went on from is part of its way, which the next attempt goes again.
     pub fn failed_with(&self, fault: &Fault) -> Vec<StepKey> {
         let entries = self.lock();
         let cause = |error: &Fault| error.code == fault.code && error.message == fault.message;
-        let failed =
-            entries.iter().filter(|entry| entry.state == EntryState::Failed && entry.error.as_ref().is_some_and(cause));
+        let went_on = |entry: &Entry| entries.iter().any(|other| entry.key.comes_before(&other.key));
+        let failed = entries.iter().filter(|entry| {
+            entry.state == EntryState::Failed && entry.error.as_ref().is_some_and(cause) && !went_on(entry)
+        });
         failed.map(|entry| entry.key.clone()).collect()
     }
 

@@ -57,6 +57,8 @@ pub struct Entry {
     pub asks: bool,
     /// It was woken before the commit that parks it came back.
     pub woken: bool,
+    /// Who cancelled it and waits for its end to be written.
+    pub cancels: Vec<oneshot::Sender<bool>>,
     pub log: Arc<RunLog>,
     pub waiters: Vec<oneshot::Sender<Run>>,
     /// When it is on disk, the earlier runs of its job are cancelled.
@@ -73,6 +75,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether its journal may hold what has to be undone when it is cancelled.
+    pub fn may_have_done_something(&self) -> bool {
+        self.job.spec.resume && self.run.fence > 0
+    }
+
     fn rank(&self) -> Rank {
         (!self.resumes, Reverse(self.run.priority), self.order, self.run.id)
     }
@@ -154,6 +161,8 @@ pub struct Live {
     entries: HashMap<RunId, Entry>,
     by_job: HashMap<JobName, OfJob>,
     queue: Queue,
+    /// Groups of which nothing can begin until the run's moment comes.
+    held_back: HashMap<Group, RunId>,
     /// Runs by concurrency key: those that run, and those that are parked.
     keys: HashMap<String, u64>,
     by_idempotency_key: HashMap<(JobName, String), RunId>,
@@ -206,6 +215,7 @@ impl Live {
             stop: Arc::default(),
             asks: false,
             woken: false,
+            cancels: Vec::new(),
             log,
             waiters: Vec::new(),
             replaces: false,
@@ -339,11 +349,30 @@ impl Live {
         }
     }
 
+    /// The store says that nothing of the run's group can begin yet: the group waits until the run's moment comes, so
+    /// that its first stays the first, and one of them asks instead of all.
+    pub fn hold_back(&mut self, run: RunId) {
+        let Some(entry) = self.entries.get(&run).filter(|entry| entry.phase == Phase::Waiting) else { return };
+        if entry.run.not_before.is_some() {
+            let group = entry.group.clone();
+            self.held_back.insert(group.clone(), run);
+            self.refresh_group(&group);
+        }
+    }
+
     pub fn unqueue(&mut self, run: RunId) {
         if let Some(entry) = self.entries.get(&run) {
             let group = entry.group.clone();
             self.queue.remove(&group, entry.rank(), entry.run.not_before);
+            self.let_on(&group, Some(run));
             self.refresh_group(&group);
+        }
+    }
+
+    /// A group that was held back goes on, if it was because of this run.
+    fn let_on(&mut self, group: &Group, because_of: Option<RunId>) {
+        if because_of.is_none() || self.held_back.get(group).copied() == because_of {
+            self.held_back.remove(group);
         }
     }
 
@@ -356,10 +385,11 @@ impl Live {
 
     fn refresh_group(&mut self, group: &Group) {
         let head = self.queue.head(group).filter(|(.., run)| {
-            self.entries.get(run).is_some_and(|entry| {
-                let view = self.view(&group.job, group.key.as_deref().filter(|_| !entry.holds_key));
-                may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })
-            })
+            !self.held_back.contains_key(group)
+                && self.entries.get(run).is_some_and(|entry| {
+                    let view = self.view(&group.job, group.key.as_deref().filter(|_| !entry.holds_key));
+                    may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })
+                })
         });
         self.queue.show(group, head);
     }
@@ -410,6 +440,7 @@ impl Live {
     /// The first waiting run, in order of priority and age, that may start.
     pub fn next_to_start(&mut self, now: Timestamp) -> Next {
         for group in self.queue.mature(now) {
+            self.let_on(&group, None);
             self.refresh_group(&group);
         }
         match self.queue.next().filter(|_| self.has_room()) {

@@ -24,6 +24,8 @@ mod stop;
 mod submit;
 
 #[cfg(test)]
+mod core_tests;
+#[cfg(test)]
 mod flow_tests;
 
 pub use admission::{Decision, View, decide, may_start};

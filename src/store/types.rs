@@ -70,6 +70,8 @@ pub struct NewRun {
     /// The schedule's due time that it settles, written in the same transaction. Refused when it was settled before.
     pub occurrence: Option<Occurrence>,
     pub events: Vec<NewEvent>,
+    /// Refused while another run of the job is alive, on any daemon, or parked.
+    pub alone: bool,
 }
 
 /// How an accepted run came out of the commit.
@@ -81,6 +83,8 @@ pub enum Accepted {
     Existing(RunId),
     /// The occurrence had been settled before; nothing was written.
     OccurrenceSettled,
+    /// Another run of the job is alive, beside which it may not be; nothing was written.
+    Crowded,
 }
 
 /// A change of one run, applied only if it is in `from`, on attempt `attempt` and still at `fence`.

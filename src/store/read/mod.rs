@@ -14,7 +14,7 @@ mod runs;
 mod stats;
 
 pub(super) use access::session_from;
-pub(super) use runs::run_from;
+pub(super) use runs::understood;
 pub(super) use stats::JOB_NAMES;
 #[cfg(test)]
 pub(super) use {journal::pending, parked::earliest, runs::page, stats::Source};

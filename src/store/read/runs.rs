@@ -12,6 +12,16 @@ use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
+/// The runs of these rows. A row that cannot be understood is told and passed over: it must not keep the others from
+/// going on.
+pub fn understood(rows: &[Row]) -> Vec<Run> {
+    let run = |row: &Row| {
+        let told = |error: &StoreError| error!(run = row.text("id").unwrap_or_default(), %error, "left as it is");
+        run_from(row).inspect_err(told).ok()
+    };
+    rows.iter().filter_map(run).collect()
+}
+
 pub fn run_from(row: &Row) -> Result<Run> {
     Ok(Run {
         id: row.parsed("id")?,
@@ -96,19 +106,13 @@ impl Store {
     }
 
     /// All runs in the given state, those that `node` holds or those of all daemons, oldest first, with no page limit:
-    /// for recovery at start. A row that cannot be understood is told and passed over: it must not keep the others from
-    /// going on.
+    /// for recovery at start.
     pub async fn runs_in(&self, state: RunState, node: Option<&str>) -> Result<Vec<Run>> {
         let held = if node.is_some() { " AND node = $1" } else { "" };
         let select = query(format!("SELECT * FROM runs WHERE {}{held} ORDER BY queued_at, id", in_state(state)));
         let select = if let Some(node) = node { select.bind(node) } else { select };
         let rows = self.readers().fetch(select).await?;
-        let understood = rows.iter().filter_map(|row| {
-            let told =
-                |error: &StoreError| error!(run = row.text("id").unwrap_or_default(), %error, "a run is left as it is");
-            run_from(row).inspect_err(told).ok()
-        });
-        Ok(understood.collect())
+        Ok(understood(&rows))
     }
 
     /// Every run of a job that `node` holds and that has not ended, in no particular order; lines of consoles are none.
@@ -125,7 +129,7 @@ impl Store {
     pub async fn runs_of(&self, ids: &[RunId]) -> Result<Vec<Run>> {
         let select = query("SELECT * FROM runs WHERE id IN (SELECT value->>0 FROM {rows})");
         let rows = Rows::of(ids.iter().map(|id| [id]))?;
-        self.readers().fetch(select.bind(rows)).await?.iter().map(run_from).collect()
+        Ok(understood(&self.readers().fetch(select.bind(rows)).await?))
     }
 }
 

@@ -18,6 +18,7 @@ on_both! {
     accepting_the_same_run_again_changes_nothing,
     an_occurrence_fires_once,
     a_key_that_is_taken_leaves_the_occurrence_open,
+    a_run_that_has_to_be_alone_is_refused_beside_another,
 }
 
 async fn a_run_comes_back_as_it_went_in(db: &mut Db) {
@@ -172,6 +173,26 @@ async fn a_key_that_is_taken_leaves_the_occurrence_open(db: &mut Db) {
     let due = NewRun { occurrence: Some(occurrence("backup", 999_000, Some(second.id))), ..new_run(&second) };
     assert_eq!(db.store.accept_run(due).await, Ok(Accepted::Existing(first.id)));
     assert_eq!(db.store.settle_occurrence(occurrence("backup", 999_000, None), vec![]).await, Ok(true));
+}
+
+async fn a_run_that_has_to_be_alone_is_refused_beside_another(db: &mut Db) {
+    let alone = |run: &Run| NewRun { alone: true, ..new_run(run) };
+    let first = Run { idempotency_key: Some("k".into()), ..run("backup", 1_000_000) };
+    let (second, other) = (run("backup", 1_000_000), run("report", 1_000_000));
+    let (third, again) = (alone(&second), alone(&first));
+    let due = NewRun { occurrence: Some(occurrence("backup", 999_000, Some(second.id))), ..alone(&second) };
+    let outcomes = futures_util::join!(
+        db.store.accept_run(alone(&first)),
+        db.store.accept_run(due),
+        db.store.accept_run(alone(&other)),
+    );
+    assert_eq!(outcomes, (Ok(Accepted::New), Ok(Accepted::Crowded), Ok(Accepted::New)));
+    assert_eq!(db.store.settle_occurrence(occurrence("backup", 999_000, None), vec![]).await, Ok(true), "left open");
+    assert_eq!(db.store.accept_run(again).await, Ok(Accepted::New), "an answer that got lost");
+    let keyed = Run { idempotency_key: Some("k".into()), ..run("backup", 1_000_000) };
+    assert_eq!(db.store.accept_run(alone(&keyed)).await, Ok(Accepted::Existing(first.id)));
+    db.store.transition(change(&first, RunState::Queued, RunState::Cancelled)).await.expect("written");
+    assert_eq!(db.store.accept_run(third).await, Ok(Accepted::New));
 }
 
 fn occurrence(name: &str, due: i64, run: Option<crate::base::RunId>) -> Occurrence {

@@ -151,7 +151,8 @@ pub fn running(name: &str, queued: i64) -> Run {
 }
 
 pub fn new_run(run: &Run) -> NewRun {
-    NewRun { run: run.clone(), occurrence: None, events: vec![event("run.queued").run(run.id).job(&run.job)] }
+    let events = vec![event("run.queued").run(run.id).job(&run.job)];
+    NewRun { run: run.clone(), occurrence: None, events, alone: false }
 }
 
 pub fn event(kind: &str) -> NewEvent {

@@ -25,7 +25,7 @@ pub async fn wake_answered(conn: &mut Conn, parked: &[&Transition]) -> Result<()
         let journal = conn.fetch(query("SELECT key FROM steps WHERE run = $1").bind(run)).await?;
         let mut seen = false;
         for entry in journal {
-            seen = seen || has_gone_on(&key, &entry.parsed("key")?);
+            seen = seen || key.comes_before(&entry.parsed("key")?);
         }
         let at = parked.iter().find(|change| change.run == run).map(|change| change.at);
         if let (false, Some(at)) = (seen, at) {
@@ -33,13 +33,6 @@ pub async fn wake_answered(conn: &mut Conn, parked: &[&Transition]) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Whether the run can have recorded `later` only after it had the answer at `key`. Places alternate with the numbers of
-/// functions that run side by side, which say nothing about order.
-fn has_gone_on(key: &StepKey, later: &StepKey) -> bool {
-    let mut pairs = key.places().iter().zip(later.places()).enumerate();
-    pairs.find(|(_, (a, b))| a != b).is_some_and(|(level, (a, b))| level % 2 == 0 && b > a)
 }
 
 /// What a change that was applied does to the journals of its runs.
@@ -55,19 +48,4 @@ pub async fn journals(conn: &mut Conn, applied: &[&Transition]) -> Result<()> {
     let parked: Vec<&Transition> =
         applied.iter().filter(|change| change.to == crate::model::RunState::Parked).copied().collect();
     wake_answered(conn, &parked).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_comes_after_in_the_same_function_has_seen_an_answer() {
-        let gone_on =
-            |key: &str, later: &str| has_gone_on(&key.parse().expect("a key"), &later.parse().expect("a key"));
-        assert!(
-            gone_on("2", "3") && gone_on("4.2.1", "4.2.2") && gone_on("4.2.1", "5") && gone_on("4.2.1.3.1", "4.2.2")
-        );
-        assert!(!gone_on("2", "1") && !gone_on("2", "2") && !gone_on("4.1.1", "4.2.1") && !gone_on("4.2.1", "4.1.7"));
-    }
 }

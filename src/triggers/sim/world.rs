@@ -192,7 +192,8 @@ impl World {
         }
         let run = alive[self.dice.below(alive.len() as u64) as usize];
         if let Some(found) = self.awake(daemon) {
-            found.core.cancel(run, crate::model::Actor::new("uid:0(sim)"), "cancelled by the simulation".into());
+            let (reply, _) = tokio::sync::oneshot::channel();
+            found.core.cancel(run, crate::model::Actor::new("uid:0(sim)"), "cancelled by the simulation".into(), reply);
             self.turn(daemon);
         }
     }

@@ -175,6 +175,12 @@ impl Live {
         self.entries.get_mut(&run)
     }
 
+    /// The entry that waits for an answer of this kind. A run that was given up with a lease and taken up again may
+    /// stand at the same fence, while answers to the entry that it had before are still on their way.
+    pub fn in_phase(&mut self, run: RunId, fence: i64, phase: Phase) -> Option<&mut Entry> {
+        self.get_mut(run).filter(|entry| entry.run.fence == fence && entry.phase == phase)
+    }
+
     pub fn contains(&self, run: RunId) -> bool {
         self.entries.contains_key(&run)
     }

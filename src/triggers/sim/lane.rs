@@ -43,7 +43,6 @@ impl World {
         }
         if script.in_step {
             if self.books.step(run, fence) == Guarded::Refused {
-                self.trace.count("refused by the fence");
                 script.execution.stop.now(Stopped::Lost);
                 return self.report(daemon, run, fence, Outcome::Cancelled);
             }

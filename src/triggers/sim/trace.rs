@@ -7,7 +7,7 @@ use crate::base::Timestamp;
 use crate::runner::sim::Effect;
 
 /// What every thorough set of histories contains. One that has none of something proves nothing about it.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 24] = [
     "acknowledged",
     "answered",
     "answers lost",
@@ -24,7 +24,6 @@ pub const KINDS: [&str; 25] = [
     "missed",
     "parked",
     "paused",
-    "refused by the fence",
     "repeated key",
     "replaced",
     "retried",

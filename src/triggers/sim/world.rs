@@ -352,7 +352,8 @@ impl World {
     }
 
     fn is_under_way(&self, daemon: usize, life: u64) -> bool {
-        self.lives[daemon] == life || self.daemons[daemon].is_none()
+        let next_has_begun = self.lives[daemon] > life + 1 || self.daemons[daemon].is_some();
+        self.lives[daemon] == life || !next_has_begun
     }
 
     fn later_or_never(&mut self, happening: Happening) {

@@ -132,8 +132,6 @@ pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(3);
 /// How often a daemon with nothing to do looks for runs that wait on others.
 pub const LEASE_STEAL_EVERY: Duration = Duration::from_millis(500);
 pub const LEASE_ORPHANS_MAX: usize = 200;
-/// How often a run that was parked and is being woken is looked for, to be cancelled, a tenth of a second apart.
-pub const RUN_WOKEN_LOOKS: usize = 50;
 /// A leader whose session was silent for so long stands still, and is put out of office.
 pub const LEADER_SILENT_MAX: Duration = Duration::from_secs(12);
 pub const LEADER_CHECK_EVERY: Duration = Duration::from_secs(2);

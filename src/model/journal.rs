@@ -1,5 +1,6 @@
 //! What a durable run has done and waits for: the entries by which it is replayed after a restart.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -154,6 +155,51 @@ pub struct Entry {
     pub wake_at: Option<Timestamp>,
 }
 
+/// The entries of a run in the order in which they were recorded first, each found by its key.
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    entries: Vec<Entry>,
+    places: HashMap<StepKey, usize>,
+}
+
+impl Journal {
+    /// Records an entry; one with the same key makes room for it and leaves it its place.
+    pub fn put(&mut self, entry: Entry) {
+        if let Some(place) = self.places.get(&entry.key) {
+            self.entries[*place] = entry;
+            return;
+        }
+        self.places.insert(entry.key.clone(), self.entries.len());
+        self.entries.push(entry);
+    }
+
+    pub fn get(&self, key: &StepKey) -> Option<&Entry> {
+        self.places.get(key).map(|place| &self.entries[*place])
+    }
+
+    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
+        self.entries.iter()
+    }
+
+    pub fn as_slice(&self) -> &[Entry] {
+        &self.entries
+    }
+}
+
+impl Extend<Entry> for Journal {
+    fn extend<T: IntoIterator<Item = Entry>>(&mut self, entries: T) {
+        entries.into_iter().for_each(|entry| self.put(entry));
+    }
+}
+
+impl FromIterator<Entry> for Journal {
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        let mut journal = Self::default();
+        journal.extend(entries);
+        journal
+    }
+}
+
 /// An event for runs that wait for its name, sent by a person, a program or another run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Signal {
@@ -184,7 +230,7 @@ pub struct Decision {
 
 /// The entries that still have to be undone, in the order in which that happens: the latest first.
 pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
-    let undone: Vec<StepKey> = entries.iter().filter(|e| e.kind == EntryKind::Undo).map(|e| e.key.clone()).collect();
+    let undone: HashSet<&StepKey> = entries.iter().filter(|e| e.kind == EntryKind::Undo).map(|e| &e.key).collect();
     let mut left: Vec<&Entry> = entries
         .iter()
         .filter(|entry| entry.undo && entry.state == EntryState::Done && !undone.contains(&entry.key.undo()))
@@ -204,6 +250,49 @@ mod tests {
         }
         assert!("4..1".parse::<StepKey>().is_err());
         assert!("".parse::<StepKey>().is_err());
+    }
+
+    fn entry(key: &str, kind: EntryKind, second: i64) -> Entry {
+        let at = Timestamp::from_second(second).expect("a moment");
+        Entry {
+            key: key.parse().expect("a key"),
+            kind,
+            name: format!("{key} at {second}"),
+            state: EntryState::Done,
+            result: None,
+            error: None,
+            show: None,
+            match_key: None,
+            actor: None,
+            undo: kind == EntryKind::Step,
+            tries: 1,
+            attempt: 1,
+            started_at: at,
+            finished_at: Some(at),
+            wake_at: None,
+        }
+    }
+
+    #[test]
+    fn a_journal_keeps_the_order_of_first_record_and_the_latest_of_each_key() {
+        let mut journal: Journal = ["3", "1"].map(|key| entry(key, EntryKind::Step, 1)).into_iter().collect();
+        journal.extend(["2", "3"].map(|key| entry(key, EntryKind::Step, 2)));
+        let names: Vec<&str> = journal.iter().map(|entry| &*entry.name).collect();
+        assert_eq!(names, ["3 at 2", "1 at 1", "2 at 2"]);
+        let found = |key: &str| journal.get(&key.parse().expect("a key")).map(|entry| &*entry.name);
+        assert_eq!((found("3"), found("1"), found("4")), (Some("3 at 2"), Some("1 at 1"), None));
+        assert_eq!(journal.as_slice().len(), 3);
+    }
+
+    #[test]
+    fn what_was_undone_is_not_undone_again_and_the_latest_comes_first() {
+        let steps = [("1", 1), ("2", 3), ("3", 2)].map(|(key, second)| entry(key, EntryKind::Step, second));
+        let mut journal: Journal = steps.into_iter().collect();
+        let left =
+            |journal: &Journal| to_undo(journal.as_slice()).iter().map(|e| e.key.to_string()).collect::<Vec<_>>();
+        assert_eq!(left(&journal), ["2", "3", "1"]);
+        journal.put(entry("0.3", EntryKind::Undo, 4));
+        assert_eq!(left(&journal), ["2", "1"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::attempt::{cancelled, unwind_entry};
 use super::core::Comeback;
 use super::dispatcher::{Dispatcher, Done};
-use super::handle::{CancelOutcome, Handle, Shared};
+use super::handle::Shared;
 use super::recovery::{Plan, plan};
 use super::settle;
 use super::stop::Stopped;
@@ -17,7 +17,7 @@ use crate::base::{JobName, RunId, Timestamp, VersionHash, limits};
 use crate::jobs::Job;
 use crate::lua::Bundle;
 use crate::model::journal::to_undo;
-use crate::model::{Actor, Run, RunState};
+use crate::model::{Run, RunState};
 use crate::store::{Guarded, Store, StoreError, Transition};
 
 /// A run with the version that it was accepted with.
@@ -77,7 +77,7 @@ impl Dispatcher {
     }
 
     pub(super) fn cancel_parked(&mut self, job: JobName, only: Option<RunId>, stopped: Stopped) {
-        let Stopped::By { actor, reason } = stopped else { return };
+        let Stopped::By { reason, .. } = stopped else { return };
         let handle = self.ports.0.clone();
         self.pending.push(Box::pin(async move {
             let store = &handle.shared.store;
@@ -87,8 +87,11 @@ impl Dispatcher {
             };
             match found {
                 Ok(runs) => {
-                    for run in runs {
-                        cancel_somehow(&handle, run, &actor, &reason).await;
+                    // One that was woken meanwhile is stopped when it comes back.
+                    for run in runs.into_iter().filter(|run| run.state == RunState::Parked) {
+                        if let Err(error) = handle.cancel_parked(&run, &reason).await {
+                            warn!(run = %run.id, %error, "a parked run could not be cancelled");
+                        }
                     }
                 }
                 Err(error) => warn!(%job, %error, "the parked runs of a job could not be read"),
@@ -96,38 +99,6 @@ impl Dispatcher {
             Done::Loaded { runs: Vec::new(), more: false }
         }));
     }
-}
-
-/// Cancels a run that was parked when that was decided; it may have been woken since.
-async fn cancel_somehow(handle: &Handle, run: Run, actor: &Actor, reason: &str) {
-    let id = run.id;
-    let done = match run.state {
-        RunState::Parked => handle.cancel_parked(&run, reason).await,
-        _ => Ok(Guarded::Refused),
-    };
-    let problem = match done {
-        Ok(Guarded::Applied) => return,
-        Ok(Guarded::Refused) => match cancel_woken(handle, id, actor).await {
-            Ok(CancelOutcome::Elsewhere(state)) => format!("it is {state} on another daemon"),
-            Ok(_) => return,
-            Err(error) => error.to_string(),
-        },
-        Err(error) => error.to_string(),
-    };
-    warn!(run = %id, problem, "a run that was parked could not be cancelled");
-}
-
-/// The run is on its way to the queue, and can be cancelled as soon as it is there.
-async fn cancel_woken(handle: &Handle, run: RunId, actor: &Actor) -> Result<CancelOutcome, StoreError> {
-    let mut outcome = handle.cancel(run, actor.clone()).await?;
-    for _ in 0..limits::RUN_WOKEN_LOOKS {
-        if !matches!(outcome, CancelOutcome::Elsewhere(_)) {
-            break;
-        }
-        handle.shared.clock.sleep(settle::RETRY_PAUSE.0).await;
-        outcome = handle.cancel(run, actor.clone()).await?;
-    }
-    Ok(outcome)
 }
 
 /// What cancels a parked run: at once, or through the lane if it has something to undo.

@@ -102,6 +102,9 @@ pub struct Core {
     /// Where the ids of new runs come from.
     pub(super) new_id: NewId,
     adopted: HashMap<RunId, CancellationToken>,
+    /// Runs that were cancelled while they were being parked: if one is woken before it is cancelled in the store, it
+    /// is stopped when it comes back.
+    owed: HashMap<RunId, Stopped>,
     stopping: bool,
 }
 
@@ -125,6 +128,7 @@ impl Core {
             shares,
             new_id: NewId(Box::new(RunId::generate)),
             adopted: HashMap::new(),
+            owed: HashMap::new(),
             stopping: false,
         }
     }
@@ -186,6 +190,13 @@ impl Core {
             }
         }
         self.live.forget_all_parked();
+        self.owed.clear();
+    }
+
+    /// A parked run has ended without coming back.
+    pub fn unparked(&mut self, run: RunId, job: &JobName, key: Option<&str>) {
+        self.owed.remove(&run);
+        self.live.forget_parked(job, key);
     }
 
     /// Stops a live run. Answered with true when it was told to stop, or its end is written; with false, or not at all,
@@ -238,8 +249,7 @@ impl Core {
     /// A lane is done with an attempt that it was given at this fence.
     pub fn finished(&mut self, run: RunId, fence: i64, finished: Finished) {
         let stopping = self.stopping;
-        let is_its = |entry: &&mut Entry| entry.run.fence == fence && entry.phase == Phase::Running;
-        let Some(entry) = self.live.get_mut(run).filter(is_its) else { return };
+        let Some(entry) = self.live.in_phase(run, fence, Phase::Running) else { return };
         let stopped = finished.stopped.or_else(|| entry.stop.why()).or(stopping.then_some(Stopped::Shutdown));
         if stopped == Some(Stopped::Lost) {
             warn!(%run, "another daemon has this run now; what was done here is not recorded");
@@ -259,10 +269,11 @@ impl Core {
         self.effects.push(Effect::Settle { change: Box::new(change), log });
     }
 
-    /// The start that was asked for was committed, or was not.
-    pub fn started(&mut self, run: RunId, fence: i64, result: Result<Started, StoreError>) {
+    /// The start that was asked for at this fence and moment was committed, or was not.
+    pub fn started(&mut self, run: RunId, (fence, at): (i64, Timestamp), result: Result<Started, StoreError>) {
         let now = self.now;
-        let Some(entry) = self.live.get_mut(run).filter(|entry| entry.run.fence == fence) else { return };
+        let entry = self.live.in_phase(run, fence, Phase::Starting);
+        let Some(entry) = entry.filter(|entry| entry.asked_at == Some(at)) else { return };
         match result {
             Ok(Started::Applied) => {
                 entry.run.fence += 1;
@@ -303,7 +314,7 @@ impl Core {
     /// The change that was asked for was committed.
     pub fn settled(&mut self, change: Transition, result: Result<Guarded, StoreError>) {
         let run = change.run;
-        if self.live.get_mut(run).is_none_or(|entry| entry.run.fence != change.fence) {
+        if self.live.in_phase(run, change.fence, Phase::Settling).is_none() {
             return;
         }
         match result {
@@ -342,6 +353,7 @@ impl Core {
                 }
                 // Somebody cancelled it while this was on its way.
                 if let Some(stopped @ Stopped::By { .. }) = stopped {
+                    self.owed.insert(run, stopped.clone());
                     self.effects.push(Effect::CancelParked { job, only: Some(run), stopped });
                 }
                 self.effects.push(Effect::Parked { wake_at, asks });
@@ -391,30 +403,15 @@ impl Core {
         self.live.insert(NewEntry { run, job, log, resumes, was_parked: how == Comeback::Woken });
         self.live.enqueue(id, self.now);
         self.publish_entry(id);
-    }
-
-    /// Whether the run is alive here. One whose parking is on its way is read when that is done: it was woken meanwhile.
-    pub(super) fn wakes(&mut self, run: RunId) -> bool {
-        let entry = self.live.get_mut(run);
-        entry.map(|entry| entry.woken |= entry.phase == Phase::Settling).is_some()
-    }
-
-    /// A parked run that the store knows of.
-    #[cfg(test)]
-    pub fn count_parked(&mut self, job: JobName, key: Option<String>) {
-        self.live.count_parked(job, 1);
-        if let Some(key) = key {
-            self.live.count_key(key, 1);
+        if let Some(stopped) = self.owed.remove(&id) {
+            self.stop_run(id, stopped);
         }
     }
 
-    /// Where a run stands here, for the simulation's complaints.
-    #[cfg(test)]
-    pub fn describe(&self, run: RunId) -> String {
-        let entry = self.live.all().find(|entry| entry.run.id == run);
-        let entry =
-            entry.map(|entry| (entry.phase, entry.holds_slot, entry.holds_key, entry.resumes, entry.stop.why()));
-        format!("{entry:?}")
+    /// Whether the run is alive here. One whose parking is on its way is read when that is done: it was woken meanwhile.
+    pub fn wakes(&mut self, run: RunId) -> bool {
+        let entry = self.live.get_mut(run);
+        entry.map(|entry| entry.woken |= entry.phase == Phase::Settling).is_some()
     }
 
     /// Begins every waiting run that may. Returns when the next one that waits for a moment shall be looked at.
@@ -441,6 +438,7 @@ impl Core {
         entry.run.state = RunState::Running;
         let began = entry.run.started_at.filter(|_| entry.resumes).unwrap_or(now);
         entry.run.started_at = Some(began);
+        entry.asked_at = Some(now);
         entry.run.not_before = None;
         entry.run.deadline_at = entry.run.deadline_at.or_else(|| settle::deadline(&entry.job.spec, now));
         let limit = entry.job.spec.concurrency.as_ref().map(|limit| limit.limit);
@@ -448,7 +446,8 @@ impl Core {
             run,
             fence: entry.run.fence,
             attempt: entry.run.attempt,
-            at: began,
+            at: now,
+            began,
             deadline_at: entry.run.deadline_at,
             alone: shares && settle::runs_alone(&entry.job.spec),
             key: entry.run.concurrency_key.clone().zip(limit).filter(|_| shares),

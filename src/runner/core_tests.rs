@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::core::{Comeback, Core, Effect, Finished};
@@ -76,7 +75,7 @@ impl Table {
 
     fn begin(&mut self, run: RunId, fence: i64) {
         assert_eq!(self.asked_to_start(), [run]);
-        self.core.started(run, fence, Ok(Started::Applied));
+        self.core.started(run, (fence, self.now), Ok(Started::Applied));
         assert!(matches!(self.effects()[..], [Effect::Execute(_)]));
     }
 
@@ -150,7 +149,7 @@ fn a_busy_group_asks_once_and_the_time_of_what_waits_does_not_run() {
     let runs = [table.queued(&job), table.queued(&job), table.queued(&job)];
     for _ in 0..3 {
         assert_eq!(table.asked_to_start(), [runs[0]], "the oldest asks, and nobody else");
-        table.core.started(runs[0], 0, Ok(Started::Busy));
+        table.core.started(runs[0], (0, table.now), Ok(Started::Busy));
         assert_eq!(table.asked_to_start(), []);
         table.now = later(table.now, Duration::from_secs(3_600));
     }
@@ -158,24 +157,10 @@ fn a_busy_group_asks_once_and_the_time_of_what_waits_does_not_run() {
     let [Effect::Start(start)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(start.deadline_at, Some(later(table.now, job.spec.limits.timeout)));
     // Without the one that asked, the next does.
-    table.core.started(runs[0], 0, Ok(Started::Busy));
+    table.core.started(runs[0], (0, table.now), Ok(Started::Busy));
     let (reply, _answer) = oneshot::channel();
     table.core.cancel(runs[0], by(), "enough".into(), reply);
     assert_eq!(table.asked_to_start(), [runs[1]]);
-}
-
-#[test]
-fn a_late_report_of_an_earlier_life_changes_nothing() {
-    let mut table = Table::new(true);
-    let job = durable(1);
-    let run = table.queued(&job);
-    table.begin(run, 0);
-    table.core.abandon();
-    let trigger = Trigger::new(TriggerKind::Api, "test");
-    let found = Run { fence: 1, ..Run::new(run, job.spec.name.clone(), trigger, table.now) };
-    table.core.comes_back(found, job, 0, Comeback::Waiting);
-    table.core.finished(run, 1, Outcome::Returned(Value::Null).into());
-    assert_eq!(table.asked_to_start(), [run]);
 }
 
 #[test]

@@ -192,7 +192,7 @@ impl Handle {
         if done == Guarded::Applied {
             let message = match to {
                 RunState::Queued => Message::Woken { runs: vec![run.id] },
-                _ => Message::Unparked { job: run.job.clone(), key: run.concurrency_key.clone() },
+                _ => Message::Unparked { run: run.id, job: run.job.clone(), key: run.concurrency_key.clone() },
             };
             let _ = self.inbox.send(message);
         }

@@ -11,7 +11,7 @@ use tracing::error;
 use super::settle::patiently;
 use crate::base::{Clock, Fault, RunId};
 use crate::lua::JournalPort;
-use crate::model::journal::to_undo;
+use crate::model::journal::{Journal, to_undo};
 use crate::model::{Entry, EntryKind, EntryState, StepKey};
 use crate::store::{Guarded, JournalWrite, Store, StoreError};
 
@@ -24,17 +24,17 @@ pub struct RunJournal {
     pub clock: Clock,
     /// Reads are made there; a lane has no network.
     pub io: Handle,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Journal>,
 }
 
 impl RunJournal {
     /// `entries` is what was recorded before, in that order.
     pub fn new(run: RunId, fence: i64, store: Store, clock: Clock, io: Handle, entries: Vec<Entry>) -> Arc<Self> {
-        Arc::new(Self { run, fence, store, clock, io, entries: Mutex::new(entries) })
+        Arc::new(Self { run, fence, store, clock, io, entries: Mutex::new(entries.into_iter().collect()) })
     }
 
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().clone()
+        self.lock().as_slice().to_vec()
     }
 
     /// Why the run is being undone, if it is.
@@ -45,7 +45,7 @@ impl RunJournal {
     }
 
     pub fn has_something_to_undo(&self) -> bool {
-        !to_undo(&self.lock()).is_empty()
+        !to_undo(self.lock().as_slice()).is_empty()
     }
 
     /// Whether an event or a decision is waited for.
@@ -67,18 +67,12 @@ impl RunJournal {
         failed.map(|entry| entry.key.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Journal> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, changed: Vec<Entry>) {
-        let mut entries = self.lock();
-        for entry in changed {
-            match entries.iter_mut().find(|known| known.key == entry.key) {
-                Some(known) => *known = entry,
-                None => entries.push(entry),
-            }
-        }
+        self.lock().extend(changed);
     }
 
     /// Writes the entries, however long the disk is full or the database away: work that was done is not given up.

@@ -52,6 +52,8 @@ pub struct Entry {
     pub holds_key: bool,
     /// It goes on where it was: it comes before others of its job, and its attempt stays the same.
     pub resumes: bool,
+    /// When its start was asked for last.
+    pub asked_at: Option<Timestamp>,
     pub stop: Arc<Stop>,
     /// It is being parked until something is answered.
     pub asks: bool,
@@ -184,6 +186,12 @@ impl Live {
         self.entries.get_mut(&run)
     }
 
+    /// The entry that waits for an answer of this kind. A run that was given up with a lease and taken up again may
+    /// stand at the same fence, while answers to the entry that it had before are still on their way.
+    pub fn in_phase(&mut self, run: RunId, fence: i64, phase: Phase) -> Option<&mut Entry> {
+        self.get_mut(run).filter(|entry| entry.run.fence == fence && entry.phase == phase)
+    }
+
     pub fn contains(&self, run: RunId) -> bool {
         self.entries.contains_key(&run)
     }
@@ -212,6 +220,7 @@ impl Live {
             holds_slot: false,
             holds_key: was_parked && self.counts_parked,
             resumes,
+            asked_at: None,
             stop: Arc::default(),
             asks: false,
             woken: false,

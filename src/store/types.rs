@@ -313,8 +313,9 @@ pub struct StartRun {
     pub fence: i64,
     /// The attempt that begins, or goes on after it was parked or its daemon died.
     pub attempt: u32,
-    /// When the attempt began: earlier than now when it goes on.
     pub at: Timestamp,
+    /// When the attempt began: earlier than `at` when it goes on.
+    pub began: Timestamp,
     /// Set unless the attempt has one from before.
     pub deadline_at: Option<Timestamp>,
     /// Refused while another run of the job is running on any daemon.

@@ -71,7 +71,7 @@ async fn a_life_from_queue_to_end(db: &mut Db) {
     assert_eq!((waiting.state, waiting.finished_at, waiting.not_before), (RunState::Queued, None, Some(at(1_000_020))));
     assert_eq!(waiting.error.map(|error| error.code), Some("http.timeout".into()));
 
-    assert_eq!(db.store.start_run(StartRun { at: at(1_000_020), ..start(&run, 1, 2) }).await, Ok(Started::Applied));
+    assert_eq!(db.store.start_run(StartRun { began: at(1_000_020), ..start(&run, 1, 2) }).await, Ok(Started::Applied));
     let again = Run { attempt: 2, fence: 2, ..run.clone() };
     let success = Transition {
         result: Some(json!({"ok": true})),

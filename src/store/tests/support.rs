@@ -166,6 +166,7 @@ pub fn start(run: &Run, fence: i64, attempt: u32) -> StartRun {
         fence,
         attempt,
         at: at(1_000_001),
+        began: at(1_000_001),
         deadline_at: None,
         alone: false,
         key: None,

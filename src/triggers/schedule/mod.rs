@@ -15,7 +15,7 @@ mod timetable;
 mod tests;
 
 #[cfg(test)]
-pub(super) use catch_up::Verdict;
+pub(super) use catch_up::{Verdict, look_back};
 pub use forecast::{Forecast, forecast};
 pub use run::{Schedule, Settled};
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::support::*;
 use crate::base::RunId;
-use crate::model::{LogLevel, LogLine, NewEvent, Occurrence, OccurrenceState};
+use crate::model::{Absence, AbsenceCause, LogLevel, LogLine, NewEvent, Occurrence, OccurrenceState};
 use crate::store::*;
 
 on_both! {
@@ -14,6 +14,7 @@ on_both! {
     the_latest_events_by_kind,
     the_mark_tells_of_commits,
     due_times_are_settled_once,
+    an_absence_is_one_event,
 }
 
 async fn lines_come_back_in_pages_and_from_the_end(db: &mut Db) {
@@ -93,6 +94,38 @@ async fn the_mark_tells_of_commits(db: &mut Db) {
     db.stop().await;
     db.reopen().await;
     assert_eq!(db.store.commits().borrow().event_seq, 1, "known again after a restart");
+}
+
+async fn an_absence_is_one_event(db: &mut Db) {
+    let row = |second| Occurrence {
+        job: job("a"),
+        scheduled_for: at(second),
+        state: OccurrenceState::Missed,
+        reason: Some("why".into()),
+        run: None,
+        decided_at: at(1_000),
+    };
+    let absence = |seconds: &[i64]| Absence {
+        job: job("a"),
+        cause: AbsenceCause::NoDaemon,
+        missed: seconds.iter().map(|second| row(*second)).collect(),
+        caught_up: 0,
+        unlisted_since: None,
+    };
+    db.store
+        .settle_occurrence(Occurrence { state: OccurrenceState::Fired, ..row(200) }, vec![])
+        .await
+        .expect("written");
+    assert_eq!(db.store.settle_absence(absence(&[100, 200, 300])).await, Ok(2));
+    assert_eq!(db.store.settle_absence(absence(&[100, 200, 300])).await, Ok(0));
+    db.store.append_events(vec![event("schedule.held")]).await.expect("written");
+    let told = db.store.absences(at(0), 10).await.expect("readable");
+    let [told] = &told[..] else { panic!("not one event: {told:?}") };
+    assert_eq!((told.body.job.clone(), &told.body.data["count"]), (Some(job("a")), &serde_json::json!(2)));
+    assert_eq!(
+        db.store.absences(crate::base::clock::later(told.body.at, std::time::Duration::from_secs(1)), 10).await,
+        Ok(vec![])
+    );
 }
 
 async fn due_times_are_settled_once(db: &mut Db) {

@@ -14,7 +14,7 @@ use crate::base::{Clock, FakeClock, JobName, RunId, Timestamp};
 use crate::jobs::{Job, Registry};
 use crate::lua::Bundle;
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
-use crate::model::{JobSpec, NewEvent, Occurrence, OccurrenceState};
+use crate::model::{Absence, JobSpec, NewEvent, Occurrence, OccurrenceState};
 use crate::runner::{Submission, SubmitError, SubmitRequest};
 use crate::store::StoreError;
 use crate::triggers::Desk;
@@ -31,6 +31,8 @@ struct Recorder {
     /// Submissions of all kinds, whatever became of them.
     submitted: Mutex<usize>,
     marks: Mutex<Settled>,
+    /// As the store would write them.
+    alerts: Mutex<Vec<NewEvent>>,
 }
 
 impl Recorder {
@@ -68,6 +70,15 @@ impl Desk for Recorder {
 
     fn settle(&self, occurrence: Occurrence, _: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>> {
         async move { Ok(self.record(occurrence)) }.boxed()
+    }
+
+    fn miss(&self, absence: Absence) -> BoxFuture<'_, Result<u64, StoreError>> {
+        async move {
+            let new: Vec<&Occurrence> = absence.missed.iter().filter(|row| self.record((*row).clone())).collect();
+            self.alerts.lock().unwrap().extend(absence.event(&new, noon()));
+            Ok(new.len() as u64)
+        }
+        .boxed()
     }
 
     fn mark(&self, jobs: Vec<JobName>, until: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -233,6 +244,50 @@ async fn an_absence_is_accounted_for_by_policy() {
     bench.settle().await;
     // Due at 11:10 … 12:00; the last of them is due right now and on time for both.
     assert_eq!(bench.states(), BTreeMap::from([("fired", 2), ("missed", 10)]));
+    let told = |event: &NewEvent| (event.job.as_ref().map(ToString::to_string), event.data["count"].as_u64());
+    let told: Vec<_> = bench.desk.alerts.lock().unwrap().iter().map(told).collect();
+    assert_eq!(told, [(Some("latest".to_owned()), Some(5)), (Some("none".to_owned()), Some(5))]);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn each_absence_is_told_of_once_with_its_cause_and_what_was_caught_up() {
+    let job = || vec![with_schedules("nightly", vec![cron("*/10 * * * *")], true)];
+    let settled = Settled::from([("nightly".parse().unwrap(), at("11:00:00"))]);
+    let bench = Bench::start_at(at("11:35:00"), job(), settled);
+    bench.settle().await;
+    // The machine sleeps for two hours.
+    bench.advance(7_200).await;
+    let told = bench.desk.alerts.lock().unwrap().clone();
+    let shown: Vec<String> = told.iter().map(|event| event.data["text"].as_str().unwrap().to_owned()).collect();
+    let expected = [
+        "2 due times (2026-03-01T11:10:00Z to 2026-03-01T11:20:00Z) were missed: no daemon kept the schedule; 1 was \
+         caught up",
+        "11 due times (2026-03-01T11:40:00Z to 2026-03-01T13:20:00Z) were missed: the machine slept, the daemon stood \
+         still or the clock was set forward; 1 was caught up",
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(bench.states(), BTreeMap::from([("fired", 2), ("missed", 13)]));
+    // The next daemon looks back further than needed; what has its row is not told of again.
+    let (rows, seen) = (bench.desk.rows.lock().unwrap().clone(), bench.desk.seen.lock().unwrap().clone());
+    bench.end().await;
+    let settled = Settled::from([("nightly".parse().unwrap(), at("11:00:00"))]);
+    let bench = Bench::start_at(at("13:39:00"), job(), settled);
+    *bench.desk.rows.lock().unwrap() = rows;
+    *bench.desk.seen.lock().unwrap() = seen;
+    bench.settle().await;
+    assert_eq!(bench.states(), BTreeMap::from([("fired", 2), ("missed", 13)]));
+    assert!(bench.desk.alerts.lock().unwrap().is_empty());
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_a_disabled_job_lets_pass_is_held_and_no_alert() {
+    let settled = Settled::from([("off".parse().unwrap(), at("11:00:00"))]);
+    let bench = Bench::start(vec![job("off", every(600), false)], settled);
+    bench.settle().await;
+    assert_eq!(bench.states(), BTreeMap::from([("held", 6)]));
+    assert!(bench.desk.alerts.lock().unwrap().is_empty());
     bench.end().await;
 }
 

@@ -3,6 +3,7 @@
 pub mod containers;
 pub mod jobs;
 pub mod logs;
+pub mod missed;
 pub mod names;
 pub mod runs;
 pub mod schedule;

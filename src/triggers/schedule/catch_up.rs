@@ -10,7 +10,7 @@ pub enum Verdict {
     Fire,
     /// Fires although its moment has passed.
     FireLate,
-    /// The job is paused.
+    /// The job is paused, or a calendar is closed.
     Hold {
         why: String,
     },

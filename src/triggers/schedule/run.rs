@@ -16,6 +16,7 @@ use super::timetable::{Firing, Timetable, just_before};
 use crate::base::clock::Woken;
 use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::jobs::Registry;
+use crate::model::Calendars;
 
 /// Up to when the due times of jobs are settled, from an earlier daemon's marks and rows.
 pub type Settled = BTreeMap<JobName, Timestamp>;
@@ -27,6 +28,8 @@ pub struct Schedule {
     pub clock: Clock,
     /// Each job takes its own with it when it is first seen, which may be long after the start.
     pub settled: Settled,
+    /// What is due in their closed times is held where its schedule says so.
+    pub calendars: Arc<Calendars>,
 }
 
 /// Due times that were taken from the timetable and have no row yet.
@@ -42,7 +45,7 @@ impl Schedule {
     /// Fires what is due until `stop`.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Infallible> {
         let mut changes = self.registry.changes();
-        let mut timetable = Timetable::default();
+        let mut timetable = Timetable::new(self.calendars.clone());
         let mut under_way = OnTheirWay::default();
         let mut marking = JoinSet::new();
         let mut latest = self.clock.now();

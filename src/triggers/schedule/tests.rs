@@ -14,7 +14,7 @@ use crate::base::{Clock, FakeClock, JobName, RunId, Timestamp};
 use crate::jobs::{Job, Registry};
 use crate::lua::Bundle;
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
-use crate::model::{Absence, JobSpec, NewEvent, Occurrence, OccurrenceState};
+use crate::model::{Absence, Calendar, Calendars, JobSpec, NewEvent, Occurrence, OccurrenceState};
 use crate::runner::{Submission, SubmitError, SubmitRequest};
 use crate::store::StoreError;
 use crate::triggers::Desk;
@@ -102,11 +102,11 @@ fn noon() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("a time")
 }
 
-fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     format!("2026-03-01T{text}Z").parse().expect("a time")
 }
 
-fn cron(expression: &str) -> ScheduleSpec {
+pub fn cron(expression: &str) -> ScheduleSpec {
     ScheduleSpec::new(Rule::Cron { expression: expression.into(), timezone: "UTC".into() })
 }
 
@@ -114,7 +114,7 @@ fn job(name: &str, schedule: ScheduleSpec, enabled: bool) -> Arc<Job> {
     with_schedules(name, vec![schedule], enabled)
 }
 
-fn with_schedules(name: &str, schedules: Vec<ScheduleSpec>, enabled: bool) -> Arc<Job> {
+pub fn with_schedules(name: &str, schedules: Vec<ScheduleSpec>, enabled: bool) -> Arc<Job> {
     let mut spec = JobSpec::named(name.parse().expect("a name"));
     spec.schedules = schedules;
     spec.enabled = enabled;
@@ -136,13 +136,18 @@ impl Bench {
         Self::start_at(noon(), jobs, settled)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
     fn start_at(now: Timestamp, jobs: Vec<Arc<Job>>, settled: Settled) -> Self {
+        Self::start_with(now, jobs, settled, Calendars::default())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
+    fn start_with(now: Timestamp, jobs: Vec<Arc<Job>>, settled: Settled, calendars: Calendars) -> Self {
         let (clock, hand) = Clock::fake(now);
         let registry = Registry::default();
         registry.update(|snapshot| snapshot.jobs = jobs.into_iter().map(|job| (job.spec.name.clone(), job)).collect());
         let desk = Arc::new(Recorder::default());
-        let schedule = Schedule { registry: registry.clone(), desk: desk.clone(), clock, settled };
+        let calendars = Arc::new(calendars);
+        let schedule = Schedule { registry: registry.clone(), desk: desk.clone(), clock, settled, calendars };
         let stop = CancellationToken::new();
         let task = tokio::spawn(schedule.run(stop.clone()));
         Self { desk, registry, hand, stop, task }
@@ -288,6 +293,33 @@ async fn what_a_disabled_job_lets_pass_is_held_and_no_alert() {
     bench.settle().await;
     assert_eq!(bench.states(), BTreeMap::from([("held", 6)]));
     assert!(bench.desk.alerts.lock().unwrap().is_empty());
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn closed_times_are_held_also_when_catching_up() {
+    let lunch = Calendar::new("UTC", [], [("30 12 * * *".to_owned(), Duration::from_secs(3_600))]).unwrap();
+    let calendars = || [("lunch".to_owned(), lunch.clone())].into_iter().collect::<Calendars>();
+    let hourly = ScheduleSpec { skip: vec!["lunch".into()], ..cron("0 * * * *") };
+    let job = || vec![with_schedules("report", vec![hourly.clone()], true)];
+    let bench = Bench::start_with(noon(), job(), Settled::new(), calendars());
+    for _ in 0..3 {
+        bench.advance(3_600).await;
+    }
+    let there =
+        BTreeSet::from([("13:00", "held"), ("14:00", "fired"), ("15:00", "fired")].map(|(at, s)| (at.to_owned(), s)));
+    assert_eq!(bench.rows(), there);
+    let reason = bench.desk.rows.lock().unwrap()[0].reason.clone();
+    assert_eq!(reason.as_deref(), Some("the calendar \"lunch\" is closed"));
+    bench.end().await;
+    // After an absence the latest that is open is caught up, and the alert counts none that is held.
+    let settled = Settled::from([("report".parse().unwrap(), at("10:30:00"))]);
+    let bench = Bench::start_with(at("13:20:00"), job(), settled, calendars());
+    bench.settle().await;
+    let away =
+        BTreeSet::from([("11:00", "missed"), ("12:00", "fired"), ("13:00", "held")].map(|(at, s)| (at.to_owned(), s)));
+    assert_eq!(bench.rows(), away);
+    assert_eq!(bench.desk.alerts.lock().unwrap()[0].data["count"], 1);
     bench.end().await;
 }
 

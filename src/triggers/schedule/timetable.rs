@@ -11,7 +11,7 @@ use crate::base::clock::earlier;
 use crate::base::{JobName, Timestamp};
 use crate::jobs::{Job, Snapshot};
 use crate::model::schedule::{Due, Plan, ScheduleSpec};
-use crate::model::{AbsenceCause, JobSpec};
+use crate::model::{AbsenceCause, Calendars, JobSpec};
 
 /// A due time whose moment has come, and what becomes of it.
 #[derive(Debug, Clone)]
@@ -28,6 +28,7 @@ pub struct Firing {
 /// The next due time of each schedule of each job.
 #[derive(Debug, Default)]
 pub struct Timetable {
+    calendars: Arc<Calendars>,
     jobs: BTreeMap<JobName, Entry>,
     heap: BinaryHeap<Reverse<Next>>,
     /// Tells entries of the heap that belong to a replaced timetable of a job.
@@ -53,6 +54,11 @@ struct Next {
 }
 
 impl Timetable {
+    /// One without jobs, which holds what falls into the closed times of `calendars` that its schedule names.
+    pub fn new(calendars: Arc<Calendars>) -> Self {
+        Self { calendars, ..Self::default() }
+    }
+
     /// Takes over the jobs of `snapshot`. A job whose schedules are unchanged keeps its place; a new one begins after
     /// `begin(job)`; a changed one begins after `now`.
     pub fn update(&mut self, snapshot: &Snapshot, now: Timestamp, mut begin: impl FnMut(&JobName) -> Timestamp) {
@@ -144,7 +150,7 @@ impl Timetable {
             let Some(entry) = self.jobs.get(&next.job) else { continue };
             let (spec, plan) = &entry.plans[next.plan];
             let Passed { dues, unlisted, next: following } = due_until(plan, spec.jitter, next.due, now);
-            let verdicts = judge(spec, &dues, now, |_| held(&entry.job));
+            let verdicts = judge(spec, &dues, now, |due| held(&entry.job, spec, due, &self.calendars));
             for (due, verdict) in dues.iter().zip(verdicts) {
                 let kept = due.fire_at > entry.since;
                 let firing = Firing {
@@ -178,9 +184,12 @@ impl Timetable {
     }
 }
 
-/// Why a due time of the job does not fire.
-fn held(job: &Job) -> Option<String> {
-    (!job.is_enabled()).then(|| "the job is disabled".to_owned())
+/// Why a due time of one of the job's schedules does not fire.
+pub fn held(job: &Job, spec: &ScheduleSpec, due: &Due, calendars: &Calendars) -> Option<String> {
+    match job.is_enabled() {
+        true => calendars.hold(&spec.skip, due.scheduled_for),
+        false => Some("the job is disabled".to_owned()),
+    }
 }
 
 /// The due time of `plan` at exactly this moment, if it has one.

@@ -5,6 +5,7 @@ pub mod jobs;
 pub mod logs;
 pub mod missed;
 pub mod names;
+pub mod occurrences;
 pub mod runs;
 pub mod schedule;
 pub mod simulation;

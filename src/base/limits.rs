@@ -23,6 +23,9 @@ pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
 // Schedules
 pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 pub const SCHEDULE_INTERVAL_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+/// A window of a calendar.
+pub const CALENDAR_WINDOW_MAX: Duration = Duration::from_secs(366 * 86_400);
+pub const CALENDAR_NAME_BYTES_MAX: usize = 64;
 
 // Runs
 pub const RUN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);

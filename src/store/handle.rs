@@ -14,7 +14,7 @@ use super::writer::Writer;
 use super::{check, schema};
 use crate::base::limits::{STORE_QUEUE_COMMANDS_MAX, STORE_SEND_WAIT};
 use crate::base::{Clock, JobName, RunId, Timestamp};
-use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
+use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -201,6 +201,11 @@ impl Store {
     /// Records an occurrence that led to no run. False when it was settled before.
     pub async fn settle_occurrence(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> Result<bool> {
         self.write(Command::Settle(occurrence, events)).await
+    }
+
+    /// Records what a job missed, with one event about those that were not settled before; returns how many those are.
+    pub async fn settle_absence(&self, absence: Absence) -> Result<u64> {
+        self.write(Command::Miss(absence)).await
     }
 
     /// Remembers that all due times of the jobs up to `until` are settled.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::base::{Fault, JobName, RunId, Timestamp, VersionHash};
 use crate::model::run::Progress;
-use crate::model::{Actor, Entry, JobSpec, LogLine, NewEvent, Occurrence, Run, RunState, StepKey};
+use crate::model::{Actor, Entry, JobSpec, LogLine, NewEvent, Occurrence, OccurrenceState, Run, RunState, StepKey};
 
 /// Where the database is and how it is kept.
 #[derive(Debug, Clone)]
@@ -157,6 +157,22 @@ pub struct RunFilter {
     pub before: Option<RunId>,
     /// Console lines are left out unless asked for.
     pub include_console: bool,
+    /// Capped at `STORE_PAGE_ROWS_MAX`; 0 means the default.
+    pub limit: usize,
+}
+
+/// Which settled due times to list. Newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OccurrenceFilter {
+    pub job: Option<JobName>,
+    /// Empty for all.
+    pub states: Vec<OccurrenceState>,
+    /// Due at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Due before this moment.
+    pub to: Option<Timestamp>,
+    /// Only those older than this one: the last of the page before.
+    pub before: Option<(Timestamp, JobName)>,
     /// Capped at `STORE_PAGE_ROWS_MAX`; 0 means the default.
     pub limit: usize,
 }

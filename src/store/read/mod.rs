@@ -14,6 +14,8 @@ mod runs;
 mod stats;
 
 pub(super) use access::session_from;
+#[cfg(test)]
+pub(super) use occurrences::page as occurrence_page;
 pub(super) use runs::understood;
 pub(super) use stats::JOB_NAMES;
 #[cfg(test)]

@@ -181,20 +181,20 @@ pub(super) fn in_state(state: RunState) -> String {
 }
 
 /// Conditions that all branches share, with their arguments.
-#[derive(Default)]
-struct Conditions {
-    text: String,
-    args: Vec<crate::store::sql::Arg>,
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    pub text: String,
+    pub args: Vec<crate::store::sql::Arg>,
 }
 
 impl Conditions {
     /// Adds `condition`, whose `$` is the place of `value`.
-    fn add(&mut self, condition: &str, value: impl Into<crate::store::sql::Arg>) {
+    pub fn add(&mut self, condition: &str, value: impl Into<crate::store::sql::Arg>) {
         self.text.push_str(" AND ");
         self.continue_with(condition, value);
     }
 
-    fn continue_with(&mut self, text: &str, value: impl Into<crate::store::sql::Arg>) {
+    pub fn continue_with(&mut self, text: &str, value: impl Into<crate::store::sql::Arg>) {
         self.args.push(value.into());
         self.text.push_str(&text.replace('$', &format!("${}", self.args.len())));
     }

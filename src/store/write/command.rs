@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{NodeCommand, Removal};
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
+use crate::model::{Absence, Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
@@ -31,6 +31,7 @@ pub enum Command {
     Logs(Vec<LogLine>),
     Events(Vec<NewEvent>),
     Settle(Occurrence, Vec<NewEvent>),
+    Miss(Absence),
     ScheduledUntil(Vec<JobName>, Timestamp),
     PutVersion(Box<ScriptVersion>, Vec<NewEvent>),
     SetEnabled(JobName, Option<bool>, Vec<NewEvent>),
@@ -80,6 +81,7 @@ impl Command {
             Self::Accept(new) => 2 * ROW + new.events.len() * ROW,
             Self::Events(events) => events.len() * ROW,
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
+            Self::Miss(absence) => absence.missed.len() * ROW,
             Self::ScheduledUntil(jobs, _) => jobs.len() * ROW,
             _ => ROW,
         }

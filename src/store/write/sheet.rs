@@ -12,7 +12,7 @@ use super::{
     start,
 };
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
+use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
 use crate::store::sql::{Conn, query};
 use crate::store::types::*;
 
@@ -81,6 +81,7 @@ struct Groups<'a> {
     nodes: Vec<(usize, &'a nodes::NodeCommand)>,
     progress: Vec<&'a ProgressUpdate>,
     settled: Vec<(usize, &'a Occurrence, &'a [NewEvent])>,
+    absences: Vec<(usize, &'a Absence)>,
     until: Vec<(&'a [JobName], Timestamp)>,
     kv: Vec<(usize, &'a KvWrite)>,
     access: Vec<(usize, &'a Command)>,
@@ -111,6 +112,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
     nodes::run(conn, &groups.nodes, node, now, &mut sheet).await?;
     runs::progress(conn, &groups.progress, &mut sheet).await?;
     occurrences::settle(conn, &groups.settled, &mut sheet).await?;
+    occurrences::miss(conn, &groups.absences, now, &mut sheet).await?;
     jobs::scheduled_until(conn, &groups.until).await?;
     kv::write(conn, &groups.kv, now, &mut sheet).await?;
     for (index, command) in groups.access {
@@ -155,6 +157,7 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             Command::Logs(lines) => sheet.logs(lines),
             Command::Events(events) => sheet.events(index, events),
             Command::Settle(occurrence, events) => groups.settled.push((index, occurrence, events)),
+            Command::Miss(absence) => groups.absences.push((index, absence)),
             Command::ScheduledUntil(jobs, until) => groups.until.push((jobs, *until)),
             Command::PutVersion(version, events) => {
                 groups.versions.push(version);

@@ -1,5 +1,7 @@
 //! What a durable run has done and waits for: the entries by which it is replayed after a restart.
 
+use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -145,6 +147,36 @@ pub struct Entry {
     /// When a sleep is over, and when a wait gives up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
+    /// An event or a decision has answered it, and the run has not gone on from that yet. `finished_at` is then the
+    /// moment of the door, which says nothing about the order of the run's entries.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
+}
+
+impl Entry {
+    /// Whether the run still has to go on from it: nothing came, or what came was not taken yet.
+    pub fn is_open(&self) -> bool {
+        self.state == EntryState::Waiting || self.answered
+    }
+
+    /// About what it takes in memory and on disk.
+    pub fn bytes(&self) -> usize {
+        const ROW: usize = 256;
+        let json = |value: &Option<Value>| value.as_ref().map_or(0, json_bytes);
+        let error = self.error.as_ref().map_or(0, |fault| fault.message.len() + json_bytes(&fault.details));
+        ROW + self.name.len() + json(&self.result) + json(&self.show) + error
+    }
+}
+
+/// About how long a value is as JSON, without writing it.
+pub fn json_bytes(value: &Value) -> usize {
+    const SCALAR: usize = 8;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => SCALAR,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_bytes(item) + 1).sum::<usize>(),
+        Value::Object(map) => 2 + map.iter().map(|(key, item)| key.len() + 4 + json_bytes(item)).sum::<usize>(),
+    }
 }
 
 /// An event for runs that wait for its name, sent by a person, a program or another run.
@@ -176,10 +208,10 @@ pub struct Decision {
 }
 
 /// The entries that still have to be undone, in the order in which that happens: the latest first.
-pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
-    let undone: Vec<StepKey> = entries.iter().filter(|e| e.kind == EntryKind::Undo).map(|e| e.key.clone()).collect();
-    let mut left: Vec<&Entry> = entries
-        .iter()
+pub fn to_undo<E: Borrow<Entry>>(entries: &[E]) -> Vec<&Entry> {
+    let entries = || entries.iter().map(Borrow::borrow);
+    let undone: HashSet<&StepKey> = entries().filter(|e| e.kind == EntryKind::Undo).map(|e| &e.key).collect();
+    let mut left: Vec<&Entry> = entries()
         .filter(|entry| entry.undo && entry.state == EntryState::Done && !undone.contains(&entry.key.undo()))
         .collect();
     left.sort_by(|a, b| (b.finished_at, &b.key).cmp(&(a.finished_at, &a.key)));
@@ -188,6 +220,8 @@ pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -197,6 +231,14 @@ mod tests {
         }
         assert!("4..1".parse::<StepKey>().is_err());
         assert!("".parse::<StepKey>().is_err());
+    }
+
+    #[test]
+    fn the_size_of_a_value_is_about_that_of_its_text() {
+        for value in [json!("x".repeat(500)), json!({"a": ["b", {"c": "d".repeat(300)}], "e": [1, 2, null]})] {
+            let (about, exactly) = (json_bytes(&value), value.to_string().len());
+            assert!(about >= exactly && about < exactly + 64, "{about} {exactly}");
+        }
     }
 
     #[test]

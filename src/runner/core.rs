@@ -423,7 +423,7 @@ impl Core {
     pub(super) fn execute(&mut self, run: RunId) {
         let Some(entry) = self.live.get_mut(run) else { return };
         entry.phase = Phase::Running;
-        entry.log.begin_attempt(entry.run.attempt);
+        entry.log.begin_attempt(entry.run.attempt, Some(entry.run.fence));
         let execution = Execution {
             run: entry.run.clone(),
             job: entry.job.clone(),

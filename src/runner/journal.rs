@@ -1,5 +1,6 @@
 //! A durable run's journal, between its script and the store.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
@@ -24,17 +25,26 @@ pub struct RunJournal {
     pub clock: Clock,
     /// Reads are made there; a lane has no network.
     pub io: Handle,
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<Arc<Entry>>>,
+    /// Writes that were begun and whose end is not known.
+    under_way: AtomicUsize,
 }
 
 impl RunJournal {
     /// `entries` is what was recorded before, in that order.
     pub fn new(run: RunId, fence: i64, store: Store, clock: Clock, io: Handle, entries: Vec<Entry>) -> Arc<Self> {
-        Arc::new(Self { run, fence, store, clock, io, entries: Mutex::new(entries) })
+        let entries = Mutex::new(entries.into_iter().map(Arc::new).collect());
+        Arc::new(Self { run, fence, store, clock, io, entries, under_way: AtomicUsize::new(0) })
     }
 
-    pub fn entries(&self) -> Vec<Entry> {
+    /// All of it; the entries themselves are shared.
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
         self.lock().clone()
+    }
+
+    /// Whether all that the script handed over is known to be on disk, so that what is here is what is there.
+    pub fn is_settled(&self) -> bool {
+        self.under_way.load(Ordering::Acquire) == 0
     }
 
     /// Why the run is being undone, if it is.
@@ -64,7 +74,7 @@ impl RunJournal {
         failed.map(|entry| entry.key.clone()).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -72,8 +82,8 @@ impl RunJournal {
         let mut entries = self.lock();
         for entry in changed {
             match entries.iter_mut().find(|known| known.key == entry.key) {
-                Some(known) => *known = entry,
-                None => entries.push(entry),
+                Some(known) => *known = Arc::new(entry),
+                None => entries.push(Arc::new(entry)),
             }
         }
     }
@@ -98,9 +108,14 @@ fn lost(run: RunId) -> Fault {
 impl JournalPort for RunJournal {
     fn record(&self, entries: Vec<Entry>) -> BoxFuture<'_, Result<(), Fault>> {
         async move {
-            self.commit(&entries).await?;
-            self.keep(entries);
-            Ok(())
+            // Whoever drops this before its end cannot know what became of it.
+            self.under_way.fetch_add(1, Ordering::AcqRel);
+            let committed = self.commit(&entries).await;
+            if committed.is_ok() {
+                self.keep(entries);
+            }
+            self.under_way.fetch_sub(1, Ordering::AcqRel);
+            committed
         }
         .boxed()
     }
@@ -110,9 +125,7 @@ impl JournalPort for RunJournal {
         let task = AbortOnDropHandle::new(self.io.spawn(async move {
             let mut follow = store.follow(run);
             loop {
-                let journal = store.journal(run).await?;
-                let entry = journal.into_iter().find(|entry| entry.key == wanted);
-                match entry {
+                match store.journal_entry(run, &wanted).await? {
                     Some(entry) if entry.state != EntryState::Waiting => return Ok(entry),
                     Some(_) => {}
                     None => return Err(lost(run)),
@@ -130,5 +143,24 @@ impl JournalPort for RunJournal {
             Ok(entry)
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store;
+
+    #[tokio::test]
+    async fn a_write_whose_end_nobody_saw_is_not_settled() {
+        let clock = Clock::system();
+        let options = store::Options { url: "sqlite::memory:".into(), node: "test".into() };
+        // It writes nothing until it is run.
+        let (store, writer) = Store::open(options, clock.clone()).await.expect("a store");
+        let journal = RunJournal::new(RunId::generate(), 1, store, clock, Handle::current(), Vec::new());
+        assert!(journal.is_settled());
+        assert!(journal.record(Vec::new()).now_or_never().is_none(), "it is under way");
+        assert!(!journal.is_settled());
+        drop(writer);
     }
 }

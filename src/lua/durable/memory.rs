@@ -1,6 +1,6 @@
 //! A journal that lasts as long as the process: for `aegis run`, which has no store, and for tests.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -17,7 +17,7 @@ pub struct MemoryJournal {
 
 #[derive(Debug, Default)]
 struct Kept {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     writes: usize,
     /// Writes that succeed before all others fail.
     writes_max: Option<usize>,
@@ -26,7 +26,12 @@ struct Kept {
 impl MemoryJournal {
     /// What is recorded, in the order in which it was recorded first.
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().entries.clone()
+        self.lock().entries.iter().map(|entry| Entry::clone(entry)).collect()
+    }
+
+    /// The same, as a VM is given it.
+    pub fn shared(&self) -> Arc<Vec<Arc<Entry>>> {
+        Arc::new(self.lock().entries.clone())
     }
 
     /// How often something was written, each time with one or more entries.
@@ -40,11 +45,15 @@ impl MemoryJournal {
         kept.writes_max = writes.map(|more| kept.writes + more);
     }
 
-    /// Changes the first entry of this name that waits. False when there is none.
+    /// Answers the first entry of this name that waits. False when there is none.
     pub fn answer(&self, name: &str, change: impl FnOnce(&mut Entry)) -> bool {
         let mut kept = self.lock();
         let waiting = kept.entries.iter_mut().find(|entry| entry.name == name && entry.state == EntryState::Waiting);
-        let found = waiting.map(change).is_some();
+        let found = waiting.map(Arc::make_mut).map(|entry| {
+            entry.answered = true;
+            change(entry);
+        });
+        let found = found.is_some();
         drop(kept);
         self.answers.notify_waiters();
         found
@@ -56,7 +65,8 @@ impl MemoryJournal {
 
     fn answered_at(&self, key: &StepKey) -> Option<Entry> {
         let kept = self.lock();
-        kept.entries.iter().find(|entry| entry.key == *key && entry.state != EntryState::Waiting).cloned()
+        let found = kept.entries.iter().find(|entry| entry.key == *key && entry.state != EntryState::Waiting);
+        found.map(|entry| Entry::clone(entry))
     }
 }
 
@@ -64,8 +74,10 @@ impl Kept {
     fn put(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             match self.entries.iter_mut().find(|known| known.key == entry.key) {
-                Some(known) => *known = entry,
-                None => self.entries.push(entry),
+                // Whoever answered it was told so.
+                Some(known) if known.answered && entry.state == EntryState::Failed => {}
+                Some(known) => *known = Arc::new(entry),
+                None => self.entries.push(Arc::new(entry)),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! A run that parks while somebody answers it. The answer is in its journal, but the run may have looked before it came;
 //! nobody else would wake it.
 
+use std::collections::HashMap;
+
 use super::journal::stop_waiting;
 use crate::base::RunId;
 use crate::model::StepKey;
@@ -20,26 +22,45 @@ pub async fn wake_answered(conn: &mut Conn, parked: &[&Transition]) -> Result<()
          JOIN steps ON steps.run = c.run AND steps.answered = c.fence",
     );
     let rows = conn.fetch(answered.bind(Rows::of(parked.iter().map(|change| (change.run, change.fence)))?)).await?;
+    let mut keys: HashMap<RunId, Vec<StepKey>> = HashMap::new();
     for row in rows {
-        let (run, key): (RunId, StepKey) = (row.parsed("run")?, row.parsed("key")?);
-        let journal = conn.fetch(query("SELECT key FROM steps WHERE run = $1").bind(run)).await?;
-        let mut seen = false;
-        for entry in journal {
-            seen = seen || has_gone_on(&key, &entry.parsed("key")?);
-        }
-        let at = parked.iter().find(|change| change.run == run).map(|change| change.at);
-        if let (false, Some(at)) = (seen, at) {
-            conn.execute(query("UPDATE runs SET wake_at = $2 WHERE id = $1").bind(run).bind(at)).await?;
+        keys.entry(row.parsed("run")?).or_default().push(row.parsed("key")?);
+    }
+    for change in parked {
+        let Some(answered) = keys.get(&change.run) else { continue };
+        let journal = conn.fetch(query("SELECT key FROM steps WHERE run = $1").bind(change.run)).await?;
+        let seen = Seen::by(journal.iter().map(|row| row.parsed("key")).collect::<Result<Vec<_>>>()?);
+        if answered.iter().any(|key| !seen.has_gone_on(key)) {
+            let wake = query("UPDATE runs SET wake_at = $2 WHERE id = $1").bind(change.run);
+            conn.execute(wake.bind(change.at)).await?;
         }
     }
     Ok(())
 }
 
-/// Whether the run can have recorded `later` only after it had the answer at `key`. Places alternate with the numbers of
-/// functions that run side by side, which say nothing about order.
-fn has_gone_on(key: &StepKey, later: &StepKey) -> bool {
-    let mut pairs = key.places().iter().zip(later.places()).enumerate();
-    pairs.find(|(_, (a, b))| a != b).is_some_and(|(level, (a, b))| level % 2 == 0 && b > a)
+/// How far each function of a run has come. Places alternate with the numbers of functions that run side by side, which
+/// say nothing about order.
+struct Seen(HashMap<Vec<u32>, u32>);
+
+impl Seen {
+    fn by(journal: Vec<StepKey>) -> Self {
+        let mut furthest: HashMap<Vec<u32>, u32> = HashMap::new();
+        for key in journal {
+            let places = key.places();
+            for level in (0..places.len()).step_by(2) {
+                let known = furthest.entry(places[..level].to_vec()).or_default();
+                *known = places[level].max(*known);
+            }
+        }
+        Self(furthest)
+    }
+
+    /// Whether the run can have come so far only after it had the answer at `key`.
+    fn has_gone_on(&self, key: &StepKey) -> bool {
+        let places = key.places();
+        let further = |level: usize| self.0.get(&places[..level]).is_some_and(|furthest| *furthest > places[level]);
+        (0..places.len()).step_by(2).any(further)
+    }
 }
 
 /// What a change that was applied does to the journals of its runs.
@@ -63,8 +84,8 @@ mod tests {
 
     #[test]
     fn only_what_comes_after_in_the_same_function_has_seen_an_answer() {
-        let gone_on =
-            |key: &str, later: &str| has_gone_on(&key.parse().expect("a key"), &later.parse().expect("a key"));
+        let key = |text: &str| text.parse::<StepKey>().expect("a key");
+        let gone_on = |of: &str, later: &str| Seen::by(vec![key(of), key(later)]).has_gone_on(&key(of));
         assert!(
             gone_on("2", "3") && gone_on("4.2.1", "4.2.2") && gone_on("4.2.1", "5") && gone_on("4.2.1.3.1", "4.2.2")
         );

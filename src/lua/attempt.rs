@@ -130,12 +130,13 @@ async fn carry_out(
         (Ok(Ended::Returned(value)), Place::Strand(strand)) => strand.finish().map(|()| Ended::Returned(value)),
         (ended, _) => ended,
     };
-    if !matches!(ended, Ok(Ended::Returned(_)))
+    let outcome = ended.map(|ended| outcome(ended, &scope, bundle));
+    if !matches!(outcome, Ok(Outcome::Returned(_) | Outcome::Parked { .. }))
         && let Err(lost) = settle(&vm, &scope).await
     {
         return Ok(Outcome::Raised(lost));
     }
-    Ok(outcome(ended?, &scope, bundle))
+    outcome
 }
 
 /// What a run did that is not to go on is on disk before anybody decides what of it is to be undone.

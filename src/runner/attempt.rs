@@ -57,7 +57,7 @@ impl Attempt {
         let scope = self.scope(Some(self.durable(journal, deadline)));
         let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), scope)).await;
         let stopped = self.execution.stop.why();
-        if !journal.is_settled() {
+        if self.execution.stop.abort.is_cancelled() && !is_over(&outcome) && !journal.is_settled() {
             // The daemon lets go before it is known what is on disk: whoever takes the run up reads it.
             return let_go(stopped);
         }
@@ -178,6 +178,11 @@ impl Attempt {
             durable,
         }
     }
+}
+
+/// Whether nothing is to be undone, whatever is on disk.
+fn is_over(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Returned(_) | Outcome::Parked { .. })
 }
 
 /// The end of an attempt whose run goes on elsewhere, or later.

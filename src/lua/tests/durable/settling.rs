@@ -10,9 +10,10 @@ use tokio::sync::Semaphore;
 
 use super::support::{Trial, compiled, complete, ticking};
 use crate::base::Fault;
-use crate::lua::tests::support::on_lane;
-use crate::lua::{JournalPort, MemoryJournal, Outcome};
+use crate::lua::tests::support::{Recorder, on_lane};
+use crate::lua::{JournalPort, KvPort, MemoryJournal, Outcome};
 use crate::model::{Entry, EntryState, StepKey};
+use crate::store::{KvEntry, KvOutcome, KvWrite};
 
 /// A journal whose disk takes each entry only when it is let, or that hears of its first answer never.
 #[derive(Debug)]
@@ -49,8 +50,32 @@ impl JournalPort for Slow {
 const ALONE: &str = "ctx:step('pay', function() print('paid') end, { undo = function() end }) ctx:sleep('5s')";
 const BESIDE: &str = "ctx:all {
     function() ctx:step('pay', function() print('paid') end, { undo = function() end }) end,
-    function() ctx:step('fail', function() ctx:sleep(0.01) end, { timeout = 0.001 }) end,
+    function() aegis.kv.get('balance') end,
   }";
+
+/// Fails once somebody has paid.
+#[derive(Debug)]
+struct Refuses(Arc<Recorder>);
+
+impl KvPort for Refuses {
+    fn get(&self, _: String, _: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+        async move {
+            while self.0.texts().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            Err(Fault::new("kv.away", "there is no answer"))
+        }
+        .boxed()
+    }
+
+    fn list(&self, _: String, _: String, _: usize) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
+        std::future::ready(Ok(Vec::new())).boxed()
+    }
+
+    fn write(&self, _: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+        std::future::pending().boxed()
+    }
+}
 
 /// How the run ends that is made to end by `end` once it has paid, and whether it ended before the disk took the step.
 fn ended(trial: &Trial, script: &str, end: impl Fn()) -> (Outcome, bool) {
@@ -58,6 +83,7 @@ fn ended(trial: &Trial, script: &str, end: impl Fn()) -> (Outcome, bool) {
     let slow = Slow::new(trial, 0);
     let mut scope = trial.scope();
     scope.durable.as_mut().expect("a journal").port = slow.clone();
+    scope.kv = Arc::new(Refuses(trial.bed.log.clone()));
     on_lane(async {
         let has_ended = AtomicBool::new(false);
         let run = async {
@@ -102,7 +128,16 @@ fn a_step_that_is_done_is_on_disk_before_its_timed_out_run_ends() {
 fn a_step_beside_one_that_fails_is_on_disk_before_the_run_ends() {
     let trial = Trial::default();
     let (outcome, early) = ended(&trial, BESIDE, || {});
-    assert!(matches!(&outcome, Outcome::Raised(fault) if fault.code == "step.timeout") && !early, "{outcome:?}");
+    assert!(matches!(&outcome, Outcome::Raised(fault) if fault.code == "kv.away") && !early, "{outcome:?}");
+    assert!(trial.has_step("pay"));
+}
+
+#[test]
+fn a_step_that_nobody_waits_for_is_on_disk_before_a_run_fails_by_what_it_returns() {
+    let trial = Trial::default();
+    let script = format!("pcall(function() {BESIDE} end) return function() end");
+    let (outcome, early) = ended(&trial, &script, || {});
+    assert!(matches!(&outcome, Outcome::Raised(fault) if fault.code == "run.result") && !early, "{outcome:?}");
     assert!(trial.has_step("pay"));
 }
 

@@ -1,8 +1,10 @@
 //! What a durable run has done and waits for: the entries by which it is replayed after a restart.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,13 +38,6 @@ impl StepKey {
 
     pub fn places(&self) -> &[u32] {
         &self.0
-    }
-
-    /// Whether a run can have recorded `later` only after it had the answer at this place. Places alternate with the
-    /// numbers of functions that run side by side, which say nothing about order.
-    pub fn comes_before(&self, later: &Self) -> bool {
-        let mut pairs = self.0.iter().zip(&later.0).enumerate();
-        pairs.find(|(_, (a, b))| a != b).is_some_and(|(level, (a, b))| level % 2 == 0 && b > a)
     }
 }
 
@@ -153,12 +148,42 @@ pub struct Entry {
     /// When a sleep is over, and when a wait gives up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
+    /// An event or a decision has answered it, and the run has not gone on from that yet. `finished_at` is then the
+    /// moment of the door, which says nothing about the order of the run's entries.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
+}
+
+impl Entry {
+    /// Whether the run still has to go on from it: nothing came, or what came was not taken yet.
+    pub fn is_open(&self) -> bool {
+        self.state == EntryState::Waiting || self.answered
+    }
+
+    /// About what it takes in memory and on disk.
+    pub fn bytes(&self) -> usize {
+        const ROW: usize = 256;
+        let json = |value: &Option<Value>| value.as_ref().map_or(0, json_bytes);
+        let error = self.error.as_ref().map_or(0, |fault| fault.message.len() + json_bytes(&fault.details));
+        ROW + self.name.len() + json(&self.result) + json(&self.show) + error
+    }
+}
+
+/// About how long a value is as JSON, without writing it.
+pub fn json_bytes(value: &Value) -> usize {
+    const SCALAR: usize = 8;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => SCALAR,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_bytes(item) + 1).sum::<usize>(),
+        Value::Object(map) => 2 + map.iter().map(|(key, item)| key.len() + 4 + json_bytes(item)).sum::<usize>(),
+    }
 }
 
 /// The entries of a run in the order in which they were recorded first, each found by its key.
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
-    entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
     places: HashMap<StepKey, usize>,
 }
 
@@ -166,23 +191,28 @@ impl Journal {
     /// Records an entry; one with the same key makes room for it and leaves it its place.
     pub fn put(&mut self, entry: Entry) {
         if let Some(place) = self.places.get(&entry.key) {
-            self.entries[*place] = entry;
+            self.entries[*place] = Arc::new(entry);
             return;
         }
         self.places.insert(entry.key.clone(), self.entries.len());
-        self.entries.push(entry);
+        self.entries.push(Arc::new(entry));
     }
 
     pub fn get(&self, key: &StepKey) -> Option<&Entry> {
-        self.places.get(key).map(|place| &self.entries[*place])
+        self.places.get(key).map(|place| &*self.entries[*place])
     }
 
-    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
-        self.entries.iter()
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|entry| &**entry)
     }
 
-    pub fn as_slice(&self) -> &[Entry] {
+    pub fn as_slice(&self) -> &[Arc<Entry>] {
         &self.entries
+    }
+
+    /// All of it; the entries themselves are shared.
+    pub fn shared(&self) -> Vec<Arc<Entry>> {
+        self.entries.clone()
     }
 }
 
@@ -197,6 +227,30 @@ impl FromIterator<Entry> for Journal {
         let mut journal = Self::default();
         journal.extend(entries);
         journal
+    }
+}
+
+/// How far each function of a run has come. Places alternate with the numbers of functions that run side by side, which
+/// say nothing about order.
+#[derive(Debug)]
+pub struct Seen(HashMap<Vec<u32>, u32>);
+
+impl Seen {
+    pub fn by<'a>(journal: impl IntoIterator<Item = &'a StepKey>) -> Self {
+        let mut furthest: HashMap<Vec<u32>, u32> = HashMap::new();
+        for key in journal {
+            for level in (0..key.0.len()).step_by(2) {
+                let known = furthest.entry(key.0[..level].to_vec()).or_default();
+                *known = key.0[level].max(*known);
+            }
+        }
+        Self(furthest)
+    }
+
+    /// Whether the run can have come so far only after it had the answer at `key`.
+    pub fn has_gone_on(&self, key: &StepKey) -> bool {
+        let further = |level: usize| self.0.get(&key.0[..level]).is_some_and(|furthest| *furthest > key.0[level]);
+        (0..key.0.len()).step_by(2).any(further)
     }
 }
 
@@ -229,10 +283,10 @@ pub struct Decision {
 }
 
 /// The entries that still have to be undone, in the order in which that happens: the latest first.
-pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
-    let undone: HashSet<&StepKey> = entries.iter().filter(|e| e.kind == EntryKind::Undo).map(|e| &e.key).collect();
-    let mut left: Vec<&Entry> = entries
-        .iter()
+pub fn to_undo<E: Borrow<Entry>>(entries: &[E]) -> Vec<&Entry> {
+    let entries = || entries.iter().map(Borrow::borrow);
+    let undone: HashSet<&StepKey> = entries().filter(|e| e.kind == EntryKind::Undo).map(|e| &e.key).collect();
+    let mut left: Vec<&Entry> = entries()
         .filter(|entry| entry.undo && entry.state == EntryState::Done && !undone.contains(&entry.key.undo()))
         .collect();
     left.sort_by(|a, b| (b.finished_at, &b.key).cmp(&(a.finished_at, &a.key)));
@@ -241,6 +295,8 @@ pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -270,6 +326,7 @@ mod tests {
             started_at: at,
             finished_at: Some(at),
             wake_at: None,
+            answered: false,
         }
     }
 
@@ -297,11 +354,18 @@ mod tests {
 
     #[test]
     fn only_what_comes_after_in_the_same_function_has_seen_an_answer() {
-        let before = |key: &str, later: &str| {
-            key.parse::<StepKey>().expect("a key").comes_before(&later.parse().expect("a key"))
-        };
+        let key = |text: &str| text.parse::<StepKey>().expect("a key");
+        let before = |of: &str, later: &str| Seen::by([&key(of), &key(later)]).has_gone_on(&key(of));
         assert!(before("2", "3") && before("4.2.1", "4.2.2") && before("4.2.1", "5") && before("4.2.1.3.1", "4.2.2"));
         assert!(!before("2", "1") && !before("2", "2") && !before("4.1.1", "4.2.1") && !before("4.2.1", "4.1.7"));
+    }
+
+    #[test]
+    fn the_size_of_a_value_is_about_that_of_its_text() {
+        for value in [json!("x".repeat(500)), json!({"a": ["b", {"c": "d".repeat(300)}], "e": [1, 2, null]})] {
+            let (about, exactly) = (json_bytes(&value), value.to_string().len());
+            assert!(about >= exactly && about < exactly + 64, "{about} {exactly}");
+        }
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl Session {
         self.handle.adopt(&run, cancel.clone());
         let _ = replies.try_send(ConsoleLine::Started(run.id));
         let log = RunLog::new(run.id, shared.clock.clone(), &self.handle.flusher, 0);
-        log.begin_attempt(1);
+        log.begin_attempt(1, None);
         let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq: AtomicU64::new(0) };
         let outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
         let (lines, _) = log.finish(&shared.store).await;

@@ -135,6 +135,9 @@ impl Core {
 
     /// The moment at which everything until the next call happens.
     pub fn at(&mut self, now: Timestamp) {
+        if now < self.now {
+            self.live.ask_again_at(later(now, START_RETRY));
+        }
         self.now = now;
     }
 
@@ -283,10 +286,7 @@ impl Core {
                 info!(%run, "another daemon took this run");
                 self.remove(run);
             }
-            Ok(Started::Busy) => {
-                self.start_later(run, later(now, START_RETRY));
-                self.live.hold_back(run);
-            }
+            Ok(Started::Busy) => self.start_later(run, later(now, START_RETRY)),
             Err(error) => {
                 warn!(%run, %error, "a run could not be started yet; trying again");
                 self.start_later(run, later(now, START_RETRY));
@@ -305,6 +305,7 @@ impl Core {
             entry.run.not_before = Some(moment);
         }
         self.live.enqueue(run, self.now);
+        self.live.hold_back(run);
         self.publish_entry(run);
         if self.live.get_mut(run).is_some_and(|entry| entry.stop.why().is_some()) {
             self.end_waiting(run);
@@ -391,11 +392,17 @@ impl Core {
     /// A run of an earlier life, or of another daemon, is this one's now.
     pub fn comes_back(&mut self, run: Run, job: Arc<Job>, last_log: u64, how: Comeback) {
         let id = run.id;
-        if self.live.contains(id) {
-            if how == Comeback::Woken {
-                self.wakes(id);
+        let known = self.live.get_mut(id).map(|entry| (entry.phase, entry.run.fence));
+        match known {
+            // It was with another daemon meanwhile, and what stands here is how it was before.
+            Some((Phase::Waiting, fence)) if fence < run.fence => drop(self.remove(id)),
+            Some(_) => {
+                if how == Comeback::Woken {
+                    self.wakes(id);
+                }
+                return;
             }
-            return;
+            None => {}
         }
         let log = RunLog::new(id, self.clock.clone(), &self.flusher, last_log);
         let resumes = run.deadline_at.is_some();
@@ -408,10 +415,11 @@ impl Core {
         }
     }
 
-    /// Whether the run is alive here. One whose parking is on its way is read when that is done: it was woken meanwhile.
+    /// Whether the run is in work here. One whose parking is on its way is read when that is done: it was woken meanwhile.
     pub fn wakes(&mut self, run: RunId) -> bool {
-        let entry = self.live.get_mut(run);
-        entry.map(|entry| entry.woken |= entry.phase == Phase::Settling).is_some()
+        let Some(entry) = self.live.get_mut(run) else { return false };
+        entry.woken |= entry.phase == Phase::Settling;
+        entry.phase != Phase::Waiting
     }
 
     /// Begins every waiting run that may. Returns when the next one that waits for a moment shall be looked at.
@@ -460,7 +468,7 @@ impl Core {
     pub(super) fn execute(&mut self, run: RunId) {
         let Some(entry) = self.live.get_mut(run) else { return };
         entry.phase = Phase::Running;
-        entry.log.begin_attempt(entry.run.attempt);
+        entry.log.begin_attempt(entry.run.attempt, Some(entry.run.fence));
         let execution = Execution {
             run: entry.run.clone(),
             job: entry.job.clone(),

@@ -182,3 +182,20 @@ fn a_journal_that_cannot_be_read_ends_the_run_and_is_not_tried_again() {
     assert!(change.error.is_some_and(|fault| fault.code == "run.unreadable" && fault.message.contains("unknown word")));
     assert!(matches!(unreadable(run.id, &crate::store::StoreError::Closed), Outcome::Cancelled));
 }
+
+#[test]
+fn a_run_that_was_with_another_daemon_meanwhile_comes_back_as_it_is() {
+    let mut table = Table::new(true);
+    let job = durable(1);
+    let (stale, other) = (table.queued(&job), table.queued(&job));
+    assert_eq!(table.asked_to_start(), [stale]);
+    table.core.started(stale, (0, table.now), Ok(Started::Busy));
+    assert!(!table.core.wakes(stale), "it is read to see what became of it");
+    let trigger = Trigger::new(TriggerKind::Api, "test");
+    let run = Run::new(stale, job.spec.name.clone(), trigger, table.now);
+    let woken = Run { fence: 3, attempt: 1, deadline_at: Some(later(table.now, BACKOFF)), ..run };
+    table.core.comes_back(woken, job, 0, Comeback::Woken);
+    let effects = table.effects();
+    let [Effect::Start(start)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((start.run, start.fence, start.attempt), (stale, 3, 1), "before {other}, which has not begun");
+}

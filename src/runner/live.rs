@@ -369,6 +369,19 @@ impl Live {
         }
     }
 
+    /// The clock was set back: what was held back until a moment that is far away now asks at this one.
+    pub fn ask_again_at(&mut self, moment: Timestamp) {
+        let held: Vec<RunId> = self.held_back.values().copied().collect();
+        for run in held {
+            self.unqueue(run);
+            let Some(entry) = self.entries.get_mut(&run) else { continue };
+            entry.run.not_before = Some(moment);
+            let (rank, group) = (entry.rank(), entry.group.clone());
+            self.queue.push_at(moment, &group, rank);
+            self.hold_back(run);
+        }
+    }
+
     pub fn unqueue(&mut self, run: RunId) {
         if let Some(entry) = self.entries.get(&run) {
             let group = entry.group.clone();

@@ -173,12 +173,20 @@ impl Store {
     }
 
     /// Keeps what a run made for people; an artifact of the same name is replaced. Its size is that of `content`.
-    pub async fn put_artifact(&self, run: RunId, artifact: Artifact, content: bytes::Bytes) -> Result<()> {
+    /// Refused when the run is not held at `fence` any more, if told.
+    pub async fn put_artifact(
+        &self,
+        run: RunId,
+        fence: Option<i64>,
+        artifact: Artifact,
+        content: bytes::Bytes,
+    ) -> Result<()> {
         check::artifact(&artifact, &content)?;
-        self.write(Command::PutArtifact(run, artifact, content)).await
+        self.write(Command::PutArtifact(run, fence, artifact, content)).await
     }
 
-    /// Of updates that wait together the last one of each run is written. A run that has ended keeps what it had.
+    /// Of updates that wait together the last one of each run is written. A run that has ended, or that is
+    /// not held at the update's fence any more, keeps what it had.
     pub async fn set_progress(&self, update: ProgressUpdate) -> Result<()> {
         self.write(Command::Progress(update)).await
     }

@@ -318,6 +318,8 @@ pub struct CommitMark {
 #[derive(Debug, Clone)]
 pub struct ProgressUpdate {
     pub run: RunId,
+    /// Of the holder whose script says so; None where nobody else can have the run.
+    pub fence: Option<i64>,
     pub progress: Progress,
 }
 

@@ -1,6 +1,6 @@
 //! A journal that lasts as long as the process: for `aegis run`, which has no store, and for tests.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
@@ -27,7 +27,12 @@ struct Kept {
 impl MemoryJournal {
     /// What is recorded, in the order in which it was recorded first.
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().entries.as_slice().to_vec()
+        self.lock().entries.iter().cloned().collect()
+    }
+
+    /// The same, as a VM is given it.
+    pub fn shared(&self) -> Arc<Vec<Arc<Entry>>> {
+        Arc::new(self.lock().entries.shared())
     }
 
     /// How often something was written, each time with one or more entries.
@@ -41,11 +46,12 @@ impl MemoryJournal {
         kept.writes_max = writes.map(|more| kept.writes + more);
     }
 
-    /// Changes the first entry of this name that waits. False when there is none.
+    /// Answers the first entry of this name that waits. False when there is none.
     pub fn answer(&self, name: &str, change: impl FnOnce(&mut Entry)) -> bool {
         let mut kept = self.lock();
         let waiting = kept.entries.iter().find(|entry| entry.name == name && entry.state == EntryState::Waiting);
         let Some(mut entry) = waiting.cloned() else { return false };
+        entry.answered = true;
         change(&mut entry);
         kept.entries.put(entry);
         drop(kept);
@@ -70,6 +76,12 @@ impl JournalPort for MemoryJournal {
             Err(Fault::new("run.lost", "the journal takes no more entries"))
         } else {
             kept.writes += 1;
+            // Whoever answered was told so: who gave up waiting does not take that back.
+            let stands = |entry: &Entry| {
+                let known = kept.entries.get(&entry.key);
+                entry.state != EntryState::Failed || !known.is_some_and(|known| known.answered)
+            };
+            let entries: Vec<Entry> = entries.into_iter().filter(stands).collect();
             kept.entries.extend(entries);
             Ok(())
         };

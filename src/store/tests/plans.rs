@@ -41,7 +41,8 @@ async fn what_is_asked_often_reads_no_history() {
     let asked = [
         earliest(),
         write::due(at(1), 10),
-        pending().bind(at(1)).bind(10_usize),
+        pending("").bind(at(1)).bind(10_usize),
+        pending("AND runs.job IN (SELECT value FROM json_each($3))").bind(at(1)).bind(10_usize).bind("[]"),
         Source::Hours.of(None, at(1), hour),
         Source::Hours.of(Some(&job("a")), at(1), hour),
     ];

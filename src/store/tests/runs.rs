@@ -19,6 +19,7 @@ on_both! {
     an_occurrence_fires_once,
     a_key_that_is_taken_leaves_the_occurrence_open,
     a_run_that_has_to_be_alone_is_refused_beside_another,
+    a_concurrency_key_of_any_length_is_accepted,
 }
 
 async fn a_run_comes_back_as_it_went_in(db: &mut Db) {
@@ -57,7 +58,10 @@ async fn a_life_from_queue_to_end(db: &mut Db) {
     assert_eq!(db.store.start_run(start(&run, 0, 1)).await, Ok(Started::Applied));
     assert_eq!(db.store.start_run(start(&run, 0, 1)).await, Ok(Started::Lost));
     let progress = Progress { done: 1.0, total: None, text: None };
-    db.store.set_progress(ProgressUpdate { run: run.id, progress: progress.clone() }).await.expect("written");
+    db.store
+        .set_progress(ProgressUpdate { run: run.id, fence: None, progress: progress.clone() })
+        .await
+        .expect("written");
 
     let begun = Run { attempt: 1, fence: 1, ..run.clone() };
     let retry = Transition {
@@ -204,4 +208,13 @@ fn occurrence(name: &str, due: i64, run: Option<crate::base::RunId>) -> Occurren
         run,
         decided_at: at(1_000_000),
     }
+}
+
+async fn a_concurrency_key_of_any_length_is_accepted(db: &mut Db) {
+    // Nothing that could be compressed.
+    let noise: String = (0..200_u32).map(|n| blake3::hash(&n.to_le_bytes()).to_hex().to_string()).collect();
+    let limit = crate::model::job::Concurrency { key: "deploy/${stack}".into(), limit: 1 };
+    let key = limit.key_for(&serde_json::json!({ "stack": noise }));
+    let run = Run { concurrency_key: Some(key), ..running("deploy", 1_000_000) };
+    assert_eq!(db.store.accept_run(new_run(&run)).await, Ok(Accepted::New));
 }

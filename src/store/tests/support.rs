@@ -198,6 +198,7 @@ pub fn step(key: &str, name: &str) -> Entry {
         started_at: at(1_000_002),
         finished_at: Some(at(1_000_003)),
         wake_at: None,
+        answered: false,
     }
 }
 

@@ -77,7 +77,7 @@ struct Groups<'a> {
     signals: Vec<(usize, &'a Signal)>,
     decisions: Vec<(usize, &'a Decision)>,
     wakes: Vec<(usize, Timestamp, usize)>,
-    artifacts: Vec<(usize, RunId, &'a Artifact, &'a bytes::Bytes)>,
+    artifacts: Vec<(usize, artifacts::Put<'a>)>,
     nodes: Vec<(usize, &'a nodes::NodeCommand)>,
     progress: Vec<&'a ProgressUpdate>,
     settled: Vec<(usize, &'a Occurrence, &'a [NewEvent])>,
@@ -151,7 +151,9 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             Command::Signal(signal) => groups.signals.push((index, signal)),
             Command::Decide(decision) => groups.decisions.push((index, decision)),
             Command::WakeDue(now, limit) => groups.wakes.push((index, *now, *limit)),
-            Command::PutArtifact(run, artifact, content) => groups.artifacts.push((index, *run, artifact, content)),
+            Command::PutArtifact(run, fence, artifact, content) => {
+                groups.artifacts.push((index, artifacts::Put { run: *run, fence: *fence, artifact, content }));
+            }
             Command::Node(command) => groups.nodes.push((index, command)),
             Command::Progress(update) => groups.progress.push(update),
             Command::Logs(lines) => sheet.logs(lines),

@@ -176,7 +176,8 @@ pub fn result(value: &LuaValue) -> Result<Value, Fault> {
 pub fn stopped(stop: Stop, trace: Vec<String>, scope: &RunScope, bundle: Option<&Bundle>) -> Fault {
     let mut fault = match stop {
         Stop::Timeout => {
-            let message = format!("it was not done within its timeout of {}", show_duration(scope.timeout));
+            let whole = scope.durable.as_ref().map_or(scope.timeout, |durable| durable.timeout);
+            let message = format!("it was not done within its timeout of {}", show_duration(whole));
             Fault::new("run.timeout", message).hint("raise timeout = \"…\" in the job's table, or do less in one run")
         }
         Stop::Cpu => {

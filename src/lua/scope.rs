@@ -45,6 +45,8 @@ pub struct Durable {
     pub port: Arc<dyn JournalPort>,
     /// Of the attempt, waits and restarts included. `RunScope::timeout` is what is left of it.
     pub deadline: Timestamp,
+    /// What the attempt was given in all.
+    pub timeout: Duration,
     /// Waits that are longer than this give the VM back.
     pub hold: Duration,
     /// Cancelling it ends the VM though what was done is not on disk yet.

@@ -106,11 +106,12 @@ impl Attempt {
             Outcome::Raised(fault) | Outcome::TimedOut(fault) => vec![fault],
             Outcome::Returned(_) | Outcome::Parked { .. } => Vec::new(),
         };
-        self.concluded(why, left)
+        self.concluded(why, &left, journal)
     }
 
-    fn concluded(&self, why: Fault, left: Vec<Fault>) -> Finished {
-        for fault in &left {
+    /// `left` is what could not be undone this time; the journal knows what could not be before a restart.
+    fn concluded(&self, why: Fault, left: &[Fault], journal: &RunJournal) -> Finished {
+        for fault in left {
             self.execution.log.line(
                 LogLevel::Error,
                 format!("a step could not be undone: {fault}"),
@@ -121,7 +122,9 @@ impl Attempt {
             let stopped = Stopped::By { actor: Actor::new("cancel"), reason: why.message };
             return Finished { stopped: Some(stopped), ..Outcome::Cancelled.into() };
         }
-        let why = if left.is_empty() { why } else { why.hint(not_undone(&left)) };
+        let mut recorded = journal.not_undone();
+        recorded.extend(left.iter().filter(|fault| !recorded.contains(fault)).cloned().collect::<Vec<_>>());
+        let why = if recorded.is_empty() { why } else { why.hint(not_undone(&recorded)) };
         let outcome = match &*why.code {
             "run.timeout" | "run.cpu" => Outcome::TimedOut(why),
             _ => Outcome::Raised(why),
@@ -156,7 +159,8 @@ impl Attempt {
 
     fn durable(&self, journal: &Arc<RunJournal>, deadline: Timestamp) -> Durable {
         let (port, abort) = (journal.clone(), self.execution.stop.abort.clone());
-        Durable { journal: Arc::new(journal.entries()), port, deadline, hold: limits::RUN_HOLD, abort }
+        let timeout = self.execution.job.spec.limits.timeout;
+        Durable { journal: Arc::new(journal.entries()), port, deadline, timeout, hold: limits::RUN_HOLD, abort }
     }
 
     fn scope(&self, durable: Option<Durable>) -> RunScope {

@@ -58,6 +58,13 @@ impl RunJournal {
         !to_undo(self.lock().as_slice()).is_empty()
     }
 
+    /// Why some of what the run did could not be undone.
+    pub fn not_undone(&self) -> Vec<Fault> {
+        let entries = self.lock();
+        let failed = entries.iter().filter(|entry| entry.kind == EntryKind::Undo && entry.state == EntryState::Failed);
+        failed.filter_map(|entry| entry.error.clone()).collect()
+    }
+
     /// Whether an event or a decision is waited for.
     pub fn asks(&self) -> bool {
         self.lock().iter().any(|entry| {

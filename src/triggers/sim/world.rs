@@ -248,10 +248,15 @@ impl World {
         let (by, reason) = (Actor::new("uid:0(sim)"), "cancelled by the simulation".to_owned());
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         found.core.cancel(run, by.clone(), reason.clone(), reply);
-        if answer.try_recv() != Ok(false) {
+        let answer = answer.try_recv();
+        // What is answered later may turn out to be another daemon's run: nothing is promised yet.
+        let promised = answer == Ok(true);
+        if answer != Ok(false) {
             self.trace.count("cancelled");
             self.trace.line(self.now, || format!("daemon {daemon} cancels {run}"));
-            self.law.cancelled.insert(run, (daemon, life));
+            if promised {
+                self.law.cancelled.insert(run, (daemon, life));
+            }
             self.turn(daemon);
         } else if row.state == RunState::Parked {
             let stopped = Stopped::By { actor: by, reason };

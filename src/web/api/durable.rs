@@ -148,6 +148,9 @@ fn bounded(what: &str, text: &str, most: usize) -> ApiResult<()> {
         let message = format!("{what} is {} bytes long; 1 to {most} are allowed", text.len());
         return Err(ApiError::bad_request(message));
     }
+    if text.chars().any(char::is_control) {
+        return Err(ApiError::bad_request(format!("{what} has a line break or another control character")));
+    }
     Ok(())
 }
 

@@ -50,7 +50,14 @@ pub(super) async fn execute(engine: &Engine, job: &Job, scope: &RunScope, clock:
 /// What is left of the attempt, with what is recorded so far.
 fn part(scope: &RunScope, journal: &Arc<MemoryJournal>, deadline: Timestamp, clock: &Clock) -> RunScope {
     let abort = CancellationToken::new();
-    let durable = Durable { journal: journal.shared(), port: journal.clone(), deadline, hold: HOLD, abort };
+    let durable = Durable {
+        journal: journal.shared(),
+        port: journal.clone(),
+        deadline,
+        timeout: scope.timeout,
+        hold: HOLD,
+        abort,
+    };
     RunScope { timeout: since(deadline, clock.now()), durable: Some(durable), ..scope.clone() }
 }
 

@@ -45,6 +45,7 @@ impl Trial {
             journal: self.journal.shared(),
             port: self.journal.clone(),
             deadline: later(self.hand.now(), self.bed.timeout),
+            timeout: self.bed.timeout,
             hold: self.hold,
             abort: self.abort.clone(),
         };

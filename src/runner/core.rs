@@ -203,7 +203,7 @@ impl Core {
     }
 
     /// Stops a live run. Answered with true when it was told to stop, or its end is written; with false, or not at all,
-    /// when it is not this daemon's.
+    /// when the store has to be asked.
     pub fn cancel(&mut self, run: RunId, by: Actor, reason: String, reply: oneshot::Sender<bool>) {
         if let Some(token) = self.adopted.get(&run) {
             token.cancel();
@@ -211,9 +211,12 @@ impl Core {
             return;
         }
         let is_there = self.stop_run(run, Stopped::By { actor: by, reason });
-        match self.live.get_mut(run).filter(|entry| entry.phase == Phase::Settling) {
-            Some(entry) => entry.cancels.push(reply),
-            None => drop(reply.send(is_there)),
+        let shares = self.shares;
+        match self.live.get_mut(run) {
+            Some(entry) if entry.phase == Phase::Settling => entry.cancels.push(reply),
+            // It may be with another daemon by now: whoever has it has to find it cancelled.
+            Some(entry) if entry.phase == Phase::Waiting && shares => drop(reply.send(false)),
+            _ => drop(reply.send(is_there)),
         }
     }
 

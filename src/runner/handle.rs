@@ -170,11 +170,12 @@ impl Handle {
                 return Ok(CancelOutcome::Cancelled);
             }
             match self.shared.store.run(run).await? {
-                Some(found) if found.state == RunState::Parked => {
-                    if self.cancel_parked(&found, &format!("cancelled by {by}")).await? == Guarded::Applied {
+                Some(found) if matches!(found.state, RunState::Parked | RunState::Queued) => {
+                    let done = self.cancel_idle(&found, &format!("cancelled by {by}")).await?;
+                    if done.is_some_and(|to| to != RunState::Parked) {
                         return Ok(CancelOutcome::Cancelled);
                     }
-                    // It was woken, or ended, meanwhile.
+                    // It is parked now; or it was woken, taken by another daemon, or ended, meanwhile.
                 }
                 Some(found) if found.state.is_final() => return Ok(CancelOutcome::AlreadyFinal(found.state)),
                 Some(found) => return Ok(CancelOutcome::Elsewhere(found.state)),
@@ -183,20 +184,22 @@ impl Handle {
         }
     }
 
-    /// Ends a run that has no VM, by way of a lane if it has something to undo.
-    pub(super) async fn cancel_parked(&self, run: &Run, reason: &str) -> Result<Guarded, StoreError> {
+    /// Ends a run that has no VM, by way of a lane if it has something to undo. What it is now, if that was still so.
+    pub(super) async fn cancel_idle(&self, run: &Run, reason: &str) -> Result<Option<RunState>, StoreError> {
         let store = &self.shared.store;
-        let change = comeback::cancel_parked(store, run, reason, self.shared.clock.now()).await?;
+        let change = comeback::cancel_idle(store, run, reason, self.shared.clock.now()).await?;
         let to = change.to;
-        let done = store.transition(change).await?;
-        if done == Guarded::Applied {
+        if store.transition(change).await? == Guarded::Refused {
+            return Ok(None);
+        }
+        if run.state == RunState::Parked {
             let message = match to {
                 RunState::Queued => Message::Woken { runs: vec![run.id] },
                 _ => Message::Unparked { run: run.id, job: run.job.clone(), key: run.concurrency_key.clone() },
             };
             let _ = self.inbox.send(message);
         }
-        Ok(done)
+        Ok(Some(to))
     }
 
     /// Sends an event to the runs that wait for its name. Runs that come to wait for it later see it too, if they were

@@ -174,7 +174,12 @@ async fn live(store: &Store, job: &JobName) {
         text: "container web-1 is healthy, restarts 0".into(),
         fields: serde_json::Value::Null,
     };
-    let new = NewRun { run: run.clone(), occurrence: None, events: vec![event("run.queued"), event("run.started")] };
+    let new = NewRun {
+        run: run.clone(),
+        occurrence: None,
+        events: vec![event("run.queued"), event("run.started")],
+        alone: false,
+    };
     let end = Transition {
         result: Some(serde_json::json!({"checked": 12})),
         logs: vec![line(1), line(2)],

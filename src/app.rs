@@ -19,7 +19,7 @@ use crate::admin::{self, LiveConsoles};
 use crate::base::{Clock, Supervisor, limits};
 use crate::config::Config;
 use crate::events::Tail;
-use crate::jobs::{self, Loader, Registry};
+use crate::jobs::{self, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
@@ -69,6 +69,7 @@ struct Daemon {
     store: Store,
     primitives: Primitives,
     registry: Registry,
+    site: Site,
     loader: jobs::Handle,
     runner: runner::Handle,
     /// Ends the grace of a stop.
@@ -97,13 +98,14 @@ impl Daemon {
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
 
-        let registry = Registry::default();
+        let (registry, site) = (Registry::default(), site(config)?);
         let (loader, loader_handle) = Loader::new(jobs::Options {
             dir: config.scripts.dir.clone(),
             engine: engine.clone(),
             store: store.clone(),
             registry: registry.clone(),
             clock: clock.clone(),
+            site: site.clone(),
         });
         supervisor.spawn("loader", |stop| loader.run(stop));
 
@@ -125,7 +127,7 @@ impl Daemon {
         supervisor.spawn_within("runner", allowance, |stop| dispatcher.run(stop));
 
         let hurry = options.hurry;
-        let daemon = Self { store, primitives, registry, loader: loader_handle, runner, hurry };
+        let daemon = Self { store, primitives, registry, site, loader: loader_handle, runner, hurry };
         daemon.schedules(config, clock, supervisor).await?;
         Ok(daemon)
     }
@@ -136,7 +138,8 @@ impl Daemon {
         let (candidate, leadership) = self.store.candidate();
         supervisor.spawn("leadership", |stop| candidate.run(stop));
         let desk = LiveDesk { runner: self.runner.clone(), store: self.store.clone() };
-        let terms = Terms { registry: self.registry.clone(), desk, clock: clock.clone() };
+        let (registry, calendars) = (self.registry.clone(), self.site.calendars.clone());
+        let terms = Terms { registry, desk, clock: clock.clone(), calendars };
         supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
         let chores = chores::chores(&config.retention, &self.store, clock);
         supervisor.spawn("housekeeping", |stop| housekeeping::run(chores, stop));
@@ -179,7 +182,10 @@ impl Daemon {
             runner: self.runner.clone(),
             jobs: self.registry.clone(),
             docker: self.primitives.docker.clone(),
-            forecast: Arc::new(forecast::LiveForecast(self.registry.clone())),
+            forecast: Arc::new(forecast::LiveForecast {
+                registry: self.registry.clone(),
+                calendars: self.site.calendars.clone(),
+            }),
             probes: vec![readable],
             metrics: web::Metrics::default(),
             clock: clock.clone(),
@@ -231,6 +237,11 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
         ..primitives::Options::default()
     };
     Ok(Primitives::new(options)?)
+}
+
+/// What job files may name, as the configuration has it. Also for checking files without a daemon.
+pub fn site(config: &Config) -> anyhow::Result<Site> {
+    Ok(Site { calendars: Arc::new(config.calendars().context("calendars")?) })
 }
 
 /// Until a signal asks for the end, or a part ends by itself.

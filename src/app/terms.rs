@@ -8,6 +8,7 @@ use tracing::warn;
 
 use crate::base::Clock;
 use crate::jobs::Registry;
+use crate::model::Calendars;
 use crate::store::{Leadership, Store, StoreError};
 use crate::triggers::LiveDesk;
 use crate::triggers::schedule::{Schedule, Settled};
@@ -20,6 +21,7 @@ pub struct Terms {
     pub registry: Registry,
     pub desk: LiveDesk,
     pub clock: Clock,
+    pub calendars: Arc<Calendars>,
 }
 
 impl Terms {
@@ -54,7 +56,8 @@ impl Terms {
     async fn term(&self, settled: Settled, leadership: &mut Leadership, stop: &CancellationToken) {
         let end = stop.child_token();
         let (registry, desk) = (self.registry.clone(), Arc::new(self.desk.clone()));
-        let schedule = Schedule { registry, desk, clock: self.clock.clone(), settled };
+        let (clock, calendars) = (self.clock.clone(), self.calendars.clone());
+        let schedule = Schedule { registry, desk, clock, settled, calendars };
         let mut schedule = std::pin::pin!(schedule.run(end.clone()));
         loop {
             tokio::select! {

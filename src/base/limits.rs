@@ -23,6 +23,9 @@ pub const LOAD_MEMORY_BYTES_MAX: usize = 32 << 20;
 // Schedules
 pub const SCHEDULE_INTERVAL_MIN: Duration = Duration::from_secs(1);
 pub const SCHEDULE_INTERVAL_MAX: Duration = Duration::from_secs(3_660 * 86_400);
+/// A window of a calendar.
+pub const CALENDAR_WINDOW_MAX: Duration = Duration::from_secs(366 * 86_400);
+pub const CALENDAR_NAME_BYTES_MAX: usize = 64;
 
 // Runs
 pub const RUN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
@@ -61,6 +64,8 @@ pub const VALUE_DEPTH_MAX: usize = 64;
 pub const CALL_ARGUMENTS_BYTES_MAX: usize = 96 << 20;
 /// Entries in the journal of one durable run.
 pub const RUN_STEPS_MAX: usize = 10_000;
+/// What they come to, results included.
+pub const RUN_JOURNAL_BYTES_MAX: usize = 64 << 20;
 /// What one step returns, as JSON.
 pub const STEP_RESULT_BYTES_MAX: usize = 1 << 20;
 /// Names of steps, events, approvals and artifacts.
@@ -113,6 +118,8 @@ pub const STORE_WAL_BYTES_MAX: usize = 64 << 20;
 /// Retention removes at most this many rows in one statement.
 pub const STORE_PRUNE_ROWS_MAX: usize = 500;
 pub const STORE_TAIL_PAGE_ROWS: usize = 500;
+/// A concurrency key with its parameters filled in; of a longer one the beginning and a hash are kept.
+pub const CONCURRENCY_KEY_BYTES_MAX: usize = 512;
 pub const STORE_RECENT_RUNS_MAX: usize = 20;
 /// Runs that are looked through for those that a caller may see: of one stored page, and of one answer.
 pub const RUNS_LOOKED_THROUGH_AT_ONCE: usize = 200;

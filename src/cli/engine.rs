@@ -6,9 +6,14 @@ use super::failure::Failure;
 use crate::app;
 use crate::base::Clock;
 use crate::config::Config;
+use crate::jobs::Site;
 use crate::lua::{Engine, EngineOptions};
 
 pub(super) fn make(config: &Config, clock: &Clock) -> Result<Engine, Failure> {
     let primitives = app::primitives(config, clock).map_err(|error| Failure::new(format!("{error:#}")))?;
     Ok(Engine::new(EngineOptions { io: Handle::current(), clock: clock.clone(), primitives }))
+}
+
+pub(super) fn site(config: &Config) -> Result<Site, Failure> {
+    app::site(config).map_err(|error| Failure::new(format!("{error:#}")))
 }

@@ -100,6 +100,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return wrong(&format!("retention.{name}"), format!("at least {:?} must be kept", limits::RETENTION_MIN));
         }
     }
+    for (name, calendar) in &config.calendars {
+        if calendar.days.is_empty() && calendar.windows.is_empty() {
+            return wrong(&format!("calendars.{name}"), "it is never closed; give it days or windows".into());
+        }
+    }
     for (key, path) in [("scripts.dir", &config.scripts.dir), ("admin.socket", &config.admin.socket)] {
         if path.as_os_str().is_empty() {
             return wrong(key, "the path is empty".into());

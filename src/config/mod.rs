@@ -1,5 +1,6 @@
 //! The configuration: built-in defaults, then the file, then the environment, then flags.
 
+mod calendars;
 mod environment;
 mod error;
 mod load;
@@ -10,6 +11,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use calendars::{Calendar, CalendarName, Calendars, Window};
 pub use environment::{Environment, Variables};
 pub use error::ConfigError;
 pub use load::{Loaded, Sources, find_file};
@@ -27,5 +29,13 @@ impl Config {
     pub fn load(path: Option<&std::path::Path>) -> Result<Self, ConfigError> {
         let sources = Sources { file: path, environment: &Environment, flags: &[] };
         sources.load().map(|loaded| loaded.config)
+    }
+
+    /// The calendars, ready for arithmetic.
+    ///
+    /// # Errors
+    /// A zone or an expression that is none; what was read from a file was checked there.
+    pub fn calendars(&self) -> Result<crate::model::Calendars, crate::model::schedule::BadSchedule> {
+        calendars::calendars(&self.calendars)
     }
 }

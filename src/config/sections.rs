@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::calendars::Calendars;
 use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
@@ -24,6 +25,7 @@ pub struct Config {
     pub log: Log,
     pub notify: Notify,
     pub retention: Retention,
+    pub calendars: Calendars,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -45,11 +45,23 @@ fn the_shipped_example_of_a_route_can_be_used_as_it_is() {
 }
 
 #[test]
+fn the_shipped_example_of_calendars_can_be_used_as_it_is() {
+    let (_, section) = DEFAULT_FILE.split_once("calendars: {}\n").expect("the section of calendars");
+    let example = section.lines().map_while(|line| line.strip_prefix("# ")).collect::<Vec<_>>().join("\n");
+    let config = load(&example, &[]).expect("the example is understood");
+    let calendars = config.calendars().expect("they are checked");
+    assert_eq!(calendars.names().collect::<Vec<_>>(), ["holidays", "maintenance"]);
+    let closed = |name: &str, at: &str| calendars.hold(&[name.to_owned()], at.parse().expect("a time")).is_some();
+    assert!(closed("holidays", "2027-12-25T12:00:00Z") && closed("maintenance", "2026-03-02T05:59:59Z"));
+    assert!(!closed("holidays", "2027-12-27T12:00:00Z") && !closed("maintenance", "2026-03-02T06:00:00Z"));
+}
+
+#[test]
 fn the_shipped_file_names_every_key() {
     let defaults = serde_json::to_value(Config::default()).expect("it serialises");
     let sections = defaults.as_object().expect("a mapping");
     for (section, keys) in sections {
-        assert!(DEFAULT_FILE.contains(&format!("\n{section}:\n")), "{section}");
+        assert!(DEFAULT_FILE.contains(&format!("\n{section}:")), "{section}");
         for key in keys.as_object().expect("a mapping").keys() {
             assert!(DEFAULT_FILE.contains(&format!("\n  {key}: ")), "{section}.{key}");
             let dotted = format!("{section}.{key}");
@@ -107,6 +119,19 @@ fn errors_name_the_place_and_the_remedy() {
             "runner:\n  lanes: 8\n  max_running: 4\n",
             "runner.max_running: 4 is less than runner.lanes (8): some lanes would never work",
         ),
+        (
+            "calendars:\n  h: { zone: Europe/Berlyn, days: [\"12-25\"] }\n",
+            "aegis.yaml:2:14: calendars.h.zone: \"Europe/Berlyn\" is not a time zone; did you mean \"Europe/Berlin\"?; use an IANA name such as \"UTC\" or \"Europe/Berlin\"\n  2 |   h: { zone: Europe/Berlyn, days: [\"12-25\"] }\n    |              ^",
+        ),
+        (
+            "calendars:\n  h:\n    days: [\"12-25\", \"12-32\"]\n",
+            "aegis.yaml:3:21: calendars.h.days[1]: \"12-32\" is not a day: write \"2026-12-25\", or \"12-25\" for every year\n  3 |     days: [\"12-25\", \"12-32\"]\n    |                     ^",
+        ),
+        (
+            "calendars:\n  h:\n    windows: [{ cron: \"0 2 * * SUN\", for: 0s }]\n",
+            "aegis.yaml:3:43: calendars.h.windows[0].for: a window lasts longer than nothing and at most 366 days, such as \"4h\"\n  3 |     windows: [{ cron: \"0 2 * * SUN\", for: 0s }]\n    |                                           ^",
+        ),
+        ("calendars: { h: {} }\n", "calendars.h: it is never closed; give it days or windows"),
         (
             "retention:\n  logs: 91d\n",
             "retention.logs: logs cannot be kept longer than their runs: lower retention.logs or raise retention.runs",

@@ -10,6 +10,7 @@ use serde::ser::Serializer;
 use super::redact::redact_urls;
 use super::sections::LogFormat;
 use crate::base::{limits, suggest};
+use crate::model::schedule;
 
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const LOG_FORMATS: [(&str, LogFormat); 3] =
@@ -34,6 +35,32 @@ pub(super) mod duration {
             _ => serializer.collect_str(&format_args!("{}ms", duration.as_millis())),
         }
     }
+}
+
+/// How long a window of a calendar lasts.
+pub(super) mod window {
+    pub(in crate::config) use super::duration::serialize;
+
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<std::time::Duration, D::Error> {
+        super::text(deserializer, |text| {
+            let lasts = crate::base::quantity::parse_duration(text).map_err(|bad| bad.to_string())?;
+            crate::model::calendar::check_window(lasts)
+        })
+    }
+}
+
+pub(super) fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, |name| match schedule::zone(name) {
+        Ok(_) => Ok(name.to_owned()),
+        Err(bad) => Err(bad.to_string()),
+    })
+}
+
+pub(super) fn cron<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    text(deserializer, |expression| match schedule::CronRule::parse(expression, jiff::tz::TimeZone::UTC) {
+        Ok(_) => Ok(expression.to_owned()),
+        Err(bad) => Err(bad.to_string()),
+    })
 }
 
 pub(super) fn redacted<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {

@@ -132,7 +132,7 @@ proptest! {
         on_two_threads(async {
             let running = Running::new().await;
             let run = run();
-            let new = NewRun { run: run.clone(), occurrence: None, events: vec![] };
+            let new = NewRun { run: run.clone(), occurrence: None, events: vec![], alone: false };
             assert_eq!(running.store.accept_run(new).await, Ok(Accepted::New));
             let total: u64 = pieces.iter().sum();
             let tail = Tail::new(running.store.clone());
@@ -171,7 +171,7 @@ async fn a_tail_without_a_start_begins_with_the_next_event() {
 async fn tails_end_with_the_writer_after_what_it_wrote() {
     let running = Running::new().await;
     let run = run();
-    let new = NewRun { run: run.clone(), occurrence: None, events: vec![event(1)] };
+    let new = NewRun { run: run.clone(), occurrence: None, events: vec![event(1)], alone: false };
     running.store.accept_run(new).await.expect("accepted");
     running.store.append_logs(lines(run.id, 1..3)).await.expect("written");
     let tail = Tail::new(running.store.clone());

@@ -77,7 +77,9 @@ fn read(root: &Path, path: &str) -> io::Result<String> {
     if bytes.len() > most {
         return Err(io::Error::other(format!("it is larger than {}", show_size(most as u64))));
     }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))
+    let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8 text"))?;
+    // Editors on Windows put a mark of the encoding first.
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_owned))
 }
 
 fn unreadable(path: &str, error: &io::Error) -> Fault {

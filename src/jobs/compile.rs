@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::bundling::{self, Bundling};
 use super::declare::{declare, warnings};
 use super::registry::{Diagnostic, Job, Severity};
+use super::site::Site;
 use crate::base::{Fault, Timestamp};
 use crate::lua::{Bundle, Engine, Inspected};
 use crate::model::JobSpec;
@@ -30,10 +31,10 @@ impl Inspect for Engine {
 }
 
 /// Runs the file's body and checks the table it gives. Blocking, bounded by the runtime's limits for loading.
-pub fn inspect(engine: &dyn Inspect, bundle: Bundle) -> Result<Version, Vec<Fault>> {
+pub fn inspect(engine: &dyn Inspect, bundle: Bundle, site: &Site) -> Result<Version, Vec<Fault>> {
     let inspected = engine.inspect(&bundle).map_err(|fault| vec![fault])?;
     let (file, source) = bundle.files.first().map_or(("", ""), |(file, source)| (file.as_str(), source.as_str()));
-    let spec = declare(&inspected, file, source)?;
+    let spec = declare(&inspected, file, source, site)?;
     Ok(Version { spec: Arc::new(spec), bundle: Arc::new(bundle) })
 }
 
@@ -45,7 +46,7 @@ pub fn inspect(engine: &dyn Inspect, bundle: Bundle) -> Result<Version, Vec<Faul
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load_file(
-    engine: &Engine,
+    (engine, site): (&Engine, &Site),
     root: Option<&Path>,
     path: &Path,
     now: Timestamp,
@@ -57,7 +58,8 @@ pub fn load_file(
         |faults: Vec<Fault>| faults.into_iter().map(|fault| diagnostic(Severity::Error, fault)).collect::<Vec<_>>();
     let (root, file) = place(root, path).map_err(|fault| errors(vec![fault]))?;
     let Bundling { result, .. } = bundling::bundle(&root, &file);
-    let version = result.map_err(|fault| vec![fault]).and_then(|bundle| inspect(engine, bundle)).map_err(errors)?;
+    let version =
+        result.map_err(|fault| vec![fault]).and_then(|bundle| inspect(engine, bundle, site)).map_err(errors)?;
     let noted = warnings(&version.spec).into_iter().map(|fault| diagnostic(Severity::Warning, fault)).collect();
     let job = Job { spec: version.spec, bundle: version.bundle, file, loaded_at: now, enabled_override: None };
     Ok((job, noted))

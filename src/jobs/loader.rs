@@ -15,6 +15,7 @@ use super::files::{FileState, Files, Notes};
 use super::publish::{Changes, Publisher};
 use super::registry::{Registry, Snapshot};
 use super::scan::{Scan, scan};
+use super::site::Site;
 use super::watch::{Touched, Watch};
 use crate::base::{Clock, Fault, JobName, limits};
 use crate::lua::{Bundle, Engine};
@@ -28,6 +29,7 @@ pub struct Options {
     pub store: Store,
     pub registry: Registry,
     pub clock: Clock,
+    pub site: Site,
 }
 
 /// Asks the loader to look now. Cheap to clone.
@@ -74,6 +76,7 @@ impl Handle {
 pub struct Loader {
     root: PathBuf,
     engine: Arc<dyn Inspect>,
+    site: Site,
     clock: Clock,
     publisher: Publisher,
     files: Files,
@@ -88,15 +91,15 @@ pub struct Loader {
 impl Loader {
     pub fn new(options: Options) -> (Self, Handle) {
         let engine: Arc<dyn Inspect> = Arc::new(options.engine.clone());
-        Self::with_engine(options.dir, engine, options.clock, options.registry, options.store)
+        Self::with_engine(options.dir, engine, options.site, options.clock, (options.registry, options.store))
     }
 
     fn with_engine(
         dir: PathBuf,
         engine: Arc<dyn Inspect>,
+        site: Site,
         clock: Clock,
-        registry: Registry,
-        store: Store,
+        (registry, store): (Registry, Store),
     ) -> (Self, Handle) {
         let root = std::path::absolute(&dir).unwrap_or(dir);
         let touched = Arc::new(Touched::default());
@@ -107,6 +110,7 @@ impl Loader {
             watch: Some(Watch::new(root.clone(), touched.clone())),
             root,
             engine,
+            site,
             clock,
             publisher: Publisher { registry, store },
             files: Files::default(),
@@ -212,7 +216,8 @@ impl Loader {
                 && let Some(file) = waiting.next()
             {
                 let good = self.files.known.get(&file).and_then(|state| state.good.clone());
-                let source = Source { root: self.root.clone(), engine: self.engine.clone() };
+                let (root, engine, site) = (self.root.clone(), self.engine.clone(), self.site.clone());
+                let source = Source { root, engine, site };
                 loading.spawn(load_one(source, self.publisher.store.clone(), file, good));
             }
             match loading.join_next().await {
@@ -250,6 +255,7 @@ impl Loader {
 struct Source {
     root: PathBuf,
     engine: Arc<dyn Inspect>,
+    site: Site,
 }
 
 #[derive(Debug)]
@@ -271,11 +277,13 @@ async fn load_one(source: Source, store: Store, file: String, good: Option<Versi
     })
     .await
     .unwrap_or_else(|fault| Bundling { looked_for: BTreeSet::from([file.clone()]), result: Err(fault) });
+    let site = source.site;
     let result = match result {
-        Ok(bundle) => version_of(source.engine, &store, bundle, good).await,
+        Ok(bundle) => version_of((source.engine, &site), &store, bundle, good).await,
         Err(fault) => Err(vec![fault]),
     };
     let before_restart = if result.is_err() && first_look { stored_version(&store, &file).await } else { None };
+    let before_restart = before_restart.filter(|version| site.suits(&version.spec));
     Loaded { file, looked_for, result, before_restart }
 }
 
@@ -291,7 +299,7 @@ async fn stored_version(store: &Store, file: &str) -> Option<Version> {
 }
 
 async fn version_of(
-    engine: Arc<dyn Inspect>,
+    (engine, site): (Arc<dyn Inspect>, &Site),
     store: &Store,
     bundle: Bundle,
     good: Option<Version>,
@@ -299,11 +307,14 @@ async fn version_of(
     if let Some(good) = good.filter(|good| good.bundle.hash == bundle.hash) {
         return Ok(good);
     }
-    // A row that cannot be read is no reason not to load the file.
-    if let Ok(Some(known)) = store.version(bundle.hash).await {
+    // A row that cannot be read is no reason not to load the file, and what the file names may be gone.
+    if let Ok(Some(known)) = store.version(bundle.hash).await
+        && site.suits(&known.spec)
+    {
         return Ok(Version { spec: Arc::new(known.spec), bundle: Arc::new(bundle) });
     }
-    blocking(move || compile::inspect(&*engine, bundle)).await.unwrap_or_else(|fault| Err(vec![fault]))
+    let site = site.clone();
+    blocking(move || compile::inspect(&*engine, bundle, &site)).await.unwrap_or_else(|fault| Err(vec![fault]))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {

@@ -69,11 +69,15 @@ impl Bed {
     }
 
     async fn start(&self) -> Live {
+        self.start_at(Site::default()).await
+    }
+
+    async fn start_at(&self, site: Site) -> Live {
         let reader = Arc::new(Reader::default());
         let registry = Registry::default();
         let dir = self.folder.path().join("scripts");
-        let (loader, handle) =
-            Loader::with_engine(dir, reader.clone(), Clock::system(), registry.clone(), self.store.clone());
+        let books = (registry.clone(), self.store.clone());
+        let (loader, handle) = Loader::with_engine(dir, reader.clone(), site, Clock::system(), books);
         let stop = CancellationToken::new();
         let task = tokio::spawn(loader.run(stop.clone()));
         handle.ready().await.expect("runs");
@@ -284,4 +288,21 @@ async fn a_version_that_cannot_be_stored_is_not_live() {
     assert_eq!(live.jobs().await, ["a=one"]);
     assert_eq!(live.diagnostics(), [kept("a.lua", "job.unsaved")]);
     live.end().await;
+}
+
+#[tokio::test]
+async fn a_calendar_that_is_gone_after_a_restart_takes_its_jobs_out() {
+    let day = "12-25".parse::<crate::model::calendar::Day>().expect("a day");
+    let calendar = crate::model::Calendar::new("UTC", [day], []).expect("a calendar");
+    let calendars = std::sync::Arc::new([("holidays".to_owned(), calendar)].into_iter().collect());
+    let bed = Bed::new().await;
+    bed.write("a.lua", &json!({ "schedule": { "every": "5m", "skip": ["holidays"] } }).to_string());
+    let live = bed.start_at(Site { calendars }).await;
+    assert_eq!(live.jobs().await, ["a="]);
+    live.end().await;
+    let live = bed.start().await;
+    assert_eq!(live.jobs().await, Vec::<String>::new());
+    assert_eq!(live.diagnostics(), [("a.lua".to_owned(), "job.field_invalid".to_owned(), false)]);
+    live.end().await;
+    bed.end().await;
 }

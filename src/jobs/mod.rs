@@ -8,6 +8,7 @@ mod loader;
 mod publish;
 mod registry;
 mod scan;
+mod site;
 mod watch;
 
 pub use compile::load_file;
@@ -15,3 +16,4 @@ pub use declare::{declare, warnings};
 pub use loader::{Handle, Loader, Options, Stopped};
 pub use registry::{Diagnostic, Job, Registry, Severity, Snapshot};
 pub use scan::{Scan, is_job, scan};
+pub use site::Site;

@@ -125,11 +125,28 @@ async fn carry_out(
         }
         None => LuaValue::Nil,
     };
-    let ended = vm.drive(vm.entry("execute")?, (chunk, entry, argument), &budget(&scope)).await?;
-    if let (Ended::Returned(_), Place::Strand(strand)) = (&ended, &root) {
-        strand.finish()?;
+    let ended = vm.drive(vm.entry("execute")?, (chunk, entry, argument), &budget(&scope)).await;
+    let ended = match (ended, &root) {
+        (Ok(Ended::Returned(value)), Place::Strand(strand)) => strand.finish().map(|()| Ended::Returned(value)),
+        (ended, _) => ended,
+    };
+    let outcome = ended.map(|ended| outcome(ended, &scope, bundle));
+    if !matches!(outcome, Ok(Outcome::Returned(_) | Outcome::Parked { .. }))
+        && let Err(lost) = settle(&vm, &scope).await
+    {
+        return Ok(Outcome::Raised(lost));
     }
-    Ok(outcome(ended, &scope, bundle))
+    outcome
+}
+
+/// What a run did that is not to go on is on disk before anybody decides what of it is to be undone.
+async fn settle(vm: &Vm, scope: &RunScope) -> Result<(), Fault> {
+    let (Some(course), Some(durable)) = (vm.host().course(), &scope.durable) else { return Ok(()) };
+    tokio::select! {
+        biased;
+        settled = course.settle() => settled,
+        () = durable.abort.cancelled() => Ok(()),
+    }
 }
 
 fn outcome(ended: Ended, scope: &RunScope, bundle: &Bundle) -> Outcome {
@@ -159,7 +176,8 @@ pub fn result(value: &LuaValue) -> Result<Value, Fault> {
 pub fn stopped(stop: Stop, trace: Vec<String>, scope: &RunScope, bundle: Option<&Bundle>) -> Fault {
     let mut fault = match stop {
         Stop::Timeout => {
-            let message = format!("it was not done within its timeout of {}", show_duration(scope.timeout));
+            let whole = scope.durable.as_ref().map_or(scope.timeout, |durable| durable.timeout);
+            let message = format!("it was not done within its timeout of {}", show_duration(whole));
             Fault::new("run.timeout", message).hint("raise timeout = \"…\" in the job's table, or do less in one run")
         }
         Stop::Cpu => {

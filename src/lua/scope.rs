@@ -41,17 +41,22 @@ pub struct RunScope {
 #[derive(Debug, Clone)]
 pub struct Durable {
     /// In the order in which the entries were recorded.
-    pub journal: Arc<Vec<Entry>>,
+    pub journal: Arc<Vec<Arc<Entry>>>,
     pub port: Arc<dyn JournalPort>,
     /// Of the attempt, waits and restarts included. `RunScope::timeout` is what is left of it.
     pub deadline: Timestamp,
+    /// What the attempt was given in all.
+    pub timeout: Duration,
     /// Waits that are longer than this give the VM back.
     pub hold: Duration,
+    /// Cancelling it ends the VM though what was done is not on disk yet.
+    pub abort: CancellationToken,
 }
 
 /// Where a durable run's entries are kept. The runner implements it.
 pub trait JournalPort: Debug + Send + Sync {
-    /// Resolves when the entries are on disk. An entry of the same key is replaced. `run.lost` when another daemon has
+    /// Resolves when the entries are on disk. An entry of the same key is replaced, unless that was answered and this
+    /// gives it up: `answered` tells which of the two stands. `run.lost` when another daemon has
     /// taken the run over.
     fn record(&self, entries: Vec<Entry>) -> BoxFuture<'_, Result<(), Fault>>;
     /// Resolves when the waiting entry at `key`, which was recorded before, is answered by an event or a decision, or

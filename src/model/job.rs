@@ -10,6 +10,7 @@ use super::grants::Grants;
 use super::millis;
 use super::params::ParamSpec;
 use super::schedule::ScheduleSpec;
+use crate::base::limits::CONCURRENCY_KEY_BYTES_MAX;
 use crate::base::{JobName, limits};
 
 /// A job as its file declares it. Durations serialise as milliseconds (`…_ms`), sizes as bytes. Stored with each version,
@@ -189,7 +190,8 @@ pub struct Concurrency {
 }
 
 impl Concurrency {
-    /// The key for a run with these parameters. A parameter that is absent fills in as nothing.
+    /// The key for a run with these parameters. A parameter that is absent fills in as nothing. What is longer than
+    /// `CONCURRENCY_KEY_BYTES_MAX` ends in a hash of the whole: the database has an index of the keys.
     pub fn key_for(&self, params: &Value) -> String {
         let (mut key, mut rest) = (String::with_capacity(self.key.len()), self.key.as_str());
         // In one pass: what a parameter says is not looked at for further names.
@@ -205,8 +207,17 @@ impl Concurrency {
             rest = after;
         }
         key.push_str(rest);
-        key
+        bounded(key)
     }
+}
+
+fn bounded(mut key: String) -> String {
+    if key.len() > CONCURRENCY_KEY_BYTES_MAX {
+        let hash = blake3::hash(key.as_bytes()).to_hex();
+        key.truncate(key.floor_char_boundary(CONCURRENCY_KEY_BYTES_MAX - hash.len()));
+        key.push_str(&hash);
+    }
+    key
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +261,17 @@ mod tests {
         let policy = RetryPolicy { attempts: 2, on: vec!["http.*".into()], ..RetryPolicy::default() };
         assert!(policy.delay_after(1, "http.timeout").is_some());
         assert!(policy.delay_after(1, "script.error").is_none());
+    }
+
+    #[test]
+    fn long_concurrency_keys_stay_apart_in_bounded_room() {
+        let limit = Concurrency { key: "deploy/${stack}".into(), limit: 1 };
+        let long = |last: &str| limit.key_for(&json!({"stack": "\u{1f980}".repeat(10_000) + last}));
+        assert!(long("a").len() <= CONCURRENCY_KEY_BYTES_MAX && long("a").starts_with("deploy/\u{1f980}"));
+        assert_eq!(long("a"), long("a"));
+        assert_ne!(long("a"), long("b"));
+        let fits = "x".repeat(CONCURRENCY_KEY_BYTES_MAX - "deploy/".len());
+        assert_eq!(limit.key_for(&json!({"stack": fits})), format!("deploy/{fits}"));
     }
 
     #[test]

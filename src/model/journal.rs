@@ -1,7 +1,10 @@
 //! What a durable run has done and waits for: the entries by which it is replayed after a restart.
 
+use std::borrow::Borrow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -145,6 +148,110 @@ pub struct Entry {
     /// When a sleep is over, and when a wait gives up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake_at: Option<Timestamp>,
+    /// An event or a decision has answered it, and the run has not gone on from that yet. `finished_at` is then the
+    /// moment of the door, which says nothing about the order of the run's entries.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
+}
+
+impl Entry {
+    /// Whether the run still has to go on from it: nothing came, or what came was not taken yet.
+    pub fn is_open(&self) -> bool {
+        self.state == EntryState::Waiting || self.answered
+    }
+
+    /// About what it takes in memory and on disk.
+    pub fn bytes(&self) -> usize {
+        const ROW: usize = 256;
+        let json = |value: &Option<Value>| value.as_ref().map_or(0, json_bytes);
+        let error = self.error.as_ref().map_or(0, |fault| fault.message.len() + json_bytes(&fault.details));
+        ROW + self.name.len() + json(&self.result) + json(&self.show) + error
+    }
+}
+
+/// About how long a value is as JSON, without writing it.
+pub fn json_bytes(value: &Value) -> usize {
+    const SCALAR: usize = 8;
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => SCALAR,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => 2 + items.iter().map(|item| json_bytes(item) + 1).sum::<usize>(),
+        Value::Object(map) => 2 + map.iter().map(|(key, item)| key.len() + 4 + json_bytes(item)).sum::<usize>(),
+    }
+}
+
+/// The entries of a run in the order in which they were recorded first, each found by its key.
+#[derive(Debug, Clone, Default)]
+pub struct Journal {
+    entries: Vec<Arc<Entry>>,
+    places: HashMap<StepKey, usize>,
+}
+
+impl Journal {
+    /// Records an entry; one with the same key makes room for it and leaves it its place.
+    pub fn put(&mut self, entry: Entry) {
+        if let Some(place) = self.places.get(&entry.key) {
+            self.entries[*place] = Arc::new(entry);
+            return;
+        }
+        self.places.insert(entry.key.clone(), self.entries.len());
+        self.entries.push(Arc::new(entry));
+    }
+
+    pub fn get(&self, key: &StepKey) -> Option<&Entry> {
+        self.places.get(key).map(|place| &*self.entries[*place])
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|entry| &**entry)
+    }
+
+    pub fn as_slice(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// All of it; the entries themselves are shared.
+    pub fn shared(&self) -> Vec<Arc<Entry>> {
+        self.entries.clone()
+    }
+}
+
+impl Extend<Entry> for Journal {
+    fn extend<T: IntoIterator<Item = Entry>>(&mut self, entries: T) {
+        entries.into_iter().for_each(|entry| self.put(entry));
+    }
+}
+
+impl FromIterator<Entry> for Journal {
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        let mut journal = Self::default();
+        journal.extend(entries);
+        journal
+    }
+}
+
+/// How far each function of a run has come. Places alternate with the numbers of functions that run side by side, which
+/// say nothing about order.
+#[derive(Debug)]
+pub struct Seen(HashMap<Vec<u32>, u32>);
+
+impl Seen {
+    pub fn by<'a>(journal: impl IntoIterator<Item = &'a StepKey>) -> Self {
+        let mut furthest: HashMap<Vec<u32>, u32> = HashMap::new();
+        for key in journal {
+            for level in (0..key.0.len()).step_by(2) {
+                let known = furthest.entry(key.0[..level].to_vec()).or_default();
+                *known = key.0[level].max(*known);
+            }
+        }
+        Self(furthest)
+    }
+
+    /// Whether the run can have come so far only after it had the answer at `key`.
+    pub fn has_gone_on(&self, key: &StepKey) -> bool {
+        let further = |level: usize| self.0.get(&key.0[..level]).is_some_and(|furthest| *furthest > key.0[level]);
+        (0..key.0.len()).step_by(2).any(further)
+    }
 }
 
 /// An event for runs that wait for its name, sent by a person, a program or another run.
@@ -176,10 +283,10 @@ pub struct Decision {
 }
 
 /// The entries that still have to be undone, in the order in which that happens: the latest first.
-pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
-    let undone: Vec<StepKey> = entries.iter().filter(|e| e.kind == EntryKind::Undo).map(|e| e.key.clone()).collect();
-    let mut left: Vec<&Entry> = entries
-        .iter()
+pub fn to_undo<E: Borrow<Entry>>(entries: &[E]) -> Vec<&Entry> {
+    let entries = || entries.iter().map(Borrow::borrow);
+    let undone: HashSet<&StepKey> = entries().filter(|e| e.kind == EntryKind::Undo).map(|e| &e.key).collect();
+    let mut left: Vec<&Entry> = entries()
         .filter(|entry| entry.undo && entry.state == EntryState::Done && !undone.contains(&entry.key.undo()))
         .collect();
     left.sort_by(|a, b| (b.finished_at, &b.key).cmp(&(a.finished_at, &a.key)));
@@ -188,6 +295,8 @@ pub fn to_undo(entries: &[Entry]) -> Vec<&Entry> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -197,6 +306,66 @@ mod tests {
         }
         assert!("4..1".parse::<StepKey>().is_err());
         assert!("".parse::<StepKey>().is_err());
+    }
+
+    fn entry(key: &str, kind: EntryKind, second: i64) -> Entry {
+        let at = Timestamp::from_second(second).expect("a moment");
+        Entry {
+            key: key.parse().expect("a key"),
+            kind,
+            name: format!("{key} at {second}"),
+            state: EntryState::Done,
+            result: None,
+            error: None,
+            show: None,
+            match_key: None,
+            actor: None,
+            undo: kind == EntryKind::Step,
+            tries: 1,
+            attempt: 1,
+            started_at: at,
+            finished_at: Some(at),
+            wake_at: None,
+            answered: false,
+        }
+    }
+
+    #[test]
+    fn a_journal_keeps_the_order_of_first_record_and_the_latest_of_each_key() {
+        let mut journal: Journal = ["3", "1"].map(|key| entry(key, EntryKind::Step, 1)).into_iter().collect();
+        journal.extend(["2", "3"].map(|key| entry(key, EntryKind::Step, 2)));
+        let names: Vec<&str> = journal.iter().map(|entry| &*entry.name).collect();
+        assert_eq!(names, ["3 at 2", "1 at 1", "2 at 2"]);
+        let found = |key: &str| journal.get(&key.parse().expect("a key")).map(|entry| &*entry.name);
+        assert_eq!((found("3"), found("1"), found("4")), (Some("3 at 2"), Some("1 at 1"), None));
+        assert_eq!(journal.as_slice().len(), 3);
+    }
+
+    #[test]
+    fn what_was_undone_is_not_undone_again_and_the_latest_comes_first() {
+        let steps = [("1", 1), ("2", 3), ("3", 2)].map(|(key, second)| entry(key, EntryKind::Step, second));
+        let mut journal: Journal = steps.into_iter().collect();
+        let left =
+            |journal: &Journal| to_undo(journal.as_slice()).iter().map(|e| e.key.to_string()).collect::<Vec<_>>();
+        assert_eq!(left(&journal), ["2", "3", "1"]);
+        journal.put(entry("0.3", EntryKind::Undo, 4));
+        assert_eq!(left(&journal), ["2", "1"]);
+    }
+
+    #[test]
+    fn only_what_comes_after_in_the_same_function_has_seen_an_answer() {
+        let key = |text: &str| text.parse::<StepKey>().expect("a key");
+        let before = |of: &str, later: &str| Seen::by([&key(of), &key(later)]).has_gone_on(&key(of));
+        assert!(before("2", "3") && before("4.2.1", "4.2.2") && before("4.2.1", "5") && before("4.2.1.3.1", "4.2.2"));
+        assert!(!before("2", "1") && !before("2", "2") && !before("4.1.1", "4.2.1") && !before("4.2.1", "4.1.7"));
+    }
+
+    #[test]
+    fn the_size_of_a_value_is_about_that_of_its_text() {
+        for value in [json!("x".repeat(500)), json!({"a": ["b", {"c": "d".repeat(300)}], "e": [1, 2, null]})] {
+            let (about, exactly) = (json_bytes(&value), value.to_string().len());
+            assert!(about >= exactly && about < exactly + 64, "{about} {exactly}");
+        }
     }
 
     #[test]

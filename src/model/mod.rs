@@ -1,5 +1,7 @@
 //! Rank 1: the nouns and rules of Aegis as pure data. No IO, no async, no clock.
 
+pub mod absence;
+pub mod calendar;
 pub mod event;
 pub mod grants;
 pub mod identity;
@@ -12,6 +14,8 @@ pub mod params;
 pub mod run;
 pub mod schedule;
 
+pub use absence::{Absence, AbsenceCause};
+pub use calendar::{Calendar, Calendars};
 pub use event::{Event, NewEvent};
 pub use grants::Grants;
 pub use identity::{Identity, Role};

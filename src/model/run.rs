@@ -63,7 +63,8 @@ impl RunState {
     pub fn may_become(self, next: Self) -> bool {
         use RunState::{Cancelled, Interrupted, Parked, Queued, Running};
         match self {
-            Queued => matches!(next, Running | Cancelled | Interrupted),
+            // Parked: taken out of the queue to be cancelled, by whichever daemon.
+            Queued => matches!(next, Running | Parked | Cancelled | Interrupted),
             // Back to queued: another attempt, or handed back at shutdown.
             Running => next != Running,
             Parked => matches!(next, Queued | Cancelled | Interrupted),

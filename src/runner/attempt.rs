@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::core::{Execution, Finished};
 use super::journal::RunJournal;
-use super::ports::Ports;
+use super::ports::{Keeper, Ports};
 use super::settle;
 use super::stop::Stopped;
 use crate::base::clock::{later, since};
@@ -20,6 +20,8 @@ use crate::model::{Actor, Entry, EntryKind, EntryState, LogLevel, StepKey};
 
 /// `on_failure` and `on_success` get this much wall time, however long the job itself may take.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(60);
+/// The fault of a journal that takes nothing more from this daemon.
+const LOST: &str = "run.lost";
 /// The fault under which a cancelled run is undone.
 const CANCELLED: &str = "run.cancelled";
 
@@ -54,14 +56,20 @@ impl Attempt {
 
     async fn durably(&self, engine: &Engine, journal: &Arc<RunJournal>) -> Finished {
         let deadline = self.execution.run.deadline_at.unwrap_or(Timestamp::MAX);
-        let scope = self.scope(Some(durable(journal, deadline)));
+        let scope = self.scope(Some(self.durable(journal, deadline)));
         let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), scope)).await;
         let stopped = self.execution.stop.why();
+        if self.execution.stop.abort.is_cancelled() && !is_over(&outcome) && !journal.is_settled() {
+            // The daemon lets go before it is known what is on disk: whoever takes the run up reads it.
+            return let_go(stopped);
+        }
         let why = match &outcome {
-            Outcome::Raised(fault) if fault.code == "run.lost" => {
+            Outcome::Raised(fault) if fault.code == LOST => {
                 return Finished { stopped: Some(Stopped::Lost), ..outcome.into() };
             }
-            Outcome::Raised(fault) | Outcome::TimedOut(fault) if !self.is_last(fault) => {
+            Outcome::Raised(fault) | Outcome::TimedOut(fault)
+                if !self.is_last(fault) && !matches!(stopped, Some(Stopped::By { .. })) =>
+            {
                 return Finished { forget: journal.failed_with(fault), ..outcome.into() };
             }
             Outcome::Raised(fault) | Outcome::TimedOut(fault) => fault.clone(),
@@ -86,21 +94,24 @@ impl Attempt {
     async fn unwind(&self, engine: &Engine, journal: &Arc<RunJournal>, why: Fault) -> Finished {
         let deadline = later(self.clock.now(), limits::RUN_UNWIND_MAX);
         let cancel = self.execution.stop.abort.clone();
-        let scope = RunScope { cancel, ..self.scope(Some(durable(journal, deadline))) };
+        let scope = RunScope { cancel, ..self.scope(Some(self.durable(journal, deadline))) };
         let left = match guarded(engine.unwind(self.execution.job.bundle.clone(), scope)).await {
             Outcome::Unwound(faults) => faults,
             Outcome::Cancelled => {
-                let stopped = self.execution.stop.why().filter(|why| !matches!(why, Stopped::By { .. }));
-                return Finished { stopped: stopped.or(Some(Stopped::Shutdown)), ..Outcome::Cancelled.into() };
+                return let_go(self.execution.stop.why());
+            }
+            Outcome::Raised(fault) if fault.code == LOST => {
+                return Finished { stopped: Some(Stopped::Lost), ..Outcome::Cancelled.into() };
             }
             Outcome::Raised(fault) | Outcome::TimedOut(fault) => vec![fault],
             Outcome::Returned(_) | Outcome::Parked { .. } => Vec::new(),
         };
-        self.concluded(why, left)
+        self.concluded(why, &left, journal)
     }
 
-    fn concluded(&self, why: Fault, left: Vec<Fault>) -> Finished {
-        for fault in &left {
+    /// `left` is what could not be undone this time; the journal knows what could not be before a restart.
+    fn concluded(&self, why: Fault, left: &[Fault], journal: &RunJournal) -> Finished {
+        for fault in left {
             self.execution.log.line(
                 LogLevel::Error,
                 format!("a step could not be undone: {fault}"),
@@ -111,7 +122,9 @@ impl Attempt {
             let stopped = Stopped::By { actor: Actor::new("cancel"), reason: why.message };
             return Finished { stopped: Some(stopped), ..Outcome::Cancelled.into() };
         }
-        let why = if left.is_empty() { why } else { why.hint(not_undone(&left)) };
+        let mut recorded = journal.not_undone();
+        recorded.extend(left.iter().filter(|fault| !recorded.contains(fault)).cloned().collect::<Vec<_>>());
+        let why = if recorded.is_empty() { why } else { why.hint(not_undone(&recorded)) };
         let outcome = match &*why.code {
             "run.timeout" | "run.cpu" => Outcome::TimedOut(why),
             _ => Outcome::Raised(why),
@@ -144,6 +157,12 @@ impl Attempt {
         }
     }
 
+    fn durable(&self, journal: &Arc<RunJournal>, deadline: Timestamp) -> Durable {
+        let (port, abort) = (journal.clone(), self.execution.stop.abort.clone());
+        let timeout = self.execution.job.spec.limits.timeout;
+        Durable { journal: Arc::new(journal.entries()), port, deadline, timeout, hold: limits::RUN_HOLD, abort }
+    }
+
     fn scope(&self, durable: Option<Durable>) -> RunScope {
         let Execution { run, job, stop, log } = &self.execution;
         let limits = &job.spec.limits;
@@ -166,14 +185,21 @@ impl Attempt {
             log: log.clone(),
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
-            artifacts: self.ports.clone(),
+            artifacts: Arc::new(Keeper { ports: self.ports.clone(), fence: run.fence }),
             durable,
         }
     }
 }
 
-fn durable(journal: &Arc<RunJournal>, deadline: Timestamp) -> Durable {
-    Durable { journal: Arc::new(journal.entries()), port: journal.clone(), deadline, hold: limits::RUN_HOLD }
+/// Whether nothing is to be undone, whatever is on disk.
+fn is_over(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Returned(_) | Outcome::Parked { .. })
+}
+
+/// The end of an attempt whose run goes on elsewhere, or later.
+fn let_go(stopped: Option<Stopped>) -> Finished {
+    let stopped = stopped.filter(|why| !matches!(why, Stopped::By { .. }));
+    Finished { stopped: stopped.or(Some(Stopped::Shutdown)), ..Outcome::Cancelled.into() }
 }
 
 /// The entry by which a run is undone, also after a restart.
@@ -194,6 +220,7 @@ pub fn unwind_entry(why: Fault, attempt: u32, at: Timestamp) -> Entry {
         started_at: at,
         finished_at: Some(at),
         wake_at: None,
+        answered: false,
     }
 }
 

@@ -52,7 +52,7 @@ impl Dispatcher {
 
     /// Runs that a commit has queued are taken up.
     pub(super) fn load(&mut self, runs: Vec<RunId>) {
-        let runs: Vec<RunId> = runs.into_iter().filter(|run| !self.core.live.contains(*run)).collect();
+        let runs: Vec<RunId> = runs.into_iter().filter(|run| !self.core.wakes(*run)).collect();
         if runs.is_empty() {
             return;
         }
@@ -87,8 +87,9 @@ impl Dispatcher {
             };
             match found {
                 Ok(runs) => {
+                    // One that was woken meanwhile is stopped when it comes back.
                     for run in runs.into_iter().filter(|run| run.state == RunState::Parked) {
-                        if let Err(error) = handle.cancel_parked(&run, &reason).await {
+                        if let Err(error) = handle.cancel_idle(&run, &reason).await {
                             warn!(run = %run.id, %error, "a parked run could not be cancelled");
                         }
                     }
@@ -100,14 +101,20 @@ impl Dispatcher {
     }
 }
 
-/// What cancels a parked run: at once, or through the lane if it has something to undo.
-pub async fn cancel_parked(store: &Store, run: &Run, reason: &str, at: Timestamp) -> Result<Transition, StoreError> {
+/// What cancels a run that is parked or waits: at once, or through the lane if it has something to undo. A waiting one
+/// is parked for that first, so that no daemon begins it meanwhile.
+pub async fn cancel_idle(store: &Store, run: &Run, reason: &str, at: Timestamp) -> Result<Transition, StoreError> {
     let journal = store.journal(run.id).await?;
     let undo = !to_undo(&journal).is_empty();
-    let to = if undo { RunState::Queued } else { RunState::Cancelled };
-    let entry = undo.then(|| unwind_entry(cancelled(reason), run.attempt, at));
-    let mut change = settle::change(run, RunState::Parked, to, reason, at);
+    let to = match run.state {
+        _ if !undo => RunState::Cancelled,
+        RunState::Parked => RunState::Queued,
+        _ => RunState::Parked,
+    };
+    let entry = (to == RunState::Queued).then(|| unwind_entry(cancelled(reason), run.attempt, at));
+    let mut change = settle::change(run, run.state, to, reason, at);
     change.journal = entry.into_iter().collect();
+    change.wake_at = Some(at).filter(|_| to == RunState::Parked);
     Ok(change)
 }
 

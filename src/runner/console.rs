@@ -112,13 +112,15 @@ impl Session {
         let run = self.run_of(&code);
         let shared = &self.handle.shared;
         let events = vec![settle::started_event(&run, run.queued_at)];
-        if let Err(error) = shared.store.accept_run(NewRun { run: run.clone(), occurrence: None, events }).await {
+        if let Err(error) =
+            shared.store.accept_run(NewRun { run: run.clone(), occurrence: None, events, alone: false }).await
+        {
             return EvalOutcome::Failed(error.into());
         }
         self.handle.adopt(&run, cancel.clone());
         let _ = replies.try_send(ConsoleLine::Started(run.id));
         let log = RunLog::new(run.id, shared.clock.clone(), &self.handle.flusher, 0);
-        log.begin_attempt(1);
+        log.begin_attempt(1, None);
         let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq: AtomicU64::new(0) };
         let outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
         let (lines, _) = log.finish(&shared.store).await;

@@ -102,6 +102,9 @@ pub struct Core {
     /// Where the ids of new runs come from.
     pub(super) new_id: NewId,
     adopted: HashMap<RunId, CancellationToken>,
+    /// Runs that were cancelled while they were being parked: if one is woken before it is cancelled in the store, it
+    /// is stopped when it comes back.
+    owed: HashMap<RunId, Stopped>,
     stopping: bool,
 }
 
@@ -125,12 +128,16 @@ impl Core {
             shares,
             new_id: NewId(Box::new(RunId::generate)),
             adopted: HashMap::new(),
+            owed: HashMap::new(),
             stopping: false,
         }
     }
 
     /// The moment at which everything until the next call happens.
     pub fn at(&mut self, now: Timestamp) {
+        if now < self.now {
+            self.live.ask_again_at(later(now, START_RETRY));
+        }
         self.now = now;
     }
 
@@ -186,28 +193,56 @@ impl Core {
             }
         }
         self.live.forget_all_parked();
+        self.owed.clear();
     }
 
-    /// Stops a live run; false when there is none of that id.
-    pub fn cancel(&mut self, run: RunId, by: Actor, reason: String) -> bool {
+    /// A parked run has ended without coming back.
+    pub fn unparked(&mut self, run: RunId, job: &JobName, key: Option<&str>) {
+        self.owed.remove(&run);
+        self.live.forget_parked(job, key);
+    }
+
+    /// Stops a live run. Answered with true when it was told to stop, or its end is written; with false, or not at all,
+    /// when the store has to be asked.
+    pub fn cancel(&mut self, run: RunId, by: Actor, reason: String, reply: oneshot::Sender<bool>) {
         if let Some(token) = self.adopted.get(&run) {
             token.cancel();
-            return true;
+            let _ = reply.send(true);
+            return;
         }
-        self.stop_run(run, Stopped::By { actor: by, reason })
+        let is_there = self.stop_run(run, Stopped::By { actor: by, reason });
+        let shares = self.shares;
+        match self.live.get_mut(run) {
+            Some(entry) if entry.phase == Phase::Settling => entry.cancels.push(reply),
+            // It may be with another daemon by now: whoever has it has to find it cancelled.
+            Some(entry) if entry.phase == Phase::Waiting && shares => drop(reply.send(false)),
+            _ => drop(reply.send(is_there)),
+        }
     }
 
     pub(super) fn stop_run(&mut self, run: RunId, stopped: Stopped) -> bool {
         let Some(entry) = self.live.get_mut(run) else { return false };
         entry.stop.now(stopped);
-        // One that has begun before may have something to undo: a lane finds out.
-        if entry.phase == Phase::Waiting && !entry.resumes {
-            self.conclude_waiting(run);
+        if entry.phase == Phase::Waiting {
+            self.end_waiting(run);
         }
         true
     }
 
-    /// A run that never began is cancelled while it waits.
+    /// A waiting run that was made to stop: one that has begun before may have something to undo, which a lane finds out.
+    fn end_waiting(&mut self, run: RunId) {
+        let Some(entry) = self.live.get_mut(run) else { return };
+        if !entry.may_have_done_something() {
+            return self.conclude_waiting(run);
+        }
+        self.live.unqueue(run);
+        if let Some(entry) = self.live.get_mut(run) {
+            entry.run.not_before = None;
+        }
+        self.live.enqueue(run, self.now);
+    }
+
+    /// A run that has done nothing yet is cancelled while it waits.
     fn conclude_waiting(&mut self, run: RunId) {
         self.live.unqueue(run);
         let Some(entry) = self.live.get_mut(run) else { return };
@@ -220,7 +255,7 @@ impl Core {
     /// A lane is done with an attempt that it was given at this fence.
     pub fn finished(&mut self, run: RunId, fence: i64, finished: Finished) {
         let stopping = self.stopping;
-        let Some(entry) = self.live.get_mut(run).filter(|entry| entry.run.fence == fence) else { return };
+        let Some(entry) = self.live.in_phase(run, fence, Phase::Running) else { return };
         let stopped = finished.stopped.or_else(|| entry.stop.why()).or(stopping.then_some(Stopped::Shutdown));
         if stopped == Some(Stopped::Lost) {
             warn!(%run, "another daemon has this run now; what was done here is not recorded");
@@ -240,10 +275,11 @@ impl Core {
         self.effects.push(Effect::Settle { change: Box::new(change), log });
     }
 
-    /// The start that was asked for was committed, or was not.
-    pub fn started(&mut self, run: RunId, fence: i64, result: Result<Started, StoreError>) {
+    /// The start that was asked for at this fence and moment was committed, or was not.
+    pub fn started(&mut self, run: RunId, (fence, at): (i64, Timestamp), result: Result<Started, StoreError>) {
         let now = self.now;
-        let Some(entry) = self.live.get_mut(run).filter(|entry| entry.run.fence == fence) else { return };
+        let entry = self.live.in_phase(run, fence, Phase::Starting);
+        let Some(entry) = entry.filter(|entry| entry.asked_at == Some(at)) else { return };
         match result {
             Ok(Started::Applied) => {
                 entry.run.fence += 1;
@@ -264,21 +300,25 @@ impl Core {
     fn start_later(&mut self, run: RunId, moment: Timestamp) {
         self.live.release(run);
         if let Some(entry) = self.live.get_mut(run) {
-            entry.run.attempt -= u32::from(!entry.resumes);
+            if !entry.resumes {
+                entry.run.attempt -= 1;
+                entry.run.deadline_at = None;
+            }
             entry.run.state = RunState::Queued;
             entry.run.not_before = Some(moment);
         }
         self.live.enqueue(run, self.now);
+        self.live.hold_back(run);
         self.publish_entry(run);
-        if self.live.get_mut(run).is_some_and(|entry| entry.stop.why().is_some() && !entry.resumes) {
-            self.conclude_waiting(run);
+        if self.live.get_mut(run).is_some_and(|entry| entry.stop.why().is_some()) {
+            self.end_waiting(run);
         }
     }
 
     /// The change that was asked for was committed.
     pub fn settled(&mut self, change: Transition, result: Result<Guarded, StoreError>) {
         let run = change.run;
-        if self.live.get_mut(run).is_none_or(|entry| entry.run.fence != change.fence) {
+        if self.live.in_phase(run, change.fence, Phase::Settling).is_none() {
             return;
         }
         match result {
@@ -295,6 +335,11 @@ impl Core {
             }
         }
         let Some(entry) = self.live.get_mut(run) else { return };
+        // Whoever cancelled too late is told how it ended.
+        let is_cancelled = !change.to.is_final() || change.to == RunState::Cancelled;
+        for reply in entry.cancels.drain(..) {
+            let _ = reply.send(is_cancelled);
+        }
         entry.run.state = change.to;
         entry.run.reason = change.reason;
         entry.run.error = change.error;
@@ -312,6 +357,7 @@ impl Core {
                 }
                 // Somebody cancelled it while this was on its way.
                 if let Some(stopped @ Stopped::By { .. }) = stopped {
+                    self.owed.insert(run, stopped.clone());
                     self.effects.push(Effect::CancelParked { job, only: Some(run), stopped });
                 }
                 self.effects.push(Effect::Parked { wake_at, asks });
@@ -342,16 +388,24 @@ impl Core {
         self.publish_entry(run);
         // A stop that came while the outcome was on its way.
         if self.live.get_mut(run).is_some_and(|entry| matches!(entry.stop.why(), Some(Stopped::By { .. }))) {
-            self.conclude_waiting(run);
+            self.end_waiting(run);
         }
     }
 
     /// A run of an earlier life, or of another daemon, is this one's now.
     pub fn comes_back(&mut self, run: Run, job: Arc<Job>, last_log: u64, how: Comeback) {
         let id = run.id;
-        if let Some(entry) = self.live.get_mut(id) {
-            entry.woken |= how == Comeback::Woken && entry.phase == Phase::Settling;
-            return;
+        let known = self.live.get_mut(id).map(|entry| (entry.phase, entry.run.fence));
+        match known {
+            // It was with another daemon meanwhile, and what stands here is how it was before.
+            Some((Phase::Waiting, fence)) if fence < run.fence => drop(self.remove(id)),
+            Some(_) => {
+                if how == Comeback::Woken {
+                    self.wakes(id);
+                }
+                return;
+            }
+            None => {}
         }
         let log = RunLog::new(id, self.clock.clone(), &self.flusher, last_log);
         let resumes = run.deadline_at.is_some();
@@ -359,24 +413,16 @@ impl Core {
         self.live.insert(NewEntry { run, job, log, resumes, was_parked: how == Comeback::Woken });
         self.live.enqueue(id, self.now);
         self.publish_entry(id);
-    }
-
-    /// A parked run that the store knows of.
-    #[cfg(test)]
-    pub fn count_parked(&mut self, job: JobName, key: Option<String>) {
-        self.live.count_parked(job, 1);
-        if let Some(key) = key {
-            self.live.count_key(key, 1);
+        if let Some(stopped) = self.owed.remove(&id) {
+            self.stop_run(id, stopped);
         }
     }
 
-    /// Where a run stands here, for the simulation's complaints.
-    #[cfg(test)]
-    pub fn describe(&self, run: RunId) -> String {
-        let entry = self.live.all().find(|entry| entry.run.id == run);
-        let entry =
-            entry.map(|entry| (entry.phase, entry.holds_slot, entry.holds_key, entry.resumes, entry.stop.why()));
-        format!("{entry:?}")
+    /// Whether the run is in work here. One whose parking is on its way is read when that is done: it was woken meanwhile.
+    pub fn wakes(&mut self, run: RunId) -> bool {
+        let Some(entry) = self.live.get_mut(run) else { return false };
+        entry.woken |= entry.phase == Phase::Settling;
+        entry.phase != Phase::Waiting
     }
 
     /// Begins every waiting run that may. Returns when the next one that waits for a moment shall be looked at.
@@ -401,7 +447,9 @@ impl Core {
         entry.phase = Phase::Starting;
         entry.run.attempt += u32::from(!entry.resumes);
         entry.run.state = RunState::Running;
-        entry.run.started_at = Some(now);
+        let began = entry.run.started_at.filter(|_| entry.resumes).unwrap_or(now);
+        entry.run.started_at = Some(began);
+        entry.asked_at = Some(now);
         entry.run.not_before = None;
         entry.run.deadline_at = entry.run.deadline_at.or_else(|| settle::deadline(&entry.job.spec, now));
         let limit = entry.job.spec.concurrency.as_ref().map(|limit| limit.limit);
@@ -410,6 +458,7 @@ impl Core {
             fence: entry.run.fence,
             attempt: entry.run.attempt,
             at: now,
+            began,
             deadline_at: entry.run.deadline_at,
             alone: shares && settle::runs_alone(&entry.job.spec),
             key: entry.run.concurrency_key.clone().zip(limit).filter(|_| shares),
@@ -422,7 +471,7 @@ impl Core {
     pub(super) fn execute(&mut self, run: RunId) {
         let Some(entry) = self.live.get_mut(run) else { return };
         entry.phase = Phase::Running;
-        entry.log.begin_attempt(entry.run.attempt);
+        entry.log.begin_attempt(entry.run.attempt, Some(entry.run.fence));
         let execution = Execution {
             run: entry.run.clone(),
             job: entry.job.clone(),

@@ -76,6 +76,7 @@ pub enum Message {
     },
     /// A parked run has ended without coming back.
     Unparked {
+        run: RunId,
         job: JobName,
         key: Option<String>,
     },
@@ -93,7 +94,8 @@ pub(super) enum Done {
     },
     Started {
         run: RunId,
-        fence: i64,
+        /// The fence and the moment that the start was asked with.
+        asked: (i64, Timestamp),
         result: Result<Started, StoreError>,
     },
     Settled {
@@ -102,7 +104,7 @@ pub(super) enum Done {
     },
     Journal {
         execution: Box<Execution>,
-        entries: Vec<Entry>,
+        entries: Result<Vec<Entry>, StoreError>,
     },
     /// Runs to be taken up, and whether there may be more of them.
     Loaded {
@@ -258,7 +260,7 @@ impl Dispatcher {
             Message::Submit { request, job, reply } => self.core.submit(*request, job, reply),
             Message::Cancel { run, by, reply } => {
                 let reason = format!("cancelled by {by}");
-                let _ = reply.send(self.core.cancel(run, by, reason));
+                self.core.cancel(run, by, reason, reply);
             }
             Message::Wait { run, reply } => self.core.wait(run, reply),
             Message::Adopt { live, cancel } => self.core.adopt(live, cancel),
@@ -272,7 +274,7 @@ impl Dispatcher {
                 let _ = reply.send(());
                 self.look_for_next_wake();
             }
-            Message::Unparked { job, key } => self.core.live.forget_parked(&job, key.as_deref()),
+            Message::Unparked { run, job, key } => self.core.unparked(run, &job, key.as_deref()),
         }
     }
 
@@ -280,9 +282,13 @@ impl Dispatcher {
         match done {
             Done::Accepted { run, result } => self.core.accepted(run, result),
             Done::Resolved { run, is_there } => self.core.resolved(run, is_there),
-            Done::Started { run, fence, result } => self.core.started(run, fence, result),
+            Done::Started { run, asked, result } => self.core.started(run, asked, result),
             Done::Settled { change, result } => self.core.settled(*change, result),
-            Done::Journal { execution, entries } => self.give_to_lane(*execution, Some(entries)),
+            Done::Journal { execution, entries: Ok(entries) } => self.give_to_lane(*execution, Some(entries)),
+            Done::Journal { execution, entries: Err(error) } => {
+                let (run, fence) = (execution.run.id, execution.run.fence);
+                self.core.finished(run, fence, settle::unreadable(run, &error).into());
+            }
             Done::Loaded { runs, more } => {
                 self.come_back(runs);
                 if more {
@@ -318,8 +324,8 @@ impl Dispatcher {
                 Done::Resolved { run, is_there: settle::is_there(&shared.store, &shared.clock, run).await }
             })),
             Effect::Start(start) => self.pending.push(Box::pin(async move {
-                let (run, fence) = (start.run, start.fence);
-                Done::Started { run, fence, result: settle::start(&shared.store, &shared.clock, *start).await }
+                let (run, asked) = (start.run, (start.fence, start.at));
+                Done::Started { run, asked, result: settle::start(&shared.store, &shared.clock, *start).await }
             })),
             Effect::Settle { mut change, log } => self.pending.push(Box::pin(async move {
                 let (lines, dropped) = log.finish(&shared.store).await;

@@ -168,9 +168,18 @@ async fn a_run_that_this_daemon_does_not_have_is_not_called_ended() {
     // Once it answers, its recovery is over, and what appears now is not its own.
     assert_eq!(elsewhere.runner.cancel(run, by()).await, Ok(CancelOutcome::NotFound));
     let row = bench.store.run(run).await.expect("readable").expect("there");
-    let new = store::NewRun { run: row, occurrence: None, events: vec![] };
+    let new = store::NewRun { run: row, occurrence: None, events: vec![], alone: false };
     elsewhere.store.accept_run(new).await.expect("written");
     assert_eq!(elsewhere.runner.cancel(run, by()).await, Ok(CancelOutcome::Elsewhere(RunState::Running)));
+    // What only waits can be cancelled by whoever is asked.
+    let trigger = Trigger::new(TriggerKind::Api, "test");
+    let queued =
+        crate::model::Run::new(RunId::generate(), "elsewhere".parse().expect("a name"), trigger, Timestamp::UNIX_EPOCH);
+    let waits = queued.id;
+    let new = store::NewRun { run: queued, occurrence: None, events: vec![], alone: false };
+    elsewhere.store.accept_run(new).await.expect("written");
+    assert_eq!(elsewhere.runner.cancel(waits, by()).await, Ok(CancelOutcome::Cancelled));
+    assert_eq!(elsewhere.state(waits).await, RunState::Cancelled);
     assert_eq!(bench.runner.cancel(run, by()).await, Ok(CancelOutcome::Cancelled));
     bench.runner.wait(run).await.expect("readable");
     assert_eq!(bench.runner.cancel(run, by()).await, Ok(CancelOutcome::AlreadyFinal(RunState::Cancelled)));

@@ -163,35 +163,43 @@ impl Handle {
     }
 
     pub async fn cancel(&self, run: RunId, by: Actor) -> Result<CancelOutcome, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.inbox.send(Message::Cancel { run, by: by.clone(), reply }).map_err(|_| StoreError::Closed)?;
-        if answer.await.map_err(|_| StoreError::Closed)? {
-            return Ok(CancelOutcome::Cancelled);
-        }
-        match self.shared.store.run(run).await? {
-            Some(found) if found.state == RunState::Parked => {
-                self.cancel_parked(&found, &format!("cancelled by {by}")).await?;
-                Ok(CancelOutcome::Cancelled)
+        loop {
+            let (reply, answer) = oneshot::channel();
+            self.inbox.send(Message::Cancel { run, by: by.clone(), reply }).map_err(|_| StoreError::Closed)?;
+            if answer.await == Ok(true) {
+                return Ok(CancelOutcome::Cancelled);
             }
-            Some(found) if found.state.is_final() => Ok(CancelOutcome::AlreadyFinal(found.state)),
-            Some(found) => Ok(CancelOutcome::Elsewhere(found.state)),
-            None => Ok(CancelOutcome::NotFound),
+            match self.shared.store.run(run).await? {
+                Some(found) if matches!(found.state, RunState::Parked | RunState::Queued) => {
+                    let done = self.cancel_idle(&found, &format!("cancelled by {by}")).await?;
+                    if done.is_some_and(|to| to != RunState::Parked) {
+                        return Ok(CancelOutcome::Cancelled);
+                    }
+                    // It is parked now; or it was woken, taken by another daemon, or ended, meanwhile.
+                }
+                Some(found) if found.state.is_final() => return Ok(CancelOutcome::AlreadyFinal(found.state)),
+                Some(found) => return Ok(CancelOutcome::Elsewhere(found.state)),
+                None => return Ok(CancelOutcome::NotFound),
+            }
         }
     }
 
-    /// Ends a run that has no VM, by way of a lane if it has something to undo.
-    pub(super) async fn cancel_parked(&self, run: &Run, reason: &str) -> Result<(), StoreError> {
+    /// Ends a run that has no VM, by way of a lane if it has something to undo. What it is now, if that was still so.
+    pub(super) async fn cancel_idle(&self, run: &Run, reason: &str) -> Result<Option<RunState>, StoreError> {
         let store = &self.shared.store;
-        let change = comeback::cancel_parked(store, run, reason, self.shared.clock.now()).await?;
+        let change = comeback::cancel_idle(store, run, reason, self.shared.clock.now()).await?;
         let to = change.to;
-        if store.transition(change).await? == Guarded::Applied {
+        if store.transition(change).await? == Guarded::Refused {
+            return Ok(None);
+        }
+        if run.state == RunState::Parked {
             let message = match to {
                 RunState::Queued => Message::Woken { runs: vec![run.id] },
-                _ => Message::Unparked { job: run.job.clone(), key: run.concurrency_key.clone() },
+                _ => Message::Unparked { run: run.id, job: run.job.clone(), key: run.concurrency_key.clone() },
             };
             let _ = self.inbox.send(message);
         }
-        Ok(())
+        Ok(Some(to))
     }
 
     /// Sends an event to the runs that wait for its name. Runs that come to wait for it later see it too, if they were

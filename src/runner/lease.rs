@@ -1,5 +1,6 @@
 //! Sharing one database with other daemons: a lease that says this one is alive, and the work that changes hands.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -11,9 +12,9 @@ use super::comeback::take_over;
 use super::core::Comeback;
 use super::dispatcher::Message;
 use super::handle::Handle;
-use crate::base::Clock;
 use crate::base::clock::{later, since};
 use crate::base::limits::{LEASE, LEASE_ORPHANS_MAX, LEASE_RENEW_EVERY, LEASE_STEAL_EVERY};
+use crate::base::{Clock, RunId};
 use crate::model::Run;
 use crate::store::{NodeRow, Store, StoreError};
 
@@ -81,14 +82,9 @@ impl Lease {
 
     async fn keep(&mut self, runner: &Handle) -> Result<(), StoreError> {
         let clock = &runner.shared.clock;
-        let asked = Instant::now();
-        if asked.duration_since(self.renewed) < LEASE {
-            let until = later(clock.now(), LEASE);
-            if self.store.renew_lease(&self.node.name, self.node.epoch, until).await? {
-                self.renewed = asked;
-                let _ = runner.inbox.send(Message::Look);
-                return self.adopt_orphans(runner).await;
-            }
+        if self.renew(clock).await? {
+            let _ = runner.inbox.send(Message::Look);
+            return self.adopt_orphans(runner).await;
         }
         warn!("the lease of this daemon is over, others may have its runs; they are given up here");
         let (reply, given_up) = oneshot::channel();
@@ -101,6 +97,17 @@ impl Lease {
         self.adopt_orphans(runner).await
     }
 
+    /// False when the lease is over.
+    async fn renew(&mut self, clock: &Clock) -> Result<bool, StoreError> {
+        let asked = Instant::now();
+        let is_held = asked.duration_since(self.renewed) < LEASE
+            && self.store.renew_lease(&self.node.name, self.node.epoch, later(clock.now(), LEASE)).await?;
+        if is_held {
+            self.renewed = asked;
+        }
+        Ok(is_held)
+    }
+
     /// Runs that are this daemon's in the store and not here, since `age` at least: a commit came through after its run
     /// was given up, or its answer got lost.
     async fn take_up_strays(&self, runner: &Handle, age: Duration) -> Result<(), StoreError> {
@@ -108,11 +115,15 @@ impl Lease {
         let mut strays = self.store.runs_of(&runner.without_live(held)).await?;
         let now = runner.shared.clock.now();
         strays.retain(|run| since(now, run.started_at.unwrap_or(run.queued_at)) >= age);
+        // Some may have come to life here since the first look; what did before their row was read is not stray.
+        let still: HashSet<RunId> =
+            runner.without_live(strays.iter().map(|run| run.id).collect()).into_iter().collect();
+        strays.retain(|run| still.contains(&run.id));
         comes_back(runner, strays).await;
         Ok(())
     }
 
-    async fn adopt_orphans(&self, runner: &Handle) -> Result<(), StoreError> {
+    async fn adopt_orphans(&mut self, runner: &Handle) -> Result<(), StoreError> {
         loop {
             let orphans = self.store.orphans(runner.shared.clock.now(), LEASE_ORPHANS_MAX).await?;
             if orphans.is_empty() {
@@ -120,6 +131,10 @@ impl Lease {
             }
             info!(runs = orphans.len(), "took over runs of daemons that are gone");
             comes_back(runner, orphans).await;
+            // Many take longer than a lease lasts.
+            if self.renewed.elapsed() > LEASE_RENEW_EVERY && !self.renew(&runner.shared.clock).await? {
+                return Ok(());
+            }
         }
     }
 

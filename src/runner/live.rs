@@ -52,11 +52,15 @@ pub struct Entry {
     pub holds_key: bool,
     /// It goes on where it was: it comes before others of its job, and its attempt stays the same.
     pub resumes: bool,
+    /// When its start was asked for last.
+    pub asked_at: Option<Timestamp>,
     pub stop: Arc<Stop>,
     /// It is being parked until something is answered.
     pub asks: bool,
     /// It was woken before the commit that parks it came back.
     pub woken: bool,
+    /// Who cancelled it and waits for its end to be written.
+    pub cancels: Vec<oneshot::Sender<bool>>,
     pub log: Arc<RunLog>,
     pub waiters: Vec<oneshot::Sender<Run>>,
     /// When it is on disk, the earlier runs of its job are cancelled.
@@ -73,6 +77,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether its journal may hold what has to be undone when it is cancelled.
+    pub fn may_have_done_something(&self) -> bool {
+        self.job.spec.resume && self.run.fence > 0
+    }
+
     fn rank(&self) -> Rank {
         (!self.resumes, Reverse(self.run.priority), self.order, self.run.id)
     }
@@ -154,6 +163,8 @@ pub struct Live {
     entries: HashMap<RunId, Entry>,
     by_job: HashMap<JobName, OfJob>,
     queue: Queue,
+    /// Groups of which nothing can begin until the run's moment comes.
+    held_back: HashMap<Group, RunId>,
     /// Runs by concurrency key: those that run, and those that are parked.
     keys: HashMap<String, u64>,
     by_idempotency_key: HashMap<(JobName, String), RunId>,
@@ -173,6 +184,12 @@ impl Live {
 
     pub fn get_mut(&mut self, run: RunId) -> Option<&mut Entry> {
         self.entries.get_mut(&run)
+    }
+
+    /// The entry that waits for an answer of this kind. A run that was given up with a lease and taken up again may
+    /// stand at the same fence, while answers to the entry that it had before are still on their way.
+    pub fn in_phase(&mut self, run: RunId, fence: i64, phase: Phase) -> Option<&mut Entry> {
+        self.get_mut(run).filter(|entry| entry.run.fence == fence && entry.phase == phase)
     }
 
     pub fn contains(&self, run: RunId) -> bool {
@@ -203,9 +220,11 @@ impl Live {
             holds_slot: false,
             holds_key: was_parked && self.counts_parked,
             resumes,
+            asked_at: None,
             stop: Arc::default(),
             asks: false,
             woken: false,
+            cancels: Vec::new(),
             log,
             waiters: Vec::new(),
             replaces: false,
@@ -339,11 +358,43 @@ impl Live {
         }
     }
 
+    /// The store says that nothing of the run's group can begin yet: the group waits until the run's moment comes, so
+    /// that its first stays the first, and one of them asks instead of all.
+    pub fn hold_back(&mut self, run: RunId) {
+        let Some(entry) = self.entries.get(&run).filter(|entry| entry.phase == Phase::Waiting) else { return };
+        if entry.run.not_before.is_some() {
+            let group = entry.group.clone();
+            self.held_back.insert(group.clone(), run);
+            self.refresh_group(&group);
+        }
+    }
+
+    /// The clock was set back: what was held back until a moment that is far away now asks at this one.
+    pub fn ask_again_at(&mut self, moment: Timestamp) {
+        let held: Vec<RunId> = self.held_back.values().copied().collect();
+        for run in held {
+            self.unqueue(run);
+            let Some(entry) = self.entries.get_mut(&run) else { continue };
+            entry.run.not_before = Some(moment);
+            let (rank, group) = (entry.rank(), entry.group.clone());
+            self.queue.push_at(moment, &group, rank);
+            self.hold_back(run);
+        }
+    }
+
     pub fn unqueue(&mut self, run: RunId) {
         if let Some(entry) = self.entries.get(&run) {
             let group = entry.group.clone();
             self.queue.remove(&group, entry.rank(), entry.run.not_before);
+            self.let_on(&group, Some(run));
             self.refresh_group(&group);
+        }
+    }
+
+    /// A group that was held back goes on, if it was because of this run.
+    fn let_on(&mut self, group: &Group, because_of: Option<RunId>) {
+        if because_of.is_none() || self.held_back.get(group).copied() == because_of {
+            self.held_back.remove(group);
         }
     }
 
@@ -356,10 +407,11 @@ impl Live {
 
     fn refresh_group(&mut self, group: &Group) {
         let head = self.queue.head(group).filter(|(.., run)| {
-            self.entries.get(run).is_some_and(|entry| {
-                let view = self.view(&group.job, group.key.as_deref().filter(|_| !entry.holds_key));
-                may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })
-            })
+            !self.held_back.contains_key(group)
+                && self.entries.get(run).is_some_and(|entry| {
+                    let view = self.view(&group.job, group.key.as_deref().filter(|_| !entry.holds_key));
+                    may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })
+                })
         });
         self.queue.show(group, head);
     }
@@ -410,6 +462,7 @@ impl Live {
     /// The first waiting run, in order of priority and age, that may start.
     pub fn next_to_start(&mut self, now: Timestamp) -> Next {
         for group in self.queue.mature(now) {
+            self.let_on(&group, None);
             self.refresh_group(&group);
         }
         match self.queue.next().filter(|_| self.has_room()) {
@@ -448,122 +501,5 @@ fn text_bytes(value: &serde_json::Value) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use serde_json::{Value, json};
-
-    use super::super::logs::Flusher;
-    use super::*;
-    use crate::base::Clock;
-    use crate::base::clock::later;
-    use crate::lua::Bundle;
-    use crate::model::job::{Concurrency, Overlap};
-    use crate::model::{JobSpec, Trigger};
-    use crate::runner::stop::Stopped;
-
-    fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
-        let mut spec = JobSpec::named(name.parse().expect("a good name"));
-        change(&mut spec);
-        Arc::new(Job {
-            spec: Arc::new(spec),
-            bundle: Arc::new(Bundle::new(vec![])),
-            file: format!("{name}.lua"),
-            loaded_at: Timestamp::UNIX_EPOCH,
-            enabled_override: None,
-        })
-    }
-
-    fn add(live: &mut Live, job: &Arc<Job>, params: Value, not_before: Option<Timestamp>) -> RunId {
-        let trigger = Trigger::new(TriggerKind::Schedule, "schedule");
-        let run = Run {
-            params,
-            priority: job.spec.priority,
-            not_before,
-            ..Run::new(RunId::generate(), job.spec.name.clone(), trigger, Timestamp::UNIX_EPOCH)
-        };
-        let id = run.id;
-        let (flusher, _) = Flusher::new();
-        let log = RunLog::new(id, Clock::system(), &flusher, 0);
-        live.insert(NewEntry { run, job: job.clone(), log, resumes: false, was_parked: false });
-        live.enqueue(id, Timestamp::UNIX_EPOCH);
-        id
-    }
-
-    fn start(live: &mut Live) -> Option<RunId> {
-        match live.next_to_start(Timestamp::UNIX_EPOCH) {
-            Next::Start(run) => {
-                live.unqueue(run);
-                live.hold(run);
-                Some(run)
-            }
-            Next::At(_) => None,
-        }
-    }
-
-    #[test]
-    fn priority_goes_first_then_age() {
-        let mut live = Live::new(10, true);
-        let low = job("low", |spec| spec.overlap = Overlap::Parallel);
-        let high = job("high", |spec| spec.priority = 5);
-        let (first, second) = (add(&mut live, &low, json!({}), None), add(&mut live, &low, json!({}), None));
-        let urgent = add(&mut live, &high, json!({}), None);
-        let order = [start(&mut live), start(&mut live), start(&mut live), start(&mut live)];
-        assert_eq!(order, [Some(urgent), Some(first), Some(second), None]);
-    }
-
-    #[test]
-    fn a_concurrency_key_holds_only_its_own_kind_back() {
-        let mut live = Live::new(10, true);
-        let deploy = job("deploy", |spec| {
-            spec.overlap = Overlap::Parallel;
-            spec.concurrency = Some(Concurrency { key: "deploy/${stack}".into(), limit: 1 });
-        });
-        let web = add(&mut live, &deploy, json!({"stack": "web"}), None);
-        let again = add(&mut live, &deploy, json!({"stack": "web"}), None);
-        let other = add(&mut live, &deploy, json!({"stack": "db"}), None);
-        assert_eq!([start(&mut live), start(&mut live), start(&mut live)], [Some(web), Some(other), None]);
-        live.remove(web);
-        assert_eq!(start(&mut live), Some(again));
-    }
-
-    #[test]
-    fn a_backoff_is_waited_out_without_blocking_others() {
-        let mut live = Live::new(10, true);
-        let moment = later(Timestamp::UNIX_EPOCH, Duration::from_secs(9));
-        add(&mut live, &job("later", |_| {}), json!({}), Some(moment));
-        assert_eq!(live.next_to_start(Timestamp::UNIX_EPOCH), Next::At(Some(moment)));
-        let now = add(&mut live, &job("now", |_| {}), json!({}), None);
-        assert_eq!(start(&mut live), Some(now));
-    }
-
-    #[test]
-    fn a_waiter_that_was_cancelled_stands_for_nobody() {
-        let mut live = Live::new(1, true);
-        let queued = job("queued", |spec| spec.overlap = Overlap::Queue);
-        // Ids of one millisecond have no order of their own.
-        let mut waiters = [add(&mut live, &queued, json!({}), None), add(&mut live, &queued, json!({}), None)];
-        waiters.sort();
-        let [first, second] = waiters;
-        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(first));
-        live.get_mut(first).expect("alive").phase = Phase::Settling;
-        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, Some(second));
-        live.get_mut(second).expect("alive").stop.now(Stopped::Shutdown);
-        assert_eq!(live.view(&queued.spec.name, None).scheduled_waiter, None);
-    }
-
-    #[test]
-    fn slots_come_back_and_indexes_empty_out() {
-        let mut live = Live::new(1, true);
-        let both = job("both", |spec| spec.overlap = Overlap::Parallel);
-        let (first, second) = (add(&mut live, &both, json!({}), None), add(&mut live, &both, json!({}), None));
-        assert_eq!((start(&mut live), start(&mut live)), (Some(first), None));
-        live.release(first);
-        live.release(first);
-        assert_eq!(start(&mut live), Some(second));
-        live.remove(first);
-        live.remove(second);
-        assert_eq!((live.running(), live.waiting(), live.by_job.len(), live.keys.len()), (0, 0, 0, 0));
-        assert!(live.queue.is_empty());
-    }
-}
+#[path = "live_tests.rs"]
+mod tests;

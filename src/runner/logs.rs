@@ -40,6 +40,7 @@ struct Buffer {
     in_flight: usize,
     progress: Option<Progress>,
     attempt: u32,
+    fence: Option<i64>,
     next_seq: u64,
     bytes: usize,
     /// Lines that were dropped and that no line tells of yet.
@@ -67,17 +68,22 @@ impl RunLog {
         self.clock.now()
     }
 
-    pub fn begin_attempt(&self, attempt: u32) {
-        self.lock().attempt = attempt;
+    /// `fence` is that at which the run is held, where others may take it over.
+    pub fn begin_attempt(&self, attempt: u32, fence: Option<i64>) {
+        let mut buffer = self.lock();
+        (buffer.attempt, buffer.fence) = (attempt, fence);
     }
 
     /// What is left, once nothing is in flight any more. The last progress is written on the way: it needs a commit
     /// before the one that ends the run.
     pub async fn finish(&self, store: &Store) -> (Vec<LogLine>, u64) {
         let _nothing_in_flight = self.in_flight.lock().await;
-        let progress = self.lock().progress.take();
+        let (progress, fence) = {
+            let mut buffer = self.lock();
+            (buffer.progress.take(), buffer.fence)
+        };
         if let Some(progress) = progress
-            && let Err(error) = store.set_progress(ProgressUpdate { run: self.run, progress }).await
+            && let Err(error) = store.set_progress(ProgressUpdate { run: self.run, fence, progress }).await
         {
             warn!(run = %self.run, %error, "the last progress of a run was not stored");
         }
@@ -121,16 +127,16 @@ impl RunLog {
     /// caller has to come back for it.
     async fn flush(self: Arc<Self>, store: &Store, metrics: &Metrics) -> Result<(), StoreError> {
         let _in_flight = self.in_flight.lock().await;
-        let ((lines, dropped), progress) = {
+        let ((lines, dropped), progress, fence) = {
             let mut buffer = self.lock();
-            let taken = (self.take(&mut buffer), buffer.progress.take());
+            let taken = (self.take(&mut buffer), buffer.progress.take(), buffer.fence);
             buffer.in_flight = taken.0.0.len();
             taken
         };
         metrics.update(|numbers| numbers.log_lines_dropped += dropped);
         let progressed = async {
             match progress.clone() {
-                Some(progress) => store.set_progress(ProgressUpdate { run: self.run, progress }).await,
+                Some(progress) => store.set_progress(ProgressUpdate { run: self.run, fence, progress }).await,
                 None => Ok(()),
             }
         };

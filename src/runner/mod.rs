@@ -24,7 +24,11 @@ mod stop;
 mod submit;
 
 #[cfg(test)]
+mod core_tests;
+#[cfg(test)]
 mod flow_tests;
+#[cfg(test)]
+mod late_tests;
 
 pub use admission::{Decision, View, decide, may_start};
 pub use console::{ConsoleLine, ConsoleSession};
@@ -34,24 +38,5 @@ pub use lease::Lease;
 pub use live::LiveRun;
 pub use metrics::{DURATION_BUCKETS_S, Metrics, Numbers};
 
-/// What the simulation drives.
 #[cfg(test)]
-pub(crate) mod sim {
-    use std::sync::Arc;
-
-    use super::core::NewId;
-    pub use super::core::{Comeback, Core, Effect, Execution};
-    use super::handle::LiveTable;
-    use super::logs::Flusher;
-    pub use super::recovery::plan;
-    pub use super::settle::runs_alone;
-    pub use super::stop::Stopped;
-    use crate::base::{Clock, RunId};
-
-    /// A core without anything around it.
-    pub fn new_core(clock: Clock, running_max: usize, shares: bool, new_id: Box<dyn FnMut() -> RunId + Send>) -> Core {
-        let mut core = Core::new(clock, Arc::default(), LiveTable::default(), Flusher::new().0, running_max, shares);
-        core.new_id = NewId(new_id);
-        core
-    }
-}
+pub(crate) mod sim;

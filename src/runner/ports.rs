@@ -1,5 +1,7 @@
 //! What scripts reach of the job system and the key-value store.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -65,6 +67,41 @@ impl JobsPort for Ports {
     }
 }
 
+/// What one run keeps, while it is held at this fence.
+#[derive(Debug)]
+pub struct Keeper {
+    pub ports: Arc<Ports>,
+    pub fence: i64,
+}
+
+impl ArtifactPort for Keeper {
+    fn keep(
+        &self,
+        run: RunId,
+        name: String,
+        media_type: String,
+        content: bytes::Bytes,
+    ) -> BoxFuture<'_, Result<(), Fault>> {
+        self.ports.put(run, Some(self.fence), name, media_type, content).boxed()
+    }
+}
+
+impl Ports {
+    async fn put(
+        &self,
+        run: RunId,
+        fence: Option<i64>,
+        name: String,
+        media_type: String,
+        content: bytes::Bytes,
+    ) -> Result<(), Fault> {
+        let (bytes, created_at) = (content.len() as u64, self.0.shared.clock.now());
+        let artifact = Artifact { name, media_type, bytes, created_at };
+        Ok(self.0.shared.store.put_artifact(run, fence, artifact, content).await?)
+    }
+}
+
+/// Of a console, whose run nobody else can have.
 impl ArtifactPort for Ports {
     fn keep(
         &self,
@@ -73,12 +110,7 @@ impl ArtifactPort for Ports {
         media_type: String,
         content: bytes::Bytes,
     ) -> BoxFuture<'_, Result<(), Fault>> {
-        async move {
-            let (bytes, created_at) = (content.len() as u64, self.0.shared.clock.now());
-            let artifact = Artifact { name, media_type, bytes, created_at };
-            Ok(self.0.shared.store.put_artifact(run, artifact, content).await?)
-        }
-        .boxed()
+        self.put(run, None, name, media_type, content).boxed()
     }
 }
 

@@ -1,5 +1,6 @@
 //! How an attempt's outcome changes its run, and the commit that must not fail for good.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -18,6 +19,8 @@ use crate::store::{Guarded, StartRun, Started, Store, StoreError, Transition};
 pub const WAKE_RETRY: Duration = Duration::from_secs(1);
 /// Pause between tries while the store cannot be written: doubled each time, up to the second.
 pub(super) const RETRY_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+const UNREADABLE: &str = "run.unreadable";
 
 /// The change that `outcome` makes to `run`. Pure.
 pub fn conclude(run: &Run, spec: &JobSpec, outcome: Outcome, stopped: Option<Stopped>, at: Timestamp) -> Transition {
@@ -78,7 +81,7 @@ fn fail(change: &mut Transition, spec: &JobSpec, (state, fault): (RunState, Faul
 /// How long to wait before the next attempt after one that failed so; None when it was the last.
 pub fn delay_after(spec: &JobSpec, attempt: u32, fault: &Fault) -> Option<Duration> {
     // The script and its journal have parted: another attempt would find the same.
-    let repeatable = fault.code != "run.diverged";
+    let repeatable = !matches!(&*fault.code, "run.diverged" | UNREADABLE);
     spec.retry.delay_after(attempt, &fault.code).filter(|_| repeatable)
 }
 
@@ -145,15 +148,21 @@ pub async fn commit(
     metrics: &Metrics,
     change: &Transition,
 ) -> Result<Guarded, StoreError> {
-    patiently(
-        clock,
-        || store.transition(change.clone()),
-        |error| {
-            metrics.update(|numbers| numbers.store_retries += 1);
-            error!(run = %change.run, to = %change.to, %error, "an outcome could not be stored yet; trying again");
-        },
-    )
-    .await
+    let in_doubt = AtomicBool::new(false);
+    let tell = |error: &StoreError| {
+        in_doubt.store(true, Ordering::Relaxed);
+        metrics.update(|numbers| numbers.store_retries += 1);
+        error!(run = %change.run, to = %change.to, %error, "an outcome could not be stored yet; trying again");
+    };
+    let done = patiently(clock, || store.transition(change.clone()), tell).await?;
+    if done == Guarded::Applied || !in_doubt.load(Ordering::Relaxed) {
+        return Ok(done);
+    }
+    // What was refused now may have been written the time before, when the answer got lost.
+    let found =
+        patiently(clock, || store.run(change.run), |error| warn!(run = %change.run, %error, "asking again")).await?;
+    let is_written = |run: Run| (run.state, run.fence, run.attempt) == (change.to, change.fence, change.attempt);
+    Ok(if found.is_some_and(is_written) { Guarded::Applied } else { Guarded::Refused })
 }
 
 /// Whether the run is on disk, asked until it is known. False also when the store closes.
@@ -168,8 +177,12 @@ pub async fn is_there(store: &Store, clock: &Clock, run: RunId) -> bool {
     found.await.is_ok_and(|state| state.is_some())
 }
 
-/// The journal of a run that goes on, asked for until it is known; empty when the store closes.
-pub async fn journal(store: &Store, clock: &Clock, run: RunId) -> Vec<Entry> {
+/// The journal of a run that goes on, asked for until it is known.
+///
+/// # Errors
+/// `Closed` when the daemon stops; `Corrupt` when an entry cannot be understood: then nothing of the run may be executed,
+/// or what the entry says was done would be done again.
+pub async fn journal(store: &Store, clock: &Clock, run: RunId) -> Result<Vec<Entry>, StoreError> {
     let found = patiently(
         clock,
         || store.journal(run),
@@ -177,7 +190,17 @@ pub async fn journal(store: &Store, clock: &Clock, run: RunId) -> Vec<Entry> {
             error!(%run, %error, "the journal of a run could not be read yet; trying again");
         },
     );
-    found.await.unwrap_or_default()
+    found.await
+}
+
+/// The end of a run whose journal cannot be read.
+pub fn unreadable(run: RunId, error: &StoreError) -> Outcome {
+    if *error == StoreError::Closed {
+        return Outcome::Cancelled;
+    }
+    let message = format!("the journal of run {run} cannot be read, so the run cannot go on: {error}");
+    let hint = "its steps are done as far as the journal on its page shows; start it anew when what is left is known";
+    Outcome::Raised(Fault::new(UNREADABLE, message).hint(hint))
 }
 
 /// Begins an attempt, asked until it is known whether it began: a run whose start may be on disk keeps its place, or a
@@ -189,10 +212,7 @@ pub async fn start(store: &Store, clock: &Clock, start: StartRun) -> Result<Star
     if outcome != Started::Lost {
         return Ok(outcome);
     }
-    let found = patiently(clock, || store.run(run), tell).await?;
-    let own = found.is_some_and(|found| {
-        found.state == RunState::Running && found.fence == start.fence + 1 && found.started_at == Some(start.at)
-    });
+    let own = patiently(clock, || store.runs_here(run, start.fence + 1), tell).await?;
     Ok(if own { Started::Applied } else { Started::Lost })
 }
 

@@ -14,8 +14,12 @@ use super::settle;
 use super::stop::Stopped;
 use crate::base::{RunId, Timestamp};
 use crate::jobs::Job;
+use crate::model::job::Overlap;
 use crate::model::{Actor, NewEvent, Run, RunState};
 use crate::store::{Accepted, NewRun, StoreError};
+
+/// Why a run was skipped that nothing here stood in the way of.
+const ELSEWHERE: &str = "not started: a run of the job is parked, or alive on another daemon, and overlap is \"skip\"";
 
 type Reply = oneshot::Sender<Result<Submission, SubmitError>>;
 
@@ -82,6 +86,7 @@ impl Core {
             occurrence.run = Some(id);
             occurrence
         });
+        let alone = self.shares && job.spec.overlap == Overlap::Skip;
         let log = RunLog::new(id, self.clock.clone(), &self.flusher, 0);
         let starts = run.state == RunState::Running;
         self.live.insert(NewEntry { run: run.clone(), job, log, resumes: false, was_parked: false });
@@ -93,7 +98,7 @@ impl Core {
             self.live.hold(id);
         }
         self.publish_entry(id);
-        self.effects.push(Effect::Accept(Box::new(NewRun { run, occurrence, events })));
+        self.effects.push(Effect::Accept(Box::new(NewRun { run, occurrence, events, alone })));
     }
 
     /// The commit of a new run came back.
@@ -105,6 +110,10 @@ impl Core {
             Ok(Accepted::New) => Ok(Submission::Accepted { run, existing: false }),
             Ok(Accepted::Existing(earlier)) => Ok(Submission::Accepted { run: earlier, existing: true }),
             Ok(Accepted::OccurrenceSettled) => Ok(Submission::AlreadySettled),
+            Ok(Accepted::Crowded) => {
+                self.metrics.update(|numbers| numbers.skipped += 1);
+                Ok(Submission::Skipped { reason: ELSEWHERE.to_owned() })
+            }
             Err(error) => Err(SubmitError::Store(error)),
         };
         self.answer(run, &answer);
@@ -208,7 +217,7 @@ impl Core {
                 self.stop_run(victim, stopped.clone());
             }
         }
-        if parked > 0 {
+        if parked > 0 || self.shares {
             self.effects.push(Effect::CancelParked { job, only: None, stopped });
         }
     }

@@ -44,7 +44,7 @@ async fn copy_into(target: &Target, to: &Path) -> Result<()> {
     let mut from = target.connect_reader().await?;
     let mut file = connect_draft(to).await?;
     schema::migrate(&mut file, &to.display().to_string()).await?;
-    let tables = copy::tables(&mut file).await?;
+    let tables = copy::tables().await?;
     from.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     file.run("BEGIN").await?;
     copy::copy(&mut from, &mut file, &tables).await?;

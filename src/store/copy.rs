@@ -2,8 +2,11 @@
 
 use serde_json::{Number, Value};
 
-use super::StoreError;
+use super::backup::Draft;
 use super::sql::{Arg, Conn, Row, Rows, query};
+use super::target::connect_draft;
+use super::{StoreError, schema};
+use crate::base::RunId;
 use crate::base::limits::{BACKUP_PAGE_BYTES, BACKUP_PAGE_ROWS_MAX};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -26,8 +29,19 @@ struct Column {
     key: i64,
 }
 
-/// All tables of the schema, of which SQLite keeps a description; what others refer to comes first.
-pub(super) async fn tables(sqlite: &mut Conn) -> Result<Vec<Table>> {
+/// All tables of the schema as this Aegis makes it. Files that are handed in are not asked: what they call their tables
+/// and columns would become part of statements.
+pub(super) async fn tables() -> Result<Vec<Table>> {
+    let draft = Draft::at(std::env::temp_dir().join(format!("aegis-schema-{}.db", RunId::generate())))?;
+    let mut fresh = connect_draft(draft.path()).await?;
+    schema::migrate(&mut fresh, &draft.path().display().to_string()).await?;
+    let tables = described(&mut fresh).await?;
+    fresh.close().await?;
+    Ok(tables)
+}
+
+/// The tables of a file of ours, of which SQLite keeps a description; what others refer to comes first.
+async fn described(sqlite: &mut Conn) -> Result<Vec<Table>> {
     let described = query(
         "SELECT tables.name AS of_table, columns.name, columns.type, columns.pk
          FROM sqlite_master AS tables JOIN pragma_table_info(tables.name) AS columns

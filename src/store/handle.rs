@@ -14,7 +14,7 @@ use super::writer::Writer;
 use super::{check, schema};
 use crate::base::limits::{STORE_QUEUE_COMMANDS_MAX, STORE_SEND_WAIT};
 use crate::base::{Clock, JobName, RunId, Timestamp};
-use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
+use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -173,12 +173,20 @@ impl Store {
     }
 
     /// Keeps what a run made for people; an artifact of the same name is replaced. Its size is that of `content`.
-    pub async fn put_artifact(&self, run: RunId, artifact: Artifact, content: bytes::Bytes) -> Result<()> {
+    /// Refused when the run is not held at `fence` any more, if told.
+    pub async fn put_artifact(
+        &self,
+        run: RunId,
+        fence: Option<i64>,
+        artifact: Artifact,
+        content: bytes::Bytes,
+    ) -> Result<()> {
         check::artifact(&artifact, &content)?;
-        self.write(Command::PutArtifact(run, artifact, content)).await
+        self.write(Command::PutArtifact(run, fence, artifact, content)).await
     }
 
-    /// Of updates that wait together the last one of each run is written. A run that has ended keeps what it had.
+    /// Of updates that wait together the last one of each run is written. A run that has ended, or that is
+    /// not held at the update's fence any more, keeps what it had.
     pub async fn set_progress(&self, update: ProgressUpdate) -> Result<()> {
         self.write(Command::Progress(update)).await
     }
@@ -201,6 +209,11 @@ impl Store {
     /// Records an occurrence that led to no run. False when it was settled before.
     pub async fn settle_occurrence(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> Result<bool> {
         self.write(Command::Settle(occurrence, events)).await
+    }
+
+    /// Records what a job missed, with one event about those that were not settled before; returns how many those are.
+    pub async fn settle_absence(&self, absence: Absence) -> Result<u64> {
+        self.write(Command::Miss(absence)).await
     }
 
     /// Remembers that all due times of the jobs up to `until` are settled.

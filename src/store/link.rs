@@ -29,6 +29,8 @@ pub(super) struct Link {
     /// Before this, a lost connection is not tried again.
     retry_at: Instant,
     failure: String,
+    /// The file that is open, by device and number.
+    opened: Option<(u64, u64)>,
     _lock: Option<FileLock>,
     /// `STORE_ANSWER_WAIT`, or less in tests.
     pub(super) answer_wait: Duration,
@@ -47,15 +49,32 @@ impl Link {
         let now = Instant::now();
         let failure = String::new();
         let (backoff, answer_wait) = (BACKOFF_FIRST, STORE_ANSWER_WAIT);
-        Self { target, conn: Some(conn), transaction: None, backoff, retry_at: now, failure, _lock: lock, answer_wait }
+        let opened = target.identity();
+        let conn = Some(conn);
+        Self { target, conn, transaction: None, backoff, retry_at: now, failure, opened, _lock: lock, answer_wait }
     }
 
     pub fn conn(&mut self) -> Result<&mut Conn, StoreError> {
         self.conn.as_mut().ok_or_else(|| StoreError::Unavailable { reason: self.failure.clone() })
     }
 
+    /// What is written into a file that nobody can find any more would be lost at the next start.
+    fn is_there(&self) -> Result<(), StoreError> {
+        match (self.target.file(), self.opened) {
+            (Some(file), Some(opened)) if self.target.identity() != Some(opened) => {
+                let reason = format!(
+                    "{} was removed or replaced while it was open; stop the daemon, put the file or a backup back, start it",
+                    file.display()
+                );
+                Err(StoreError::Unavailable { reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Connects anew if the connection was lost, unless a try has failed just now. True when it connected.
     pub async fn restore(&mut self) -> Result<bool, StoreError> {
+        self.is_there()?;
         if self.conn.is_some() {
             return Ok(false);
         }
@@ -70,7 +89,7 @@ impl Link {
                 Ok(true)
             }
             Err(error) => {
-                self.failure = error.to_string();
+                self.failure = error.reason();
                 self.retry_at = Instant::now() + self.backoff;
                 self.backoff = (self.backoff * 2).min(STORE_RECONNECT_BACKOFF_MAX);
                 Err(StoreError::Unavailable { reason: self.failure.clone() })
@@ -113,7 +132,7 @@ impl Link {
     /// Gives the connection up.
     pub fn lose(&mut self, error: &StoreError) {
         warn!(url = %self.target.url, %error, "the writer's connection to the database is lost");
-        self.failure = error.to_string();
+        self.failure = error.reason();
         self.conn = None;
     }
 

@@ -25,7 +25,7 @@ mod schema;
 mod sql;
 mod target;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod text;
 mod types;
 mod write;

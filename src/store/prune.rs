@@ -1,6 +1,7 @@
 //! Retention. Readers look up what may go; the writer removes it in small steps between its other work, so that a pass
 //! over a long history holds up nobody.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::handle::Store;
@@ -9,7 +10,7 @@ use super::text::hour_of;
 use super::types::*;
 use super::write::{Command, NumberRange, Removal};
 use crate::base::limits::{STORE_PRUNE_ARTIFACTS_MAX, STORE_PRUNE_ROWS_MAX};
-use crate::base::{JobName, RunId, Timestamp};
+use crate::base::{JobName, RunId, Timestamp, VersionHash};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -190,9 +191,9 @@ impl Store {
     }
 
     async fn prune_versions(&self, cutoff: Timestamp) -> Result<u64> {
-        // Whatever used them was queued before they were superseded, and most of it has been removed by now.
+        // Most of what used them was queued before they were superseded, and has been removed by now.
         let unused = query(
-            "SELECT hash FROM versions WHERE superseded_at < $1
+            "SELECT hash, job FROM versions WHERE superseded_at < $1
                  AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.version = versions.hash)
                  AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.job = versions.job AND runs.queued_at < $2
                      AND runs.version = versions.hash)
@@ -200,11 +201,28 @@ impl Store {
         );
         let unused = unused.bind(before(cutoff, VERSION_MARGIN)).bind(cutoff).bind(STORE_PRUNE_ROWS_MAX);
         let rows = self.readers().fetch(unused).await?;
-        if rows.is_empty() {
+        let mut unused: BTreeMap<JobName, Vec<VersionHash>> = BTreeMap::new();
+        for row in &rows {
+            unused.entry(row.parsed("job")?).or_default().push(row.parsed("hash")?);
+        }
+        let mut hashes = Vec::with_capacity(rows.len());
+        for (job, mut versions) in unused {
+            let used = self.versions_since(&job, cutoff).await?;
+            versions.retain(|version| !used.contains(version));
+            hashes.extend(versions);
+        }
+        if hashes.is_empty() {
             return Ok(0);
         }
-        let hashes = rows.iter().map(|row| row.parsed("hash")).collect::<Result<_>>()?;
         self.remove(Removal::Versions(hashes)).await
+    }
+
+    /// The versions of a job's younger runs: a daemon that has not read the files again yet starts old ones.
+    async fn versions_since(&self, job: &JobName, since: Timestamp) -> Result<Vec<VersionHash>> {
+        let used =
+            query("SELECT DISTINCT version FROM runs WHERE job = $1 AND queued_at >= $2 AND version IS NOT NULL");
+        let rows = self.readers().fetch(used.bind(job).bind(since)).await?;
+        rows.iter().map(|row| row.parsed("version")).collect()
     }
 }
 

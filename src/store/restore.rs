@@ -39,17 +39,10 @@ async fn restore_file(target: &Target, file: &Path, from: &Path, now: Timestamp)
     let kept = (!is_new).then(|| with_suffix(file, &format!(".before-restore-{}", now.strftime("%Y%m%dT%H%M%S%fZ"))));
     let draft = Draft::at(with_suffix(file, &format!(".restore-{}", RunId::generate())))?;
     prepare_copy(from, draft.path()).await?;
-    // What waits in the old log belongs to the old file.
-    for ending in ["-wal", "-shm", ""] {
-        let (old, aside) = (with_suffix(file, ending), kept.as_ref().map(|kept| with_suffix(kept, ending)));
-        let moved = match &aside {
-            Some(aside) => std::fs::rename(&old, aside),
-            None => std::fs::remove_file(&old),
-        };
-        match moved {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&old, &error)),
-            _ => {}
-        }
+    match &kept {
+        Some(kept) => set_aside(target, file, kept).await?,
+        // What `prepare` has just made.
+        None => std::fs::remove_file(file).map_err(|error| failed(file, &error))?,
     }
     draft.publish(file).await?;
     sync_folder(file)?;
@@ -57,11 +50,41 @@ async fn restore_file(target: &Target, file: &Path, from: &Path, now: Timestamp)
     Ok(Restored { kept })
 }
 
+/// Gives the database and what belongs to it other names: all of them or, when one cannot be had, none.
+async fn set_aside(target: &Target, file: &Path, kept: &Path) -> Result<()> {
+    // With the last commits in the file itself nothing depends on the log beside it. A database that is too damaged for
+    // that is kept as it is.
+    if let Ok(mut old) = target.connect().await {
+        let moved = old.fetch(query("PRAGMA wal_checkpoint(TRUNCATE)")).await;
+        let closed = old.close().await;
+        if let Err(error) = moved.and(closed) {
+            tracing::warn!(file = %file.display(), %error, "the old database's log could not be moved into it");
+        }
+    }
+    let mut moved: Vec<(PathBuf, PathBuf)> = Vec::new();
+    for ending in ["-wal", "-shm", ""] {
+        let (old, aside) = (with_suffix(file, ending), with_suffix(kept, ending));
+        match std::fs::rename(&old, &aside) {
+            Ok(()) => moved.push((old, aside)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !ending.is_empty() => {}
+            Err(error) => {
+                for (old, aside) in moved.iter().rev() {
+                    if let Err(error) = std::fs::rename(aside, old) {
+                        tracing::error!(file = %aside.display(), %error, "it could not be given back its name");
+                    }
+                }
+                return Err(failed(&old, &error));
+            }
+        }
+    }
+    Ok(())
+}
+
 async fn restore_server(target: &Target, from: &Path) -> Result<Restored> {
     let draft = Draft::at(std::env::temp_dir().join(format!("aegis-restore-{}.db", RunId::generate())))?;
     prepare_copy(from, draft.path()).await?;
     let mut source = connect_source(draft.path()).await?;
-    let tables = copy::tables(&mut source).await?;
+    let tables = copy::tables().await?;
     let mut conn = target.connect().await?;
     schema::migrate(&mut conn, &target.url).await?;
     refuse_company(&mut conn, target).await?;

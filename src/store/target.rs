@@ -1,6 +1,7 @@
 //! Where the database is, and how connections to it are set up.
 
 use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -85,6 +86,12 @@ impl Target {
 
     pub fn is_sqlite(&self) -> bool {
         matches!(self.kind, Kind::Sqlite { .. })
+    }
+
+    /// Which file it is that has the database's name now, by device and number.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        let found = std::fs::metadata(self.file()?).ok()?;
+        Some((found.dev(), found.ino()))
     }
 
     /// The file of a SQLite database.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::base::{Fault, JobName, RunId, Timestamp, VersionHash};
 use crate::model::run::Progress;
-use crate::model::{Actor, Entry, JobSpec, LogLine, NewEvent, Occurrence, Run, RunState, StepKey};
+use crate::model::{Actor, Entry, JobSpec, LogLine, NewEvent, Occurrence, OccurrenceState, Run, RunState, StepKey};
 
 /// Where the database is and how it is kept.
 #[derive(Debug, Clone)]
@@ -48,6 +48,14 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Why the database is away, without saying again that it is.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::Unavailable { reason } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether the same may go well later. What is too large stays so, and what is corrupt; a closed store stays closed.
     pub fn may_pass(&self) -> bool {
         !matches!(self, Self::Closed | Self::TooLarge { .. } | Self::ScopeFull { .. } | Self::Corrupt { .. })
@@ -62,6 +70,8 @@ pub struct NewRun {
     /// The schedule's due time that it settles, written in the same transaction. Refused when it was settled before.
     pub occurrence: Option<Occurrence>,
     pub events: Vec<NewEvent>,
+    /// Refused while another run of the job is alive, on any daemon, or parked.
+    pub alone: bool,
 }
 
 /// How an accepted run came out of the commit.
@@ -73,6 +83,8 @@ pub enum Accepted {
     Existing(RunId),
     /// The occurrence had been settled before; nothing was written.
     OccurrenceSettled,
+    /// Another run of the job is alive, beside which it may not be; nothing was written.
+    Crowded,
 }
 
 /// A change of one run, applied only if it is in `from`, on attempt `attempt` and still at `fence`.
@@ -145,6 +157,22 @@ pub struct RunFilter {
     pub before: Option<RunId>,
     /// Console lines are left out unless asked for.
     pub include_console: bool,
+    /// Capped at `STORE_PAGE_ROWS_MAX`; 0 means the default.
+    pub limit: usize,
+}
+
+/// Which settled due times to list. Newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OccurrenceFilter {
+    pub job: Option<JobName>,
+    /// Empty for all.
+    pub states: Vec<OccurrenceState>,
+    /// Due at this moment or later.
+    pub from: Option<Timestamp>,
+    /// Due before this moment.
+    pub to: Option<Timestamp>,
+    /// Only those older than this one: the last of the page before.
+    pub before: Option<(Timestamp, JobName)>,
     /// Capped at `STORE_PAGE_ROWS_MAX`; 0 means the default.
     pub limit: usize,
 }
@@ -290,6 +318,8 @@ pub struct CommitMark {
 #[derive(Debug, Clone)]
 pub struct ProgressUpdate {
     pub run: RunId,
+    /// Of the holder whose script says so; None where nobody else can have the run.
+    pub fence: Option<i64>,
     pub progress: Progress,
 }
 
@@ -302,6 +332,8 @@ pub struct StartRun {
     /// The attempt that begins, or goes on after it was parked or its daemon died.
     pub attempt: u32,
     pub at: Timestamp,
+    /// When the attempt began: earlier than `at` when it goes on.
+    pub began: Timestamp,
     /// Set unless the attempt has one from before.
     pub deadline_at: Option<Timestamp>,
     /// Refused while another run of the job is running on any daemon.

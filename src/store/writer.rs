@@ -114,7 +114,7 @@ impl Writer {
                     Fate::Committed => return self.committed(applied, began),
                     Fate::RolledBack => error,
                     Fate::Unknown => {
-                        let reason = format!("{error}; whether this change was written is not known");
+                        let reason = format!("{}; whether this change was written is not known", error.reason());
                         return self.refuse_all(commands, &StoreError::Unavailable { reason });
                     }
                 },

@@ -4,7 +4,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::base::{JobName, Timestamp};
-use crate::model::{NewEvent, Occurrence};
+use crate::model::{Absence, NewEvent, Occurrence};
 use crate::runner::{Handle, Submission, SubmitError, SubmitRequest};
 use crate::store::{Store, StoreError};
 
@@ -14,6 +14,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Records an occurrence that led to no run of its own. False when it was settled before.
     fn settle(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Records what a job missed, with one event; returns how many of them were not settled before.
+    fn miss(&self, absence: Absence) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Remembers for the next daemon that the due times of these jobs up to `until` have their rows.
     fn mark(&self, jobs: Vec<JobName>, until: Timestamp) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -33,6 +36,10 @@ impl Desk for LiveDesk {
 
     fn settle(&self, occurrence: Occurrence, events: Vec<NewEvent>) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.store.settle_occurrence(occurrence, events).boxed()
+    }
+
+    fn miss(&self, absence: Absence) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.store.settle_absence(absence).boxed()
     }
 
     fn mark(&self, jobs: Vec<JobName>, until: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {

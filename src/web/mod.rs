@@ -21,6 +21,7 @@ mod serve;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 pub use error::ApiError;
 pub use guard::Peer;

@@ -21,6 +21,7 @@ use super::error::ApiError;
 use super::guard::Peer;
 use super::parts::Web;
 use super::patience::Patience;
+use super::unread::Watched;
 use super::{api, page};
 use crate::base::limits;
 
@@ -91,9 +92,16 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, stop: Cancell
     // Answers are short and awaited; waiting to fill packets only delays them.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
+        let (parts, body) = request.into_parts();
+        let (body, read) = Watched::new(body);
+        let mut request = hyper::Request::from_parts(parts, Body::new(body));
         request.extensions_mut().insert(peer);
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async move {
+            let mut response = answer.await?;
+            read.announce(&mut response);
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = http1::Builder::new();
     builder

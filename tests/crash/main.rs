@@ -1,4 +1,4 @@
-//! `kill -9` at random moments, under load, on both databases. What the daemon promised, what its steps did outside of
+//! `kill -9` at random moments, under load, on both databases; and outages of what the daemon stands on. What the daemon promised, what its steps did outside of
 //! it and what its books say are compared afterwards.
 //!
 //! `AEGIS_CRASH_KILLS` says how often (12 unless told; 300 for a full run), `AEGIS_CRASH_SEED` repeats a run's draws.
@@ -14,6 +14,7 @@ mod effects;
 mod falsified;
 mod jobs;
 mod load;
+mod outage;
 mod postgres;
 mod proxy;
 mod record;

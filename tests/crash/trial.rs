@@ -46,9 +46,24 @@ pub fn builder(effects: &Effects) -> Builder {
 impl Trial {
     /// On SQLite, or on the PostgreSQL that is given.
     pub async fn start(seed: u64, postgres: Option<Postgres>) -> Self {
+        Self::start_by(seed, postgres, &[]).await
+    }
+
+    /// On SQLite, on a disk that `wrapper` mounts for the daemon alone: other processes reach it by [`TestApp::inside`].
+    pub async fn start_on_small_disk(seed: u64, wrapper: &[String]) -> Self {
+        let mut trial = Self::start_by(seed, None, wrapper).await;
+        trial.books = Books::Sqlite(trial.app.inside("data/aegis.db"));
+        trial
+    }
+
+    async fn start_by(seed: u64, postgres: Option<Postgres>, wrapper: &[String]) -> Self {
         let dice = Dice::new(seed);
         let effects = Effects::start(dice.for_number(u64::MAX - 1)).await;
         let mut builder = builder(&effects);
+        if !wrapper.is_empty() {
+            let words: Vec<&str> = wrapper.iter().map(String::as_str).chain(["sh"]).collect();
+            builder = builder.wrapped(&words);
+        }
         let books = match &postgres {
             Some(postgres) => {
                 builder = builder.config("/store/url", json!(postgres.url()));
@@ -63,10 +78,15 @@ impl Trial {
         Self { app, effects, books, load, record, dice, life: 1, began: Instant::now(), _postgres: postgres }
     }
 
-    /// Lets it work for a while, kills it, and reads what it left.
-    pub async fn kill(&mut self) {
+    /// Lets it work for a while.
+    pub async fn work(&mut self) {
         let pause = self.dice.millis(50, 1_500);
         tokio::time::sleep(pause).await;
+    }
+
+    /// Lets it work for a while, kills it, and reads what it left.
+    pub async fn kill(&mut self) {
+        self.work().await;
         self.bury().await;
     }
 
@@ -93,7 +113,7 @@ impl Trial {
         false
     }
 
-    fn note(&mut self, what: &'static str) {
+    pub fn note(&mut self, what: &'static str) {
         self.record.moments.push((micros_now(), what));
     }
 
@@ -107,16 +127,21 @@ impl Trial {
 
     /// Lets everything come to its end and stops the daemon.
     pub async fn settle(&mut self) {
+        self.rest().await;
+        self.app.stop().await;
+    }
+
+    /// Lets everything come to its end.
+    pub async fn rest(&mut self) {
         self.record.acknowledged = self.load.stop().await;
         self.note("drained");
         drain(&self.app.api, &self.books).await;
         self.note("stopped");
         self.record.told = told(&self.app.api).await;
         self.record.watched.1 = micros_now() - SETTLE_TIME_MICROS;
-        self.app.stop().await;
     }
 
-    /// Reads the books when the daemon is stopped.
+    /// Reads the books when the daemon has nothing left to do, or is stopped.
     pub async fn read(mut self) -> (Record, Duration) {
         self.record.runs = self.books.runs().await;
         self.record.occurrences = self.books.occurrences().await;

@@ -1,7 +1,7 @@
 //! The disk of the database is full: submissions are refused with the reason, nothing acknowledged is lost, and work
 //! goes on when there is room again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::support::scripts::returning;
 use crate::support::{TestApp, eventually, json};
@@ -21,7 +21,7 @@ async fn a_full_disk_is_said_and_survived() {
     let before = app.api.run_to_end("job", json!({})).await;
     assert_eq!(before["state"], "succeeded");
 
-    let filler = inside(&app, "data/filler");
+    let filler = app.inside("data/filler");
     fill(&filler);
     let mut accepted = Vec::new();
     let refusal = loop {
@@ -49,13 +49,6 @@ async fn a_full_disk_is_said_and_survived() {
     for run in &accepted {
         app.api.ended(run).await;
     }
-}
-
-/// The path as the daemon sees it: its mounts are its own.
-fn inside(app: &TestApp, path: &str) -> PathBuf {
-    let shown = app.path(path);
-    let relative = shown.strip_prefix("/").unwrap();
-    Path::new("/proc").join(app.pid().to_string()).join("root").join(relative)
 }
 
 /// Writes until there is no room for another byte.

@@ -81,6 +81,7 @@ async fn parked_runs_sleep_through_a_crash_and_wake() {
     app.restart().await;
     let ended = app.api.ended(&run).await;
     assert_eq!((&ended["state"], &ended["result"]), (&json!("succeeded"), &json!(2)), "{ended}");
+    assert_eq!(ended["started_at"], parked["started_at"], "one attempt, which began once: {ended}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,4 +136,35 @@ async fn what_a_cancelled_run_did_is_undone_also_when_it_is_parked() {
     assert_eq!(ended["state"], "cancelled", "{ended}");
     let lines = app.api.log_texts(&run).await;
     assert_eq!(lines, ["unmade 3", "unmade 2", "unmade 1"], "the latest goes first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_cancelled_between_two_attempts_undoes_what_it_did() {
+    let source = "return aegis.job { resume = true, retry = { attempts = 3, initial = '1h' }, run = function(ctx)\n\
+                  ctx:step('make', function() return 1 end, { undo = function() print('unmade') end })\n\
+                  error('not yet') end }";
+    let app = TestApp::builder().script("maker.lua", source).start().await;
+    app.api.job_appears("maker").await;
+    let run = app.api.trigger("maker", json!({})).await;
+    let waits = |run: &serde_json::Value| run["not_before"].is_string();
+    crate::support::eventually("the next attempt is waited for", || async {
+        waits(&app.api.run(&run).await).then_some(())
+    })
+    .await;
+    app.cli.ok(&["cancel", &run]).await;
+    assert_eq!(app.api.ended(&run).await["state"], "cancelled");
+    assert_eq!(app.api.log_texts(&run).await, ["unmade"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_that_was_caught_and_gone_on_from_is_the_same_in_the_next_attempt() {
+    let source = "return aegis.job { resume = true, retry = { attempts = 3, initial = '10ms' }, run = function(ctx)\n\
+                  local ok, problem = pcall(ctx.step, ctx, 'deploy', function() error('no') end)\n\
+                  ctx:step('tell', function() return 'told' end)\n\
+                  error(problem) end }";
+    let app = TestApp::builder().script("deploy.lua", source).start().await;
+    app.api.job_appears("deploy").await;
+    let ended = app.api.run_to_end("deploy", json!({})).await;
+    assert_eq!((&ended["state"], &ended["attempt"]), (&json!("failed"), &json!(3)), "{ended}");
+    assert_eq!(ended["error"]["code"], "script.error", "{ended}");
 }

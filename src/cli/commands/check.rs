@@ -9,7 +9,7 @@ use crate::base::{Clock, JobName, ScriptPosition};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{engine, show};
-use crate::jobs::{self, Diagnostic, Severity};
+use crate::jobs::{self, Diagnostic, Severity, Site};
 use crate::lua::Engine;
 
 #[derive(Debug, clap::Args)]
@@ -17,6 +17,9 @@ pub struct Args {
     /// Files and folders [default: the scripts folder]
     paths: Vec<PathBuf>,
 }
+
+/// The runtime, and what files may name.
+type With<'a> = (&'a Engine, &'a Site);
 
 /// What was found in all of the paths.
 #[derive(Debug, Default)]
@@ -29,13 +32,13 @@ struct Report {
 
 pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let config = ctx.config(&[])?.config;
-    let engine = engine::make(&config, &ctx.clock)?;
+    let (engine, site) = (engine::make(&config, &ctx.clock)?, engine::site(&config)?);
     let scripts = config.scripts.dir.clone();
     let paths = if args.paths.is_empty() { vec![scripts.clone()] } else { args.paths };
     let clock = ctx.clock.clone();
     let work = move || {
         let mut report = Report::default();
-        paths.iter().try_for_each(|path| report.look(&engine, &scripts, path, &clock)).map(|()| report)
+        paths.iter().try_for_each(|path| report.look((&engine, &site), &scripts, path, &clock)).map(|()| report)
     };
     let report = tokio::task::spawn_blocking(work).await;
     let report = report.map_err(|error| Failure::new(format!("the check broke: {error}")))??;
@@ -43,12 +46,12 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
 }
 
 impl Report {
-    fn look(&mut self, engine: &Engine, scripts: &Path, path: &Path, clock: &Clock) -> Result<(), Failure> {
+    fn look(&mut self, with: With, scripts: &Path, path: &Path, clock: &Clock) -> Result<(), Failure> {
         let metadata = std::fs::metadata(path).map_err(|error| {
             Failure::new(format!("cannot look at {}: {error}", path.display())).exit(Exit::NotFound)
         })?;
         if !metadata.is_dir() {
-            self.file(engine, Some(scripts), path, clock);
+            self.file(with, Some(scripts), path, clock);
             return Ok(());
         }
         let found = jobs::scan(path)?;
@@ -58,14 +61,14 @@ impl Report {
             self.diagnostics.push(Diagnostic { file, severity: Severity::Error, fault, since, last_good_kept: false });
         }
         for file in found.files.keys().filter(|file| jobs::is_job(file)) {
-            self.file(engine, Some(path), &path.join(file), clock);
+            self.file(with, Some(path), &path.join(file), clock);
         }
         Ok(())
     }
 
-    fn file(&mut self, engine: &Engine, root: Option<&Path>, path: &Path, clock: &Clock) {
+    fn file(&mut self, with: With, root: Option<&Path>, path: &Path, clock: &Clock) {
         self.files += 1;
-        match jobs::load_file(engine, root, path, clock.now()) {
+        match jobs::load_file(with, root, path, clock.now()) {
             Ok((job, warnings)) => {
                 self.diagnostics.extend(warnings);
                 let shown = path.display().to_string();

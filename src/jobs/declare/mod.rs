@@ -11,6 +11,7 @@ use reader::{Reader, Table};
 pub use warnings::warnings;
 
 use crate::base::{Fault, JobName};
+use crate::jobs::Site;
 use crate::lua::Inspected;
 use crate::model::JobSpec;
 use crate::model::job::{TriggerSpec, UiSpec};
@@ -49,8 +50,8 @@ const MISTAKEN: [(&str, &str); 3] = [
     ("parameters", "the field is called params"),
 ];
 
-/// Checks what `file` (relative to the scripts folder, with the text `source`) says of its job.
-pub fn declare(inspected: &Inspected, file: &str, source: &str) -> Result<JobSpec, Vec<Fault>> {
+/// Checks what `file` (relative to the scripts folder, with the text `source`) says of its job, at `site`.
+pub fn declare(inspected: &Inspected, file: &str, source: &str, site: &Site) -> Result<JobSpec, Vec<Fault>> {
     let mut reader = Reader::new(file, source, &inspected.lines);
     let Some(table) = Table::root(&inspected.table) else {
         reader.fault(&[], "aegis.job takes a table", "write return aegis.job { run = function(ctx) … end }");
@@ -62,15 +63,15 @@ pub fn declare(inspected: &Inspected, file: &str, source: &str) -> Result<JobSpe
         }
     }
     table.only(&mut reader, &FIELDS);
-    let spec = name(&mut reader, &table, file).map(|name| read(&mut reader, &table, name));
+    let spec = name(&mut reader, &table, file).map(|name| read(&mut reader, &table, name, site));
     match spec {
         Some(spec) if reader.faults.is_empty() => Ok(spec),
         _ => Err(reader.faults),
     }
 }
 
-fn read(reader: &mut Reader, table: &Table, name: JobName) -> JobSpec {
-    let schedules = schedules::read(reader, table, &name);
+fn read(reader: &mut Reader, table: &Table, name: JobName, site: &Site) -> JobSpec {
+    let schedules = schedules::read(reader, table, &name, &site.calendars);
     let params = params::read(reader, table);
     if !table.is_function(reader, "run") && table.get("run").is_none() {
         reader.fault(&[], "the job has no run function", "add run = function(ctx) … end");

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::reader::{Reader, Table};
+use crate::base::suggest::did_you_mean;
 use crate::base::{JobName, Timestamp, limits};
+use crate::model::Calendars;
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
 
 const EXAMPLE: &str = "{ cron = \"0 6 * * *\", timezone = \"UTC\" } or { every = \"5m\" }";
@@ -11,16 +13,16 @@ const KINDS: [&str; 3] = ["cron", "every", "at"];
 const FIELDS: [&str; 8] = ["cron", "every", "at", "timezone", "jitter", "catch_up", "window", "skip"];
 const CATCH_UPS: [(&str, CatchUp); 3] = [("none", CatchUp::None), ("latest", CatchUp::Latest), ("all", CatchUp::All)];
 
-pub fn read(reader: &mut Reader, job: &Table, name: &JobName) -> Vec<ScheduleSpec> {
+pub fn read(reader: &mut Reader, job: &Table, name: &JobName, calendars: &Calendars) -> Vec<ScheduleSpec> {
     let tables = job.tables(reader, "schedule", EXAMPLE);
     if tables.len() > limits::JOB_SCHEDULES_MAX {
         reader.wrong(job, "schedule", format!("more than {} entries", limits::JOB_SCHEDULES_MAX));
         return Vec::new();
     }
-    tables.iter().filter_map(|table| one(reader, table, name)).collect()
+    tables.iter().filter_map(|table| one(reader, table, name, calendars)).collect()
 }
 
-fn one(reader: &mut Reader, table: &Table, name: &JobName) -> Option<ScheduleSpec> {
+fn one(reader: &mut Reader, table: &Table, name: &JobName, calendars: &Calendars) -> Option<ScheduleSpec> {
     table.only(reader, &FIELDS);
     let kinds: Vec<_> = KINDS.into_iter().filter(|kind| table.get(kind).is_some()).collect();
     let [kind] = kinds[..] else {
@@ -41,10 +43,7 @@ fn one(reader: &mut Reader, table: &Table, name: &JobName) -> Option<ScheduleSpe
     spec.catch_up = table.choice(reader, "catch_up", &CATCH_UPS).unwrap_or(spec.catch_up);
     spec.window = table.duration(reader, "window");
     spec.skip = table.strings(reader, "skip");
-    if let Some(calendar) = spec.skip.first() {
-        let problem = format!("there is no calendar {calendar:?}; the configuration defines none");
-        reader.wrong(table, "skip", problem);
-    }
+    check_calendars(reader, table, &spec.skip, calendars);
     match spec.plan(name) {
         Ok(_) => Some(spec),
         Err(error) => {
@@ -52,6 +51,20 @@ fn one(reader: &mut Reader, table: &Table, name: &JobName) -> Option<ScheduleSpe
             reader.wrong(table, field, error.to_string());
             None
         }
+    }
+}
+
+/// Those that the configuration does not have are faults.
+fn check_calendars(reader: &mut Reader, table: &Table, skip: &[String], calendars: &Calendars) {
+    for name in skip.iter().filter(|name| !calendars.has(name)) {
+        let known: Vec<&str> = calendars.names().collect();
+        let near = did_you_mean(name, known.iter().copied());
+        let remedy = match known[..] {
+            [] => "; the configuration defines none".to_owned(),
+            _ if near.is_empty() => format!("; the configuration defines {}", known.join(", ")),
+            _ => near,
+        };
+        reader.wrong(table, "skip", format!("there is no calendar {name:?}{remedy}"));
     }
 }
 

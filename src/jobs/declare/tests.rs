@@ -4,6 +4,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::Calendar;
 use crate::model::grants::{Access, DockerGrant};
 use crate::model::job::{Backoff, Overlap};
 use crate::model::schedule::{CatchUp, Rule};
@@ -12,11 +13,19 @@ fn function() -> Value {
     json!({ "$function": true })
 }
 
+/// Has two calendars.
+fn site() -> Site {
+    let day = "12-25".parse::<crate::model::calendar::Day>().expect("a day");
+    let calendar = Calendar::new("UTC", [day], []).expect("a calendar");
+    let named = ["holidays", "nights"].map(|name| (name.to_owned(), calendar.clone()));
+    Site { calendars: std::sync::Arc::new(named.into_iter().collect()) }
+}
+
 /// Declares `table` with a `run` function added.
 fn declared(mut table: Value) -> Result<JobSpec, Vec<String>> {
     table["run"] = function();
     let inspected = Inspected { table, lines: BTreeMap::new() };
-    declare(&inspected, "sweep.lua", "return aegis.job {}")
+    declare(&inspected, "sweep.lua", "return aegis.job {}", &site())
         .map_err(|faults| faults.iter().map(|fault| fault.message.clone()).collect())
 }
 
@@ -51,6 +60,16 @@ fn a_whole_table_is_understood() {
     assert_eq!(warnings(&spec).len(), 1, "a trigger that nothing fires");
     let kept = serde_json::to_value(&spec).expect("serialises");
     assert_eq!(serde_json::from_value::<JobSpec>(kept).expect("reads back"), spec);
+}
+
+#[test]
+fn schedules_name_the_calendars_of_the_configuration() {
+    let spec = declared(json!({"schedule": {"every": "5m", "skip": ["holidays"]}})).expect("valid");
+    assert_eq!(spec.schedules[0].skip, ["holidays"]);
+    let told = |name: &str| declared(json!({"schedule": {"every": "5m", "skip": [name]}})).expect_err("a fault");
+    assert_eq!(told("hollidays"), ["schedule.skip: there is no calendar \"hollidays\"; did you mean \"holidays\"?"]);
+    let all = "schedule.skip: there is no calendar \"x\"; the configuration defines holidays, nights";
+    assert_eq!(told("x"), [all]);
 }
 
 #[test]
@@ -99,7 +118,6 @@ fn each_fault_names_its_field() {
             "schedule.timezone: \"Berlin\" is not a time zone",
         ),
         (json!({"schedule": {"every": "5m", "timezone": "UTC"}}), "only cron has a time zone"),
-        (json!({"schedule": {"every": "5m", "skip": ["holidays"]}}), "there is no calendar \"holidays\""),
         (json!({"params": {"a b": {"type": "string"}}}), "params.a b: a parameter's name"),
         (
             json!({"params": {"n": {"type": "string", "requird": true}}}),
@@ -146,7 +164,7 @@ fn a_fault_has_its_line_and_text() {
     let lines = BTreeMap::from([("params".to_owned(), 3), ("run".to_owned(), 9)]);
     let table =
         json!({"params": {"stack": {"type": "string"}, "count": {"type": "integer", "typ": "integer"}}, "run": 1});
-    let faults = declare(&Inspected { table, lines }, "dir/a.lua", source).expect_err("faults");
+    let faults = declare(&Inspected { table, lines }, "dir/a.lua", source, &site()).expect_err("faults");
     let at: Vec<_> = faults.iter().filter_map(|fault| fault.at.clone()).collect();
     assert_eq!((at[0].line, at[0].text.as_deref()), (6, Some("      typ = \"integer\",")));
     assert_eq!((at[1].file.as_str(), at[1].line), ("dir/a.lua", 9));
@@ -156,7 +174,7 @@ fn a_fault_has_its_line_and_text() {
 fn what_is_no_job_is_said_at_its_call() {
     let fault = |table: Value| {
         let inspected = Inspected { table, lines: BTreeMap::new() };
-        declare(&inspected, "x.lua", "\nreturn aegis.job(5)").expect_err("a fault").remove(0)
+        declare(&inspected, "x.lua", "\nreturn aegis.job(5)", &site()).expect_err("a fault").remove(0)
     };
     assert_eq!(fault(json!(5)).at.map(|at| at.line), Some(2));
     assert!(fault(json!({})).message.contains("no run function"));

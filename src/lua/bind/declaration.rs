@@ -18,7 +18,7 @@ const SCHEDULE: Record = Record {
         Field::optional(
             "skip",
             Type::List(&Type::String),
-            "Calendars whose days are left out; not supported by this version, which refuses it",
+            "Calendars of the configuration; what is due while one of them is closed is held",
         ),
     ],
 };

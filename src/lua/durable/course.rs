@@ -13,12 +13,16 @@ use super::halt::Halt;
 use super::strand::{Place, Strand};
 use super::turns::{Standing, Turns};
 use super::writer::Writer;
-use crate::base::clock::since;
+use crate::base::clock::{later, since};
+use crate::base::quantity::show_size;
 use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::interrupt::{Armed, Switch};
 use crate::lua::scope::{Durable, JournalPort, RunScope};
 use crate::model::journal::to_undo;
 use crate::model::{Entry, EntryKind, EntryState, StepKey};
+
+/// Moments that are kept in microseconds differ by as much.
+const LEAST_APART: Duration = Duration::from_micros(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -36,12 +40,14 @@ pub struct Course {
     mode: Mode,
     attempt: u32,
     hold: Duration,
-    journal: Arc<Vec<Entry>>,
+    journal: Arc<Vec<Arc<Entry>>>,
     /// The entry of a key, and its turn if it is an answer that strands wait for.
     by_key: HashMap<StepKey, (usize, Option<usize>)>,
     /// The last recorded place of each strand.
     furthest: HashMap<Vec<u32>, u32>,
     entries: Cell<usize>,
+    /// What they come to.
+    bytes: Cell<usize>,
     /// When the latest entry was finished, so that the times of entries have the order of the entries.
     latest: Cell<Timestamp>,
     turns: RefCell<Turns>,
@@ -64,7 +70,7 @@ impl Course {
     ) -> (Rc<Self>, Place) {
         let journal = durable.journal.clone();
         let own = |entry: &Entry| entry.key.places().first() != Some(&0);
-        let is_answer = |entry: &Entry| entry.kind != EntryKind::Value && entry.state != EntryState::Waiting;
+        let is_answer = |entry: &Entry| entry.kind != EntryKind::Value && !entry.is_open();
         let mut answers: Vec<usize> =
             (0..journal.len()).filter(|i| own(&journal[*i]) && is_answer(&journal[*i])).collect();
         answers.sort_by_key(|index| (journal[*index].finished_at, *index));
@@ -79,10 +85,12 @@ impl Course {
                 *known = places[at].max(*known);
             }
         }
-        let begun = journal.iter().filter(|entry| own(entry) && entry.state == EntryState::Waiting);
+        let begun = journal.iter().filter(|entry| own(entry) && entry.is_open());
         let begun = begun.map(|entry| entry.key.clone()).collect();
         let turns = Turns::new(answers.iter().map(|index| journal[*index].key.clone()).collect(), begun);
         let wanted = to_undo(&journal).into_iter().map(|entry| entry.key.clone()).collect();
+        let latest = journal.iter().filter(|entry| !entry.is_open()).filter_map(|entry| entry.finished_at).max();
+        let latest = latest.unwrap_or(Timestamp::UNIX_EPOCH);
         let course = Rc::new(Self {
             clock,
             port: durable.port.clone(),
@@ -93,7 +101,8 @@ impl Course {
             by_key,
             furthest,
             entries: Cell::new(journal.len()),
-            latest: Cell::new(journal.iter().filter_map(|entry| entry.finished_at).max().unwrap_or(Timestamp::MIN)),
+            bytes: Cell::new(journal.iter().map(|entry| entry.bytes()).sum()),
+            latest: Cell::new(latest),
             journal,
             turns: RefCell::new(turns),
             bell: Notify::new(),
@@ -110,11 +119,11 @@ impl Course {
         self.mode
     }
 
-    pub fn journal(&self) -> &[Entry] {
+    pub fn journal(&self) -> &[Arc<Entry>] {
         &self.journal
     }
 
-    pub(super) fn find(&self, key: &StepKey) -> Option<&Entry> {
+    pub(super) fn find(&self, key: &StepKey) -> Option<&Arc<Entry>> {
         self.by_key.get(key).map(|(index, _)| &self.journal[*index])
     }
 
@@ -131,15 +140,27 @@ impl Course {
         self.mode == Mode::Unwind || self.turns.borrow().replaying()
     }
 
-    /// Counts one more entry. A fault when there are too many.
+    /// Counts one more entry. A fault when there are too many, or when they come to too much.
     pub(super) fn room(&self) -> Result<(), Fault> {
         if self.entries.get() >= limits::RUN_STEPS_MAX {
             let message = format!("the run's journal has {} entries, as many as it may have", limits::RUN_STEPS_MAX);
             let hint = "do more in one step, or split the work among several runs with aegis.jobs.trigger";
             return Err(Fault::new("step.limit", message).hint(hint));
         }
+        if self.bytes.get() >= limits::RUN_JOURNAL_BYTES_MAX {
+            let size = |bytes: usize| show_size(u64::try_from(bytes).unwrap_or(u64::MAX));
+            let (has, most) = (size(self.bytes.get()), size(limits::RUN_JOURNAL_BYTES_MAX));
+            let message = format!("the run's journal has {has}, and {most} is as much as it may have");
+            let hint = "return less from steps: put what is large elsewhere and return where it is, \
+                        or split the work among several runs with aegis.jobs.trigger";
+            return Err(Fault::new("step.limit", message).hint(hint));
+        }
         self.entries.set(self.entries.get() + 1);
         Ok(())
+    }
+
+    pub(super) fn note_bytes(&self, entry: &Entry) {
+        self.bytes.set(self.bytes.get().saturating_add(entry.bytes()));
     }
 
     /// An entry that begins now.
@@ -160,17 +181,15 @@ impl Course {
             started_at: self.clock.now(),
             finished_at: None,
             wake_at: None,
+            answered: false,
         }
     }
 
-    /// The moment at which an entry is finished: never before an earlier one, though the clock may be set back.
+    /// The moment at which an entry is finished: after that of every earlier one, though the clock may stand or be set
+    /// back. By it the entries are put in their order.
     pub(super) fn finished(&self) -> Timestamp {
-        self.note_finished(self.clock.now());
+        self.latest.set(self.clock.now().max(later(self.latest.get(), LEAST_APART)));
         self.latest.get()
-    }
-
-    pub(super) fn note_finished(&self, at: Timestamp) {
-        self.latest.set(self.latest.get().max(at));
     }
 
     // ---- strands

@@ -1,12 +1,13 @@
 //! A journal that lasts as long as the process: for `aegis run`, which has no store, and for tests.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 use crate::base::Fault;
 use crate::lua::scope::JournalPort;
+use crate::model::journal::Journal;
 use crate::model::{Entry, EntryState, StepKey};
 
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub struct MemoryJournal {
 
 #[derive(Debug, Default)]
 struct Kept {
-    entries: Vec<Entry>,
+    entries: Journal,
     writes: usize,
     /// Writes that succeed before all others fail.
     writes_max: Option<usize>,
@@ -26,7 +27,12 @@ struct Kept {
 impl MemoryJournal {
     /// What is recorded, in the order in which it was recorded first.
     pub fn entries(&self) -> Vec<Entry> {
-        self.lock().entries.clone()
+        self.lock().entries.iter().cloned().collect()
+    }
+
+    /// The same, as a VM is given it.
+    pub fn shared(&self) -> Arc<Vec<Arc<Entry>>> {
+        Arc::new(self.lock().entries.shared())
     }
 
     /// How often something was written, each time with one or more entries.
@@ -40,14 +46,17 @@ impl MemoryJournal {
         kept.writes_max = writes.map(|more| kept.writes + more);
     }
 
-    /// Changes the first entry of this name that waits. False when there is none.
+    /// Answers the first entry of this name that waits. False when there is none.
     pub fn answer(&self, name: &str, change: impl FnOnce(&mut Entry)) -> bool {
         let mut kept = self.lock();
-        let waiting = kept.entries.iter_mut().find(|entry| entry.name == name && entry.state == EntryState::Waiting);
-        let found = waiting.map(change).is_some();
+        let waiting = kept.entries.iter().find(|entry| entry.name == name && entry.state == EntryState::Waiting);
+        let Some(mut entry) = waiting.cloned() else { return false };
+        entry.answered = true;
+        change(&mut entry);
+        kept.entries.put(entry);
         drop(kept);
         self.answers.notify_waiters();
-        found
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -56,18 +65,7 @@ impl MemoryJournal {
 
     fn answered_at(&self, key: &StepKey) -> Option<Entry> {
         let kept = self.lock();
-        kept.entries.iter().find(|entry| entry.key == *key && entry.state != EntryState::Waiting).cloned()
-    }
-}
-
-impl Kept {
-    fn put(&mut self, entries: Vec<Entry>) {
-        for entry in entries {
-            match self.entries.iter_mut().find(|known| known.key == entry.key) {
-                Some(known) => *known = entry,
-                None => self.entries.push(entry),
-            }
-        }
+        kept.entries.get(key).filter(|entry| entry.state != EntryState::Waiting).cloned()
     }
 }
 
@@ -78,7 +76,13 @@ impl JournalPort for MemoryJournal {
             Err(Fault::new("run.lost", "the journal takes no more entries"))
         } else {
             kept.writes += 1;
-            kept.put(entries);
+            // Whoever answered was told so: who gave up waiting does not take that back.
+            let stands = |entry: &Entry| {
+                let known = kept.entries.get(&entry.key);
+                entry.state != EntryState::Failed || !known.is_some_and(|known| known.answered)
+            };
+            let entries: Vec<Entry> = entries.into_iter().filter(stands).collect();
+            kept.entries.extend(entries);
             Ok(())
         };
         Box::pin(async { recorded })

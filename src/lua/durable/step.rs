@@ -41,9 +41,9 @@ pub async fn step(host: &Rc<Host>, strand: &Strand, step: Step) -> Result<Value,
     let undo = step.undo.clone();
     let key = match strand.ask(EntryKind::Step, &step.name, undo).await? {
         Asked::Recorded(entry) => {
-            return match entry.error {
-                Some(fault) if entry.state == EntryState::Failed => Err(fault),
-                _ => Ok(entry.result.unwrap_or_default()),
+            return match &entry.error {
+                Some(fault) if entry.state == EntryState::Failed => Err(fault.clone()),
+                _ => Ok(entry.result.clone().unwrap_or_default()),
             };
         }
         Asked::Open(key, _) => key,

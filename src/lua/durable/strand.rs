@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::pending;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mlua::Function;
 
@@ -12,7 +13,7 @@ use super::diverged::{self, Call};
 use super::halt::Halt;
 use super::turns::Standing;
 use crate::base::{Fault, limits};
-use crate::model::{Entry, EntryKind, EntryState, StepKey};
+use crate::model::{Entry, EntryKind, StepKey};
 
 /// Where in a run something is called from.
 #[derive(Debug, Clone, Default)]
@@ -40,9 +41,9 @@ pub struct Strand {
 #[derive(Debug)]
 pub enum Asked {
     /// What was recorded before, which is the answer.
-    Recorded(Entry),
-    /// Nothing, or that it was waiting: it is to be done now, and recorded under this key.
-    Open(StepKey, Option<Entry>),
+    Recorded(Arc<Entry>),
+    /// Nothing, or a wait that the run has not gone on from: it is to be done now, and recorded under this key.
+    Open(StepKey, Option<Arc<Entry>>),
 }
 
 impl Strand {
@@ -82,7 +83,7 @@ impl Strand {
     }
 
     /// The next call's key and what is recorded there, or the fault of a script that parted from its journal.
-    pub(super) fn step_to(&self, kind: EntryKind, name: &str) -> Result<(StepKey, Option<&Entry>), Fault> {
+    pub(super) fn step_to(&self, kind: EntryKind, name: &str) -> Result<(StepKey, Option<&Arc<Entry>>), Fault> {
         let call = Call::new(kind, name);
         let key = self.next(call.clone());
         match self.course.find(&key) {
@@ -106,7 +107,7 @@ impl Strand {
             course.remember_undo(&key, undo);
         }
         match found {
-            Some(entry) if entry.state != EntryState::Waiting => {
+            Some(entry) if !entry.is_open() => {
                 course.take_turn(course.turn_of(&key)).await;
                 if course.look_back() {
                     return pending().await;

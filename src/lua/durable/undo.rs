@@ -5,8 +5,9 @@ use std::rc::Rc;
 use mlua::{IntoLuaMulti, MultiValue};
 
 use super::course::Course;
-use crate::base::Fault;
 use crate::base::clock::since;
+use crate::base::quantity::show_duration;
+use crate::base::{Fault, limits};
 use crate::lua::error::of_mlua;
 use crate::lua::interrupt::Stop;
 use crate::lua::json::from_json;
@@ -38,6 +39,13 @@ pub async fn undo(vm: &Vm, course: &Rc<Course>, budget: &Budget) -> Result<Vec<F
                 entry.error = Some(fault.clone());
                 faults.push(fault);
             }
+            Ok(Ended::Stopped(stop @ (Stop::Cpu | Stop::Stuck | Stop::Timeout), _)) => {
+                // One that does not end keeps none of the others from being undone, as long as there is time.
+                let fault = endless(done, stop, &left);
+                entry.state = EntryState::Failed;
+                entry.error = Some(fault.clone());
+                faults.push(fault);
+            }
             Ok(Ended::Stopped(stop, trace)) => return Err(Broken::Stopped(stop, trace)),
             Ok(Ended::Halted(_)) => return Err(Broken::Stopped(Stop::Cancelled, Vec::new())),
         }
@@ -45,6 +53,18 @@ pub async fn undo(vm: &Vm, course: &Rc<Course>, budget: &Budget) -> Result<Vec<F
         course.port.record(vec![entry]).await.map_err(Broken::Lost)?;
     }
     Ok(faults)
+}
+
+fn endless(done: &Entry, stop: Stop, budget: &Budget) -> Fault {
+    let what = format!("{} \"{}\"", done.kind.as_str(), done.name);
+    if stop == Stop::Timeout {
+        let most = show_duration(limits::RUN_UNWIND_MAX);
+        return Fault::new("undo.timeout", format!("{what} was not undone: undoing a run may take {most} in all"))
+            .hint("do what takes longer in a run of its own, which the undo function triggers");
+    }
+    let cpu = show_duration(budget.cpu);
+    Fault::new("run.cpu", format!("undoing {what} computed for longer than its {cpu} of Lua time"))
+        .hint("look for an endless loop; cpu = \"…\" in the job's table raises the limit")
 }
 
 async fn call(vm: &Vm, course: &Course, done: &Entry, budget: &Budget) -> Result<Ended, Fault> {

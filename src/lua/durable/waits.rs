@@ -1,6 +1,7 @@
 //! `ctx:sleep`, `ctx:wait_event` and `ctx:approval`: held for a while, then parked.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::turns::{Standing, Wait};
 use crate::base::clock::later;
 use crate::base::quantity::show_duration;
 use crate::base::{Fault, Timestamp};
-use crate::model::{Entry, EntryKind, EntryState};
+use crate::model::{Entry, EntryKind, EntryState, StepKey};
 
 /// What ended a wait.
 enum Ended {
@@ -25,7 +26,7 @@ pub async fn sleep(strand: &Strand, duration: Duration) -> Result<(), Fault> {
     let course = strand.course();
     let Asked::Open(key, begun) = strand.ask(EntryKind::Sleep, SLEEP, None).await? else { return Ok(()) };
     let is_new = begun.is_none();
-    let mut entry = begun.unwrap_or_else(|| {
+    let mut entry = begun.map(Arc::unwrap_or_clone).unwrap_or_else(|| {
         let mut entry = course.entry(key, EntryKind::Sleep, SLEEP, EntryState::Waiting);
         entry.wake_at = Some(later(entry.started_at, duration));
         entry
@@ -105,11 +106,11 @@ async fn answer(
 ) -> Result<Entry, Fault> {
     let course = strand.course();
     let (key, begun) = match strand.ask(kind, name, None).await? {
-        Asked::Recorded(entry) => return Ok(entry),
+        Asked::Recorded(entry) => return Ok(Arc::unwrap_or_clone(entry)),
         Asked::Open(key, begun) => (key, begun),
     };
     let mut entry = match begun {
-        Some(entry) => entry,
+        Some(entry) => Arc::unwrap_or_clone(entry),
         None => {
             let mut entry = course.entry(key, kind, name, EntryState::Waiting);
             entry.wake_at = timeout.map(|timeout| later(entry.started_at, timeout));
@@ -124,25 +125,49 @@ async fn answer(
     };
     match wait(course, &entry, entry.wake_at, text).await? {
         Ended::Answer(answered) => {
-            if let Some(at) = answered.finished_at {
-                course.note_finished(at);
-            }
-            let ticket = course.ticket(&answered.key);
-            course.take_turn(Some(ticket.turn())).await;
-            Ok(*answered)
+            let taken = taken(*answered, course.finished());
+            course.commit_later(taken.clone()).await;
+            Ok(taken)
         }
         Ended::Time => {
+            let at = course.finished();
+            let ticket = course.ticket(&entry.key);
             entry.state = EntryState::Failed;
-            entry.finished_at = Some(course.finished());
+            entry.finished_at = Some(at);
             entry.error = Some(timed_out(kind, name, timeout));
-            course.commit(entry.clone()).await;
-            Ok(entry)
+            let key = entry.key.clone();
+            course.write(entry).await;
+            // Somebody may have been told meanwhile that the answer came in time, and then it did.
+            let mut stands = read_back(course, &key).await;
+            if stands.answered {
+                stands = taken(stands, at);
+                course.buffer(stands.clone());
+            }
+            course.take_turn(Some(ticket.turn())).await;
+            Ok(stands)
         }
+    }
+}
+
+/// An answer in the order of the run: it came when the door says, and counts from when the run goes on from it.
+fn taken(answer: Entry, at: Timestamp) -> Entry {
+    Entry { answered: false, finished_at: Some(at), ..answer }
+}
+
+/// What the journal has of a wait that is over.
+async fn read_back(course: &Course, key: &StepKey) -> Entry {
+    let _stand = course.stand(Standing::Away);
+    match course.port.answered(key.clone()).await {
+        Ok(entry) => entry,
+        Err(fault) => course.lose(fault).await,
     }
 }
 
 /// Waits in place, for as long as the VM is held; what is longer never returns.
 async fn wait(course: &Course, entry: &Entry, ends: Option<Timestamp>, text: String) -> Result<Ended, Fault> {
+    if entry.answered {
+        return Ok(Ended::Answer(Box::new(entry.clone())));
+    }
     let _stand = course.stand(Standing::Waiting(entry.key.clone(), Wait { ends, text }));
     let answered = async {
         match entry.kind {
@@ -162,10 +187,7 @@ async fn wait(course: &Course, entry: &Entry, ends: Option<Timestamp>, text: Str
             biased;
             answer = &mut answered => match answer {
                 Ok(answer) => return Ok(Ended::Answer(Box::new(answer))),
-                Err(fault) => {
-                    course.halt(super::halt::Halt::Lost(fault));
-                    return pending().await;
-                }
+                Err(fault) => return course.lose(fault).await,
             },
             () = &mut time => return Ok(Ended::Time),
             () = course.until(|turns| course.parked(turns).is_some()) => course.park().await,

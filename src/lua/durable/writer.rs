@@ -27,6 +27,7 @@ pub struct Writer {
 impl Course {
     /// An entry that is written together with the next one that somebody waits for.
     pub(super) fn buffer(&self, entry: Entry) -> u64 {
+        self.note_bytes(&entry);
         let mut writer = self.writer.borrow_mut();
         writer.pending.push(entry);
         writer.taken += 1;
@@ -58,23 +59,35 @@ impl Course {
         self.written(number).await;
     }
 
+    /// For when the script has ended: everything that was done is on disk, or the journal takes it no more.
+    pub async fn settle(&self) -> Result<(), Fault> {
+        let number = self.writer.borrow().taken;
+        self.land(number).await
+    }
+
     async fn written(&self, number: u64) {
         let _stand = self.stand(Standing::Away);
+        if let Err(fault) = self.land(number).await {
+            self.lose::<()>(fault).await;
+        }
+    }
+
+    /// The VM is given up, for the journal is not its own any more.
+    pub(super) async fn lose<T>(&self, fault: Fault) -> T {
+        self.halt(Halt::Lost(fault));
+        pending().await
+    }
+
+    async fn land(&self, number: u64) -> Result<(), Fault> {
         while let Some((upto, flight)) = self.flight(number) {
-            match flight.await {
-                Ok(written) => {
-                    let mut writer = self.writer.borrow_mut();
-                    writer.written = writer.written.max(written);
-                    if writer.flight.as_ref().is_some_and(|(current, _)| *current == upto) {
-                        writer.flight = None;
-                    }
-                }
-                Err(fault) => {
-                    self.halt(Halt::Lost(fault));
-                    pending::<()>().await;
-                }
+            let written = flight.await?;
+            let mut writer = self.writer.borrow_mut();
+            writer.written = writer.written.max(written);
+            if writer.flight.as_ref().is_some_and(|(current, _)| *current == upto) {
+                writer.flight = None;
             }
         }
+        Ok(())
     }
 
     /// What has to end before entry `number` can be on disk; None when it is.

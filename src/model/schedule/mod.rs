@@ -13,7 +13,7 @@ mod error;
 mod merge;
 mod plan;
 
-pub use cron::CronRule;
+pub use cron::{CronRule, zone};
 pub use error::BadSchedule;
 pub use merge::{DueOf, Merge};
 pub use plan::Plan;

@@ -1,6 +1,6 @@
 //! Reading the event log.
 
-use crate::base::RunId;
+use crate::base::{RunId, Timestamp};
 use crate::model::{Event, NewEvent};
 use crate::store::handle::Store;
 use crate::store::sql::{Query, Row, query};
@@ -45,6 +45,14 @@ impl Store {
         text += &format!(" ORDER BY seq DESC LIMIT {}", limit_rows(limit));
         let bounds = kinds.iter().flat_map(|kind| [(*kind).to_owned(), after_prefix(kind)]);
         let rows = self.readers().fetch(bounds.fold(query(text), Query::bind)).await?;
+        rows.iter().map(event_from).collect()
+    }
+
+    /// What was missed since, the newest first, at most `limit`: one event for each absence and job.
+    pub async fn absences(&self, since: Timestamp, limit: usize) -> Result<Vec<Event>> {
+        // The words of the partial index.
+        let text = "SELECT * FROM events WHERE kind = 'schedule.missed' AND at >= $1 ORDER BY seq DESC LIMIT $2";
+        let rows = self.readers().fetch(query(text).bind(since).bind(limit_rows(limit))).await?;
         rows.iter().map(event_from).collect()
     }
 

@@ -14,7 +14,9 @@ mod runs;
 mod stats;
 
 pub(super) use access::session_from;
-pub(super) use runs::run_from;
+#[cfg(test)]
+pub(super) use occurrences::page as occurrence_page;
+pub(super) use runs::understood;
 pub(super) use stats::JOB_NAMES;
 #[cfg(test)]
 pub(super) use {journal::pending, parked::earliest, runs::page, stats::Source};

@@ -3,7 +3,7 @@
 use crate::base::{JobName, Timestamp};
 use crate::model::Run;
 use crate::store::handle::Store;
-use crate::store::read::run_from;
+use crate::store::read::understood;
 use crate::store::sql::{Query, query};
 use crate::store::text::limit_rows;
 use crate::store::types::*;
@@ -45,7 +45,7 @@ impl Store {
              ORDER BY queued_at, id LIMIT $2",
         );
         let rows = self.readers().fetch(select.bind(job).bind(limit_rows(limit))).await?;
-        rows.iter().map(run_from).collect()
+        Ok(understood(&rows))
     }
 }
 

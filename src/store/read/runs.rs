@@ -12,6 +12,16 @@ use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
+/// The runs of these rows. A row that cannot be understood is told and passed over: it must not keep the others from
+/// going on.
+pub fn understood(rows: &[Row]) -> Vec<Run> {
+    let run = |row: &Row| {
+        let told = |error: &StoreError| error!(run = row.text("id").unwrap_or_default(), %error, "left as it is");
+        run_from(row).inspect_err(told).ok()
+    };
+    rows.iter().filter_map(run).collect()
+}
+
 pub fn run_from(row: &Row) -> Result<Run> {
     Ok(Run {
         id: row.parsed("id")?,
@@ -57,6 +67,14 @@ impl Store {
         row.map(|row| row.word("state", RunState::parse)).transpose()
     }
 
+    /// Whether this daemon holds the run, running at this fence.
+    pub async fn runs_here(&self, id: RunId, fence: i64) -> Result<bool> {
+        let select =
+            query("SELECT 1 AS found FROM runs WHERE id = $1 AND fence = $2 AND node = $3 AND state = 'running'");
+        let select = select.bind(id).bind(fence).bind(self.node());
+        Ok(self.readers().fetch_first(select).await?.is_some())
+    }
+
     /// The run that an earlier submission of `job` with this idempotency key made.
     pub async fn run_by_key(&self, job: &JobName, key: &str) -> Result<Option<RunId>> {
         let select = query("SELECT id FROM runs WHERE job = $1 AND idempotency_key = $2");
@@ -88,19 +106,13 @@ impl Store {
     }
 
     /// All runs in the given state, those that `node` holds or those of all daemons, oldest first, with no page limit:
-    /// for recovery at start. A row that cannot be understood is told and passed over: it must not keep the others from
-    /// going on.
+    /// for recovery at start.
     pub async fn runs_in(&self, state: RunState, node: Option<&str>) -> Result<Vec<Run>> {
         let held = if node.is_some() { " AND node = $1" } else { "" };
         let select = query(format!("SELECT * FROM runs WHERE {}{held} ORDER BY queued_at, id", in_state(state)));
         let select = if let Some(node) = node { select.bind(node) } else { select };
         let rows = self.readers().fetch(select).await?;
-        let understood = rows.iter().filter_map(|row| {
-            let told =
-                |error: &StoreError| error!(run = row.text("id").unwrap_or_default(), %error, "a run is left as it is");
-            run_from(row).inspect_err(told).ok()
-        });
-        Ok(understood.collect())
+        Ok(understood(&rows))
     }
 
     /// Every run of a job that `node` holds and that has not ended, in no particular order; lines of consoles are none.
@@ -117,7 +129,7 @@ impl Store {
     pub async fn runs_of(&self, ids: &[RunId]) -> Result<Vec<Run>> {
         let select = query("SELECT * FROM runs WHERE id IN (SELECT value->>0 FROM {rows})");
         let rows = Rows::of(ids.iter().map(|id| [id]))?;
-        self.readers().fetch(select.bind(rows)).await?.iter().map(run_from).collect()
+        Ok(understood(&self.readers().fetch(select.bind(rows)).await?))
     }
 }
 
@@ -169,20 +181,20 @@ pub(super) fn in_state(state: RunState) -> String {
 }
 
 /// Conditions that all branches share, with their arguments.
-#[derive(Default)]
-struct Conditions {
-    text: String,
-    args: Vec<crate::store::sql::Arg>,
+#[derive(Debug, Default)]
+pub(super) struct Conditions {
+    pub text: String,
+    pub args: Vec<crate::store::sql::Arg>,
 }
 
 impl Conditions {
     /// Adds `condition`, whose `$` is the place of `value`.
-    fn add(&mut self, condition: &str, value: impl Into<crate::store::sql::Arg>) {
+    pub fn add(&mut self, condition: &str, value: impl Into<crate::store::sql::Arg>) {
         self.text.push_str(" AND ");
         self.continue_with(condition, value);
     }
 
-    fn continue_with(&mut self, text: &str, value: impl Into<crate::store::sql::Arg>) {
+    pub fn continue_with(&mut self, text: &str, value: impl Into<crate::store::sql::Arg>) {
         self.args.push(value.into());
         self.text.push_str(&text.replace('$', &format!("${}", self.args.len())));
     }

@@ -25,7 +25,7 @@ async fn fill(db: &Db) {
     store.journal_write(entries(&run, list)).await.expect("written");
     store.signal(signal("paid", 1_000_001)).await.expect("sent");
     let picture = Artifact { name: "a.png".into(), media_type: "image/png".into(), bytes: 0, created_at: at(5) };
-    store.put_artifact(run.id, picture, vec![7; 3 << 20].into()).await.expect("kept");
+    store.put_artifact(run.id, None, picture, vec![7; 3 << 20].into()).await.expect("kept");
     let due = crate::model::Occurrence {
         job: job("web"),
         scheduled_for: at(7),
@@ -60,7 +60,7 @@ async fn fill(db: &Db) {
 async fn rows(file: &Path) -> BTreeMap<String, Vec<Vec<Value>>> {
     let mut conn = connect_source(file).await.expect("opens");
     let mut all = BTreeMap::new();
-    for table in copy::tables(&mut conn).await.expect("described") {
+    for table in copy::tables().await.expect("described") {
         let rows = table.all(&mut conn).await;
         all.insert(table.name, rows);
     }
@@ -228,4 +228,45 @@ async fn a_file_that_is_no_sound_backup_changes_nothing() {
     db.execute(later).await;
     let url = db.url.replace("newer.db", "fresh.db");
     assert!(matches!(restore(&url, &newer, at(5)).await, Err(StoreError::TooNew { found: 9, .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_file_calls_its_tables_and_columns_is_no_statement() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut db = Db::new(Backend::Sqlite).await;
+    fill(&db).await;
+    let file = beside(&folder, "odd.db");
+    db.store.backup(&file).await.expect("backed up");
+    db.stop().await;
+    db.url = format!("sqlite://{}", file.display());
+    db.execute("CREATE TABLE \"kv; DROP TABLE jobs; --\" (a TEXT) STRICT").await;
+    db.execute("ALTER TABLE tokens ADD COLUMN \"odd\"\") SELECT 1; --\" TEXT").await;
+    let mut server = Db::new(Backend::Postgres).await;
+    server.stop().await;
+    server.store.readers().close().await;
+    assert_eq!(restore(&server.url, &file, at(5)).await, Ok(Restored { kept: None }));
+    server.reopen().await;
+    assert_eq!(server.store.versions(&job("web"), 9).await.map(|all| all.len()), Ok(2));
+    server.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_fails_halfway_costs_no_commit() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let db = Db::new(Backend::Sqlite).await;
+    let backup = beside(&folder, "backup.db");
+    db.store.backup(&backup).await.expect("backed up");
+    db.store.append_events(vec![event("in.the.log")]).await.expect("written");
+    // As a daemon leaves it that is killed: the last commits are in the log only.
+    let live = db.url.strip_prefix("sqlite://").expect("a file").to_owned();
+    let file = beside(&folder, "aegis.db");
+    for ending in ["", "-wal"] {
+        std::fs::copy(format!("{live}{ending}"), format!("{}{ending}", file.display())).expect("copied");
+    }
+    let kept = format!("{}.before-restore-{}", file.display(), at(5).strftime("%Y%m%dT%H%M%S%fZ"));
+    std::fs::create_dir(&kept).expect("made");
+    let url = format!("sqlite://{}", file.display());
+    assert!(restore(&url, &backup, at(5)).await.is_err(), "the name is taken");
+    assert_eq!(look_into(&file, async |store| store.events(0, 9).await.map(|events| events.len())).await, Ok(1));
+    db.finish().await;
 }

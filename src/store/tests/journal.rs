@@ -26,6 +26,8 @@ on_both! {
     whoever_follows_a_run_hears_of_its_journal,
     artifacts_are_kept_and_replaced,
     artifacts_have_limits,
+    artifacts_are_kept_by_the_holder_only,
+    long_results_are_shown_by_their_beginning,
 }
 
 async fn entries_come_back_as_they_went_in(db: &mut Db) {
@@ -96,10 +98,10 @@ async fn a_run_that_ends_waits_for_nothing(db: &mut Db) {
     let list =
         vec![step("1", "build"), waiting("2", EntryKind::Approval, "go"), waiting("3", EntryKind::Event, "paid")];
     db.store.journal_write(entries(&run, list)).await.expect("written");
-    assert_eq!(db.store.pending_approvals(0).await.map(|pending| pending.len()), Ok(1));
+    assert_eq!(db.store.pending_approvals(0, None).await.map(|pending| pending.len()), Ok(1));
     db.store.transition(change(&run, RunState::Running, RunState::Failed)).await.expect("written");
     assert_eq!(names(db, &run).await, ["build"]);
-    assert_eq!(db.store.pending_approvals(0).await, Ok(vec![]));
+    assert_eq!(db.store.pending_approvals(0, None).await, Ok(vec![]));
 }
 
 async fn whoever_follows_a_run_hears_of_its_journal(db: &mut Db) {
@@ -117,9 +119,9 @@ fn artifact(name: &str, second: i64) -> Artifact {
 async fn artifacts_are_kept_and_replaced(db: &mut Db) {
     let run = accepted(db, "report").await;
     let bytes: Vec<u8> = (0..=255).collect();
-    db.store.put_artifact(run.id, artifact("b.bin", 10), bytes.clone().into()).await.expect("kept");
-    db.store.put_artifact(run.id, artifact("a.txt", 11), "first".into()).await.expect("kept");
-    db.store.put_artifact(run.id, artifact("a.txt", 12), "second".into()).await.expect("replaced");
+    db.store.put_artifact(run.id, None, artifact("b.bin", 10), bytes.clone().into()).await.expect("kept");
+    db.store.put_artifact(run.id, None, artifact("a.txt", 11), "first".into()).await.expect("kept");
+    db.store.put_artifact(run.id, None, artifact("a.txt", 12), "second".into()).await.expect("replaced");
     let (a, b) = (Artifact { bytes: 6, ..artifact("a.txt", 12) }, Artifact { bytes: 256, ..artifact("b.bin", 10) });
     assert_eq!(db.store.artifacts(run.id).await, Ok(vec![a.clone(), b.clone()]));
     assert_eq!(db.store.artifact(run.id, "a.txt").await, Ok(Some((a, b"second".to_vec()))));
@@ -129,13 +131,43 @@ async fn artifacts_are_kept_and_replaced(db: &mut Db) {
 
 async fn artifacts_have_limits(db: &mut Db) {
     let run = accepted(db, "report").await;
-    let big = db.store.put_artifact(run.id, artifact("big", 1), vec![0; (4 << 20) + 1].into()).await;
+    let big = db.store.put_artifact(run.id, None, artifact("big", 1), vec![0; (4 << 20) + 1].into()).await;
     assert!(matches!(big, Err(StoreError::TooLarge { limit: 4_194_304, .. })), "{big:?}");
-    let nobody = db.store.put_artifact(RunId::generate(), artifact("a", 1), "x".into()).await;
+    let nobody = db.store.put_artifact(RunId::generate(), None, artifact("a", 1), "x".into()).await;
     assert!(matches!(nobody, Err(StoreError::Refused { reason }) if reason.contains("no run")));
-    let puts = (0..64).map(|i| db.store.put_artifact(run.id, artifact(&format!("a{i}"), 1), "x".into()));
+    let puts = (0..64).map(|i| db.store.put_artifact(run.id, None, artifact(&format!("a{i}"), 1), "x".into()));
     assert!(futures_util::future::join_all(puts).await.iter().all(Result::is_ok));
-    let more = db.store.put_artifact(run.id, artifact("more", 1), "x".into()).await;
+    let more = db.store.put_artifact(run.id, None, artifact("more", 1), "x".into()).await;
     assert!(matches!(more, Err(StoreError::Refused { reason }) if reason.contains("64")));
-    db.store.put_artifact(run.id, artifact("a7", 1), "y".into()).await.expect("one of the same name is replaced");
+    db.store.put_artifact(run.id, None, artifact("a7", 1), "y".into()).await.expect("one of the same name is replaced");
+}
+
+async fn artifacts_are_kept_by_the_holder_only(db: &mut Db) {
+    let run = accepted(db, "report").await;
+    let keep = async |fence: i64| db.store.put_artifact(run.id, Some(fence), artifact("a", 1), "x".into()).await;
+    assert_eq!(keep(1).await, Ok(()));
+    let late = keep(0).await;
+    assert!(matches!(&late, Err(StoreError::Refused { reason }) if reason.contains("another daemon")), "{late:?}");
+    let progress = |fence: i64, done: f64| {
+        let progress = crate::model::run::Progress { done, total: None, text: None };
+        db.store.set_progress(ProgressUpdate { run: run.id, fence: Some(fence), progress })
+    };
+    let shown = async || db.store.run(run.id).await.expect("readable").expect("there").progress.map(|p| p.done);
+    progress(0, 1.0).await.expect("no error");
+    assert_eq!(shown().await, None);
+    let (new, old) = futures_util::join!(progress(1, 2.0), progress(0, 3.0));
+    assert_eq!((new, old, shown().await), (Ok(()), Ok(()), Some(2.0)), "whichever comes last");
+}
+
+async fn long_results_are_shown_by_their_beginning(db: &mut Db) {
+    let run = accepted(db, "report").await;
+    let most = crate::base::limits::PAGE_STEP_VALUE_BYTES_MAX;
+    let of = |key: &str, length: usize| Entry { result: Some(json!("\u{e9}".repeat(length))), ..step(key, "s") };
+    let list = vec![of("1", most / 2 - 1), of("2", most / 2), Entry { result: None, ..step("3", "s") }];
+    db.store.journal_write(entries(&run, list.clone())).await.expect("written");
+    let shown = db.store.journal_shown(run.id).await.expect("readable");
+    assert_eq!((&shown[0], &shown[2]), (&list[0], &list[2]));
+    let cut = &shown[1].result.as_ref().expect("something")["cut"];
+    assert_eq!(cut["bytes"], most + 2);
+    assert!(cut["begins"].as_str().is_some_and(|text| text.starts_with("\"\u{e9}") && text.len() < most / 2));
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::support::*;
 use crate::base::RunId;
-use crate::model::{LogLevel, LogLine, NewEvent, Occurrence, OccurrenceState};
+use crate::model::{Absence, AbsenceCause, LogLevel, LogLine, NewEvent, Occurrence, OccurrenceState};
 use crate::store::*;
 
 on_both! {
@@ -14,6 +14,8 @@ on_both! {
     the_latest_events_by_kind,
     the_mark_tells_of_commits,
     due_times_are_settled_once,
+    an_absence_is_one_event,
+    pages_of_the_ledger_neither_skip_nor_repeat,
 }
 
 async fn lines_come_back_in_pages_and_from_the_end(db: &mut Db) {
@@ -95,6 +97,38 @@ async fn the_mark_tells_of_commits(db: &mut Db) {
     assert_eq!(db.store.commits().borrow().event_seq, 1, "known again after a restart");
 }
 
+async fn an_absence_is_one_event(db: &mut Db) {
+    let row = |second| Occurrence {
+        job: job("a"),
+        scheduled_for: at(second),
+        state: OccurrenceState::Missed,
+        reason: Some("why".into()),
+        run: None,
+        decided_at: at(1_000),
+    };
+    let absence = |seconds: &[i64]| Absence {
+        job: job("a"),
+        cause: AbsenceCause::NoDaemon,
+        missed: seconds.iter().map(|second| row(*second)).collect(),
+        caught_up: 0,
+        unlisted_since: None,
+    };
+    db.store
+        .settle_occurrence(Occurrence { state: OccurrenceState::Fired, ..row(200) }, vec![])
+        .await
+        .expect("written");
+    assert_eq!(db.store.settle_absence(absence(&[100, 200, 300])).await, Ok(2));
+    assert_eq!(db.store.settle_absence(absence(&[100, 200, 300])).await, Ok(0));
+    db.store.append_events(vec![event("schedule.held")]).await.expect("written");
+    let told = db.store.absences(at(0), 10).await.expect("readable");
+    let [told] = &told[..] else { panic!("not one event: {told:?}") };
+    assert_eq!((told.body.job.clone(), &told.body.data["count"]), (Some(job("a")), &serde_json::json!(2)));
+    assert_eq!(
+        db.store.absences(crate::base::clock::later(told.body.at, std::time::Duration::from_secs(1)), 10).await,
+        Ok(vec![])
+    );
+}
+
 async fn due_times_are_settled_once(db: &mut Db) {
     let due = |name: &str, second, state| Occurrence {
         job: job(name),
@@ -123,4 +157,56 @@ async fn due_times_are_settled_once(db: &mut Db) {
     assert_eq!(db.store.occurrences(Some(&job("a")), at(0), at(101), 10).await, Ok(vec![missed]));
     assert_eq!(db.store.last_occurrences().await, Ok(vec![(job("a"), at(300)), (job("b"), at(150))]));
     assert_eq!(db.store.events(0, 10).await.map(|events| events.len()), Ok(1));
+}
+
+async fn pages_of_the_ledger_neither_skip_nor_repeat(db: &mut Db) {
+    let states = [OccurrenceState::Fired, OccurrenceState::Held, OccurrenceState::Missed];
+    let mut made = Vec::new();
+    // Two jobs are due at each moment, so that only the name tells them apart.
+    for (place, second) in (0..24).enumerate() {
+        for name in ["a", "b"] {
+            let row = Occurrence {
+                job: job(name),
+                scheduled_for: at(second),
+                state: states[(place + usize::from(name == "b")) % 3],
+                reason: None,
+                run: None,
+                decided_at: at(second),
+            };
+            db.store.settle_occurrence(row.clone(), vec![]).await.expect("written");
+            made.push(row);
+        }
+    }
+    made.reverse();
+    let filters = [
+        OccurrenceFilter::default(),
+        OccurrenceFilter { job: Some(job("a")), ..OccurrenceFilter::default() },
+        OccurrenceFilter { states: vec![OccurrenceState::Held], ..OccurrenceFilter::default() },
+        OccurrenceFilter {
+            states: states[1..].to_vec(),
+            from: Some(at(3)),
+            to: Some(at(20)),
+            ..OccurrenceFilter::default()
+        },
+        OccurrenceFilter { job: Some(job("b")), states: vec![OccurrenceState::Fired], ..OccurrenceFilter::default() },
+    ];
+    for filter in filters {
+        let fits = |row: &&Occurrence| {
+            filter.job.as_ref().is_none_or(|job| *job == row.job)
+                && (filter.states.is_empty() || filter.states.contains(&row.state))
+                && filter.from.is_none_or(|from| row.scheduled_for >= from)
+                && filter.to.is_none_or(|to| row.scheduled_for < to)
+        };
+        let wanted: Vec<Occurrence> = made.iter().filter(fits).cloned().collect();
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let filter = OccurrenceFilter { limit: 5, before: before.clone(), ..filter.clone() };
+            let page = db.store.occurrence_page(&filter).await.expect("readable");
+            assert!(page.len() <= 5);
+            let Some(last) = page.last() else { break };
+            before = Some((last.scheduled_for, last.job.clone()));
+            seen.extend(page);
+        }
+        assert_eq!(seen, wanted, "{filter:?}");
+    }
 }

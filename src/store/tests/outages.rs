@@ -173,3 +173,31 @@ async fn a_server_that_falls_silent_is_given_up() {
     ended.expect("the writer ends well");
     postgres::drop_database(&url).await;
 }
+
+#[tokio::test]
+async fn a_file_that_was_removed_or_replaced_takes_nothing_more() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("aegis.db");
+    let url = format!("sqlite://{}", file.display());
+    let (store, writer) = Store::open(Options { url, node: "test".into() }, Clock::system()).await.expect("opens");
+    let stop = CancellationToken::new();
+    let used = async {
+        store.accept_run(new_run(&running("busy", 1))).await.expect("the file is there");
+        let aside = folder.path().join("aside.db");
+        for replaced in [false, true] {
+            std::fs::rename(&file, &aside).expect("moved");
+            if replaced {
+                std::fs::copy(&aside, &file).expect("copied");
+            }
+            let refused = store.accept_run(new_run(&running("busy", 2))).await;
+            let told = refused.map_err(|error| error.to_string()).expect_err("nobody would find it again");
+            assert!(told.contains("removed or replaced") && told.contains("aegis.db"), "{told}");
+            assert!(store.ping().await.is_err(), "and it is not ready");
+            std::fs::rename(&aside, &file).expect("moved back");
+        }
+        store.accept_run(new_run(&running("busy", 3))).await.expect("the file is back");
+        stop.cancel();
+    };
+    let (ended, ()) = futures_util::join!(writer.run(stop.clone()), used);
+    ended.expect("the writer ends in order");
+}

@@ -30,6 +30,7 @@ on_both! {
     events_of_the_future_hold_no_others_back,
     what_has_expired_goes,
     versions_go_when_nothing_uses_them,
+    a_version_stays_for_younger_runs,
     journals_and_artifacts_go_with_their_runs,
     sent_events_stay_for_runs_that_live,
     counts_outlive_runs_until_their_hours_go,
@@ -159,6 +160,19 @@ async fn versions_go_when_nothing_uses_them(db: &mut Db) {
     assert_eq!(left, [texts[3].hash, texts[1].hash]);
 }
 
+async fn a_version_stays_for_younger_runs(db: &mut Db) {
+    let texts: Vec<ScriptVersion> = (1..=3).map(|day| version("web", &format!("text {day}"), day * DAY)).collect();
+    for text in &texts {
+        db.store.put_version(text.clone(), vec![]).await.expect("written");
+    }
+    // Another daemon had not read the file again when it started this one.
+    let run = Run { version: Some(texts[0].hash), ..running("web", 29 * DAY) };
+    db.store.accept_run(new_run(&run)).await.expect("accepted");
+    let pruned = db.store.prune(&keep(10, 10, 10, 0), at(30 * DAY)).await.expect("pruned");
+    assert_eq!(pruned.versions, 1);
+    assert_eq!(db.store.version(texts[0].hash).await, Ok(Some(texts[0].clone())));
+}
+
 async fn journals_and_artifacts_go_with_their_runs(db: &mut Db) {
     let mut runs = Vec::new();
     for day in [1, 8] {
@@ -169,7 +183,7 @@ async fn journals_and_artifacts_go_with_their_runs(db: &mut Db) {
         for name in 0..20 {
             let artifact =
                 Artifact { name: format!("f{name}"), media_type: "text/plain".into(), bytes: 0, created_at: at(1) };
-            db.store.put_artifact(run.id, artifact, "x".into()).await.expect("kept");
+            db.store.put_artifact(run.id, None, artifact, "x".into()).await.expect("kept");
         }
         let end = Transition { at: at(day * DAY), events: vec![], ..change(&run, RunState::Running, RunState::Failed) };
         db.store.transition(end).await.expect("written");

@@ -18,6 +18,8 @@ on_both! {
     accepting_the_same_run_again_changes_nothing,
     an_occurrence_fires_once,
     a_key_that_is_taken_leaves_the_occurrence_open,
+    a_run_that_has_to_be_alone_is_refused_beside_another,
+    a_concurrency_key_of_any_length_is_accepted,
 }
 
 async fn a_run_comes_back_as_it_went_in(db: &mut Db) {
@@ -56,7 +58,10 @@ async fn a_life_from_queue_to_end(db: &mut Db) {
     assert_eq!(db.store.start_run(start(&run, 0, 1)).await, Ok(Started::Applied));
     assert_eq!(db.store.start_run(start(&run, 0, 1)).await, Ok(Started::Lost));
     let progress = Progress { done: 1.0, total: None, text: None };
-    db.store.set_progress(ProgressUpdate { run: run.id, progress: progress.clone() }).await.expect("written");
+    db.store
+        .set_progress(ProgressUpdate { run: run.id, fence: None, progress: progress.clone() })
+        .await
+        .expect("written");
 
     let begun = Run { attempt: 1, fence: 1, ..run.clone() };
     let retry = Transition {
@@ -70,7 +75,7 @@ async fn a_life_from_queue_to_end(db: &mut Db) {
     assert_eq!((waiting.state, waiting.finished_at, waiting.not_before), (RunState::Queued, None, Some(at(1_000_020))));
     assert_eq!(waiting.error.map(|error| error.code), Some("http.timeout".into()));
 
-    assert_eq!(db.store.start_run(StartRun { at: at(1_000_020), ..start(&run, 1, 2) }).await, Ok(Started::Applied));
+    assert_eq!(db.store.start_run(StartRun { began: at(1_000_020), ..start(&run, 1, 2) }).await, Ok(Started::Applied));
     let again = Run { attempt: 2, fence: 2, ..run.clone() };
     let success = Transition {
         result: Some(json!({"ok": true})),
@@ -174,6 +179,26 @@ async fn a_key_that_is_taken_leaves_the_occurrence_open(db: &mut Db) {
     assert_eq!(db.store.settle_occurrence(occurrence("backup", 999_000, None), vec![]).await, Ok(true));
 }
 
+async fn a_run_that_has_to_be_alone_is_refused_beside_another(db: &mut Db) {
+    let alone = |run: &Run| NewRun { alone: true, ..new_run(run) };
+    let first = Run { idempotency_key: Some("k".into()), ..run("backup", 1_000_000) };
+    let (second, other) = (run("backup", 1_000_000), run("report", 1_000_000));
+    let (third, again) = (alone(&second), alone(&first));
+    let due = NewRun { occurrence: Some(occurrence("backup", 999_000, Some(second.id))), ..alone(&second) };
+    let outcomes = futures_util::join!(
+        db.store.accept_run(alone(&first)),
+        db.store.accept_run(due),
+        db.store.accept_run(alone(&other)),
+    );
+    assert_eq!(outcomes, (Ok(Accepted::New), Ok(Accepted::Crowded), Ok(Accepted::New)));
+    assert_eq!(db.store.settle_occurrence(occurrence("backup", 999_000, None), vec![]).await, Ok(true), "left open");
+    assert_eq!(db.store.accept_run(again).await, Ok(Accepted::New), "an answer that got lost");
+    let keyed = Run { idempotency_key: Some("k".into()), ..run("backup", 1_000_000) };
+    assert_eq!(db.store.accept_run(alone(&keyed)).await, Ok(Accepted::Existing(first.id)));
+    db.store.transition(change(&first, RunState::Queued, RunState::Cancelled)).await.expect("written");
+    assert_eq!(db.store.accept_run(third).await, Ok(Accepted::New));
+}
+
 fn occurrence(name: &str, due: i64, run: Option<crate::base::RunId>) -> Occurrence {
     Occurrence {
         job: job(name),
@@ -183,4 +208,13 @@ fn occurrence(name: &str, due: i64, run: Option<crate::base::RunId>) -> Occurren
         run,
         decided_at: at(1_000_000),
     }
+}
+
+async fn a_concurrency_key_of_any_length_is_accepted(db: &mut Db) {
+    // Nothing that could be compressed.
+    let noise: String = (0..200_u32).map(|n| blake3::hash(&n.to_le_bytes()).to_hex().to_string()).collect();
+    let limit = crate::model::job::Concurrency { key: "deploy/${stack}".into(), limit: 1 };
+    let key = limit.key_for(&serde_json::json!({ "stack": noise }));
+    let run = Run { concurrency_key: Some(key), ..running("deploy", 1_000_000) };
+    assert_eq!(db.store.accept_run(new_run(&run)).await, Ok(Accepted::New));
 }

@@ -50,6 +50,11 @@ on_both! {
     one_event_answers_one_wait_of_a_run,
     a_wait_whose_time_is_over_takes_no_event,
     an_answer_is_not_taken_back,
+    a_timeout_takes_no_answer_back,
+    an_answer_is_noted_until_the_run_has_taken_it,
+    a_run_that_is_undone_asks_for_nothing,
+    approvals_of_some_jobs_are_found_behind_those_of_others,
+    a_run_is_woken_by_one_of_many_answers,
     an_answer_during_the_parking_wakes_the_run,
     an_approval_is_decided_once,
     decisions_name_what_waits,
@@ -153,6 +158,96 @@ async fn an_answer_is_not_taken_back(db: &mut Db) {
     assert_eq!(entry(db, &run, "1").await.state, EntryState::Done);
 }
 
+async fn a_timeout_takes_no_answer_back(db: &mut Db) {
+    for kind in [EntryKind::Event, EntryKind::Approval] {
+        let run = running("a", 1_000_000);
+        db.store.accept_run(new_run(&run)).await.expect("accepted");
+        let wait = Entry { wake_at: Some(at(1_000_030)), ..waiting("1", kind, "go") };
+        db.store.journal_write(entries(&run, vec![wait.clone()])).await.expect("written");
+        match kind {
+            EntryKind::Event => drop(db.store.signal(signal("go", 1_000_029)).await.expect("sent")),
+            _ => drop(db.store.decide(decision(run.id, None, 1_000_029)).await.expect("decided")),
+        }
+        let answered = entry(db, &run, "1").await;
+        let given_up = Entry { state: EntryState::Failed, finished_at: Some(at(1_000_030)), ..wait };
+        let other = step("2", "beside");
+        let outcome = db.store.journal_write(entries(&run, vec![given_up, other])).await;
+        assert_eq!((outcome, entry(db, &run, "1").await), (Ok(Guarded::Applied), answered));
+        assert_eq!(entry(db, &run, "2").await.state, EntryState::Done, "what comes with it is written");
+    }
+}
+
+async fn an_answer_is_noted_until_the_run_has_taken_it(db: &mut Db) {
+    let run = running("a", 1_000_000);
+    db.store.accept_run(new_run(&run)).await.expect("accepted");
+    db.store.signal(signal("tick", 1_000_001)).await.expect("sent");
+    db.store.journal_write(entries(&run, vec![waiting("1", EntryKind::Event, "tick")])).await.expect("written");
+    let answered = entry(db, &run, "1").await;
+    assert!(answered.answered && answered.is_open());
+    let key = "1".parse().expect("a key");
+    assert_eq!(db.store.journal_entry(run.id, &key).await, Ok(Some(answered.clone())));
+    let taken = Entry { answered: false, finished_at: Some(at(1_000_040)), ..answered };
+    db.store.journal_write(entries(&run, vec![taken.clone()])).await.expect("written");
+    assert_eq!(db.store.journal_entry(run.id, &key).await, Ok(Some(taken)));
+    db.store.journal_write(entries(&run, vec![waiting("2", EntryKind::Event, "tick")])).await.expect("written");
+    assert_eq!(entry(db, &run, "2").await.state, EntryState::Waiting, "the event stays taken");
+}
+
+async fn a_run_that_is_undone_asks_for_nothing(db: &mut Db) {
+    let asks = || vec![step("1", "build"), waiting("2", EntryKind::Approval, "go")];
+    let live = running("a", 1_000_000);
+    db.store.accept_run(new_run(&live)).await.expect("accepted");
+    db.store.journal_write(entries(&live, asks())).await.expect("written");
+    let still = parked(db, "b", asks(), None).await;
+    let undoes = || Entry { kind: EntryKind::Unwind, ..step("0", "undo") };
+    db.store.journal_write(entries(&live, vec![undoes()])).await.expect("written");
+    let mut cancels = change(&still, RunState::Parked, RunState::Queued);
+    cancels.journal = vec![undoes()];
+    assert_eq!(db.store.transition(cancels).await, Ok(Guarded::Applied));
+    assert_eq!(db.store.pending_approvals(0, None).await, Ok(vec![]));
+    for run in [&live, &still] {
+        let late = db.store.decide(decision(run.id, Some("go"), 1_000_020)).await;
+        assert_eq!(late, Ok(Decided::NotWaiting { others: vec![] }));
+        assert_eq!(entry(db, run, "1").await.state, EntryState::Done);
+    }
+}
+
+async fn approvals_of_some_jobs_are_found_behind_those_of_others(db: &mut Db) {
+    for name in ["a", "b", "a", "c"] {
+        parked(db, name, vec![waiting("1", EntryKind::Approval, "go")], None).await;
+    }
+    assert_eq!(db.store.jobs_that_ask().await, Ok(vec![job("a"), job("b"), job("c")]));
+    let found = async |limit: usize, jobs: &[&str]| {
+        let jobs: Vec<_> = jobs.iter().map(|name| job(name)).collect();
+        let found = db.store.pending_approvals(limit, Some(&jobs)).await.expect("readable");
+        found.into_iter().map(|pending| pending.job.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(found(1, &["c"]).await, ["c"]);
+    assert_eq!(found(1, &["b", "nobody"]).await, ["b"]);
+    assert_eq!(found(10, &["a"]).await, ["a", "a"]);
+    assert_eq!(found(10, &[]).await, [""; 0]);
+}
+
+async fn a_run_is_woken_by_one_of_many_answers(db: &mut Db) {
+    for unseen in [false, true] {
+        let run = running("a", 1_000_000);
+        db.store.accept_run(new_run(&run)).await.expect("accepted");
+        for branch in 1..=20 {
+            let wait = waiting(&format!("1.{branch}.1"), EntryKind::Event, "tick");
+            db.store.journal_write(entries(&run, vec![wait])).await.expect("written");
+            let tick = Signal { run: Some(run.id), ..signal("tick", 1_000_001 + branch) };
+            db.store.signal(tick).await.expect("sent");
+            if branch < 20 || !unseen {
+                let next = waiting(&format!("1.{branch}.2"), EntryKind::Sleep, "nap");
+                db.store.journal_write(entries(&run, vec![next])).await.expect("written");
+            }
+        }
+        db.store.transition(change(&run, RunState::Running, RunState::Parked)).await.expect("parked");
+        let now = db.store.run(run.id).await.expect("readable").expect("there");
+        assert_eq!(now.wake_at, unseen.then(|| at(1_000_010)));
+    }
+}
+
 async fn an_answer_during_the_parking_wakes_the_run(db: &mut Db) {
     for (seen, wake_at) in [(false, at(1_000_010)), (true, at(2_000_000))] {
         let run = running("a", 1_000_000);
@@ -177,7 +272,7 @@ async fn an_approval_is_decided_once(db: &mut Db) {
     let wait = Entry { show: Some(json!("the plan")), ..waiting("2", EntryKind::Approval, "go") };
     let run = parked(db, "deploy", vec![step("1", "build"), wait.clone()], None).await;
     let pending = PendingApproval { run: run.id, job: job("deploy"), entry: wait };
-    assert_eq!(db.store.pending_approvals(10).await, Ok(vec![pending]));
+    assert_eq!(db.store.pending_approvals(10, None).await, Ok(vec![pending]));
     let (one, two) = futures_util::join!(
         db.store.decide(decision(run.id, None, 1_000_020)),
         db.store.decide(Decision { approved: false, ..decision(run.id, Some("go"), 1_000_021) }),
@@ -188,7 +283,7 @@ async fn an_approval_is_decided_once(db: &mut Db) {
     assert_eq!(two, Ok(Decided::Already { name: "go".into(), actor: actor.clone(), result: Some(result.clone()) }));
     let decided = entry(db, &run, "2").await;
     assert_eq!((decided.state, decided.result, decided.actor), (EntryState::Done, Some(result), actor));
-    assert_eq!((state(db, &run).await, db.store.pending_approvals(0).await), (RunState::Queued, Ok(vec![])));
+    assert_eq!((state(db, &run).await, db.store.pending_approvals(0, None).await), (RunState::Queued, Ok(vec![])));
     let of_run = |kind: &str| (kind.to_owned(), Some("deploy".to_owned()), Some(run.id));
     assert_eq!(kinds(db).await, [of_run("approval.decided"), of_run("run.woken")]);
 }

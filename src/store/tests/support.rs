@@ -151,7 +151,8 @@ pub fn running(name: &str, queued: i64) -> Run {
 }
 
 pub fn new_run(run: &Run) -> NewRun {
-    NewRun { run: run.clone(), occurrence: None, events: vec![event("run.queued").run(run.id).job(&run.job)] }
+    let events = vec![event("run.queued").run(run.id).job(&run.job)];
+    NewRun { run: run.clone(), occurrence: None, events, alone: false }
 }
 
 pub fn event(kind: &str) -> NewEvent {
@@ -165,6 +166,7 @@ pub fn start(run: &Run, fence: i64, attempt: u32) -> StartRun {
         fence,
         attempt,
         at: at(1_000_001),
+        began: at(1_000_001),
         deadline_at: None,
         alone: false,
         key: None,
@@ -196,6 +198,7 @@ pub fn step(key: &str, name: &str) -> Entry {
         started_at: at(1_000_002),
         finished_at: Some(at(1_000_003)),
         wake_at: None,
+        answered: false,
     }
 }
 

@@ -24,10 +24,27 @@ pub async fn accept<'a>(
     let wanted: Vec<(usize, &Occurrence)> =
         list.iter().filter_map(|(index, new)| Some((*index, new.occurrence.as_ref()?))).collect();
     let won = occurrences::claim(conn, &wanted).await?;
-    let (due, lost): (Vec<_>, Vec<_>) =
+    let (due, lost): (Vec<&(usize, &NewRun)>, Vec<_>) =
         list.iter().partition(|(index, new)| new.occurrence.is_none() || won.contains(index));
-    let written = insert(conn, &due, node).await?;
+    let (alone, free): (Vec<&(usize, &NewRun)>, Vec<_>) = due.iter().copied().partition(|(_, new)| new.alone);
+    let mut written = insert(conn, &free, node).await?;
+    // One by one, so that each sees those before it.
+    let mut crowded = HashSet::new();
+    for entry in alone {
+        if is_crowded(conn, &entry.1.run).await? {
+            crowded.insert(entry.0);
+        } else {
+            written.extend(insert(conn, &[entry], node).await?);
+        }
+    }
     for (index, new) in due {
+        if crowded.contains(index) {
+            if let Some(occurrence) = &new.occurrence {
+                occurrences::release(conn, occurrence).await?;
+            }
+            sheet.answer(*index, Answer::Accepted(Accepted::Crowded));
+            continue;
+        }
         if written.contains(index) {
             sheet.events(*index, &new.events);
             sheet.touched.push(new.run.id);
@@ -48,6 +65,18 @@ pub async fn accept<'a>(
         sheet.answer(*index, Answer::Accepted(outcome));
     }
     Ok(())
+}
+
+/// Whether another run of the job is alive. Not for a run that was written by an earlier try, or whose key is taken.
+async fn is_crowded(conn: &mut Conn, run: &Run) -> Result<bool> {
+    if holder_of_key(conn, run).await?.is_some() {
+        return Ok(false);
+    }
+    let select = query(
+        "SELECT 1 AS found FROM runs WHERE job = $1 AND finished_at IS NULL AND state IN ('queued', 'running', 'parked')
+             AND NOT EXISTS (SELECT 1 FROM runs AS own WHERE own.id = $2) LIMIT 1",
+    );
+    Ok(!conn.fetch(select.bind(&run.job).bind(run.id)).await?.is_empty())
 }
 
 /// A run that was not inserted has a key that is taken, or is itself in the table from an earlier try.

@@ -13,31 +13,41 @@ use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-pub async fn put<'a>(
-    conn: &mut Conn,
-    list: &[(usize, RunId, &'a Artifact, &'a Bytes)],
-    sheet: &mut Sheet<'a>,
-) -> Result<()> {
-    for (index, run, artifact, content) in list {
-        match refusal(conn, *run, artifact).await? {
+/// What is to be kept, and the fence at which its run was held, if told.
+#[derive(Debug, Clone, Copy)]
+pub struct Put<'a> {
+    pub run: RunId,
+    pub fence: Option<i64>,
+    pub artifact: &'a Artifact,
+    pub content: &'a Bytes,
+}
+
+pub async fn put(conn: &mut Conn, list: &[(usize, Put<'_>)], sheet: &mut Sheet<'_>) -> Result<()> {
+    for (index, put) in list {
+        match refusal(conn, put).await? {
             Some(reason) => sheet.refuse(*index, StoreError::Refused { reason }),
             None => {
-                upsert(conn, *run, artifact, content).await?;
-                sheet.touched.push(*run);
+                upsert(conn, put.run, put.artifact, put.content).await?;
+                sheet.touched.push(put.run);
             }
         }
     }
     Ok(())
 }
 
-async fn refusal(conn: &mut Conn, run: RunId, artifact: &Artifact) -> Result<Option<String>> {
+async fn refusal(conn: &mut Conn, put: &Put<'_>) -> Result<Option<String>> {
+    let Put { run, fence, artifact, .. } = *put;
     let beside = query(
         "SELECT (SELECT count(*) FROM artifacts WHERE run = $1 AND name <> $2) AS others,
-             (SELECT count(*) FROM runs WHERE id = $1) AS runs",
+             (SELECT fence FROM runs WHERE id = $1) AS fence",
     );
     let row = conn.fetch_one(beside.bind(run).bind(clean(&artifact.name).into_owned())).await?;
-    if row.int("runs")? == 0 {
+    let Some(held) = row.maybe_int("fence")? else {
         return Ok(Some(format!("there is no run {run} that could keep {:?}", artifact.name)));
+    };
+    if fence.is_some_and(|fence| fence != held) {
+        let name = &artifact.name;
+        return Ok(Some(format!("run {run} belongs to another daemon now, which keeps {name:?} itself")));
     }
     let full = row.number::<usize>("others")? >= ARTIFACTS_PER_RUN_MAX;
     Ok(full.then(|| {

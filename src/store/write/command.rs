@@ -4,7 +4,8 @@ use tokio::sync::oneshot;
 
 use super::{NodeCommand, Removal};
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
+use crate::model::journal::json_bytes;
+use crate::model::{Absence, Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
@@ -25,12 +26,13 @@ pub enum Command {
     Signal(Signal),
     Decide(Decision),
     WakeDue(Timestamp, usize),
-    PutArtifact(RunId, Artifact, bytes::Bytes),
+    PutArtifact(RunId, Option<i64>, Artifact, bytes::Bytes),
     Node(NodeCommand),
     Progress(ProgressUpdate),
     Logs(Vec<LogLine>),
     Events(Vec<NewEvent>),
     Settle(Occurrence, Vec<NewEvent>),
+    Miss(Absence),
     ScheduledUntil(Vec<JobName>, Timestamp),
     PutVersion(Box<ScriptVersion>, Vec<NewEvent>),
     SetEnabled(JobName, Option<bool>, Vec<NewEvent>),
@@ -66,20 +68,27 @@ impl Command {
     /// About how many bytes it brings to the transaction.
     pub fn weight(&self) -> usize {
         const ROW: usize = 256;
-        let json = |value: &Option<serde_json::Value>| value.as_ref().map_or(0, |value| value.to_string().len());
-        let entries =
-            |list: &[Entry]| list.iter().map(|entry| ROW + json(&entry.result) + json(&entry.show)).sum::<usize>();
-        let lines = |lines: &[LogLine]| lines.iter().map(|line| ROW + line.text.len()).sum::<usize>();
+        let json = |value: &Option<serde_json::Value>| value.as_ref().map_or(0, json_bytes);
+        let entries = |list: &[Entry]| list.iter().map(Entry::bytes).sum::<usize>();
+        let told = |events: &[NewEvent]| events.iter().map(|event| ROW + json_bytes(&event.data)).sum::<usize>();
+        let run = |run: &Run| 2 * ROW + json_bytes(&run.params) + json_bytes(&run.trigger.payload) + json(&run.result);
+        let lines = |lines: &[LogLine]| {
+            lines.iter().map(|line| ROW + line.text.len() + json_bytes(&line.fields)).sum::<usize>()
+        };
         match self {
             Self::Logs(list) => lines(list),
             Self::Transition(change) => {
-                ROW + lines(&change.logs) + entries(&change.journal) + change.events.len() * ROW
+                ROW + json(&change.result) + lines(&change.logs) + entries(&change.journal) + told(&change.events)
             }
             Self::Journal(write) => ROW + entries(&write.entries),
-            Self::PutArtifact(_, _, content) => ROW + content.len() / 3 * 4,
-            Self::Accept(new) => 2 * ROW + new.events.len() * ROW,
-            Self::Events(events) => events.len() * ROW,
+            Self::PutArtifact(_, _, _, content) => ROW + content.len() / 3 * 4,
+            Self::Accept(new) => run(&new.run) + told(&new.events),
+            Self::Start(start) => ROW + told(&start.events),
+            Self::Events(events) => told(events),
+            Self::Signal(signal) => ROW + json_bytes(&signal.payload),
+            Self::Kv(write) => ROW + json(&write.value),
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
+            Self::Miss(absence) => absence.missed.len() * ROW,
             Self::ScheduledUntil(jobs, _) => jobs.len() * ROW,
             _ => ROW,
         }
@@ -121,5 +130,41 @@ impl TryFrom<Answer> for () {
 
     fn try_from(_: Answer) -> Result<(), StoreError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::RunState;
+    use crate::store::tests::support::{at, change, new_run, running, signal, step};
+
+    #[test]
+    fn everything_long_that_a_command_brings_has_its_weight() {
+        const LONG: usize = 100_000;
+        let long = || json!({ "of": "x".repeat(LONG) });
+        let run = running("a", 1);
+        let ends = Transition { result: Some(long()), ..change(&run, RunState::Running, RunState::Succeeded) };
+        let params = Run { params: long(), ..run.clone() };
+        let mut payload = run.clone();
+        payload.trigger.payload = long();
+        let write =
+            JournalWrite { run: run.id, fence: 1, entries: vec![Entry { result: Some(long()), ..step("1", "s") }] };
+        let event = NewEvent::new(at(1), "x").data(long());
+        let heavy = [
+            Command::Transition(Box::new(ends)),
+            Command::Accept(Box::new(new_run(&params))),
+            Command::Accept(Box::new(new_run(&payload))),
+            Command::Journal(write),
+            Command::Signal(Signal { payload: long(), ..signal("x", 1) }),
+            Command::Events(vec![event]),
+        ];
+        for command in &heavy {
+            let weight = command.weight();
+            assert!((LONG..2 * LONG).contains(&weight), "{weight}: {command:?}");
+        }
+        assert!(Command::Accept(Box::new(new_run(&run))).weight() < 2_000);
     }
 }

@@ -43,8 +43,8 @@ async fn held(conn: &mut Conn, list: &[(usize, &JournalWrite)]) -> Result<HashSe
     conn.fetch(select.bind(rows)).await?.iter().map(|row| Ok((row.parsed("id")?, row.int("fence")?))).collect()
 }
 
-/// An answer that is there is not taken back by the note that it was waited for. A wait that its run has given up leaves
-/// the event to a later one.
+/// An answer that is there is not taken back by the note that it was waited for, nor by one that it did not come in time:
+/// whoever answered was told that it counts. A wait that its run has given up leaves the event to a later one.
 const RECORD: &str = "
     INSERT INTO steps (run, key, place, kind, name, state, result, error, show, match_key, actor, undo, tries, attempt,
         started_at, finished_at, wake_at)
@@ -60,7 +60,7 @@ const RECORD: &str = "
         undo = excluded.undo, tries = excluded.tries, attempt = excluded.attempt, started_at = excluded.started_at,
         finished_at = excluded.finished_at, wake_at = excluded.wake_at, answered = NULL,
         signal_seq = CASE WHEN excluded.state = 'done' THEN steps.signal_seq END
-    WHERE steps.state = 'waiting' OR excluded.state <> 'waiting'";
+    WHERE steps.state = 'waiting' OR excluded.state = 'done' OR (excluded.state = 'failed' AND steps.answered IS NULL)";
 
 /// A row of [`RECORD`], in its order.
 #[derive(Serialize)]
@@ -122,6 +122,9 @@ pub(super) async fn record(conn: &mut Conn, list: &[(RunId, &Entry)]) -> Result<
         rows.push(&StepRow::of(*run, place + 1, entry)?)?;
     }
     conn.execute(query(RECORD).bind(rows)).await?;
+    let unwound: Vec<RunId> =
+        list.iter().filter(|(_, entry)| entry.kind == EntryKind::Unwind).map(|(run, _)| *run).collect();
+    stop_waiting(conn, &unwound).await?;
     for (run, entry) in list {
         if entry.kind == EntryKind::Event && entry.state == EntryState::Waiting {
             answer_from_before(conn, *run, entry).await?;
@@ -170,7 +173,7 @@ pub(super) async fn forget(conn: &mut Conn, list: &[(RunId, &StepKey)]) -> Resul
     conn.execute(delete.bind(Rows::of(list.iter().map(|(run, key)| (run, key.to_string())))?)).await.map(drop)
 }
 
-/// Runs that have ended wait for nothing any more.
+/// Runs that have ended, or are being undone, wait for nothing any more.
 pub(super) async fn stop_waiting(conn: &mut Conn, runs: &[RunId]) -> Result<()> {
     if runs.is_empty() {
         return Ok(());

@@ -5,8 +5,8 @@ use super::command::Answer;
 use super::sheet::Sheet;
 use crate::base::Timestamp;
 use crate::model::Run;
-use crate::store::read::run_from;
-use crate::store::sql::{Conn, Row, query};
+use crate::store::read::understood;
+use crate::store::sql::{Conn, query};
 use crate::store::text::{clean, json_of};
 use crate::store::types::*;
 
@@ -119,7 +119,7 @@ async fn take(conn: &mut Conn, which: &str, node: &str, now: Timestamp, limit: u
          RETURNING *"
     ));
     let rows = conn.fetch(update.bind(node).bind(now).bind(limit)).await?;
-    let mut runs = rows.iter().map(|row: &Row| run_from(row)).collect::<Result<Vec<Run>>>()?;
+    let mut runs = understood(&rows);
     runs.sort_by_key(|run| (run.queued_at, run.id));
     Ok(runs)
 }

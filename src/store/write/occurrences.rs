@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::command::Answer;
 use super::sheet::Sheet;
-use crate::base::RunId;
-use crate::model::{NewEvent, Occurrence};
+use crate::base::{RunId, Timestamp};
+use crate::model::{Absence, NewEvent, Occurrence};
 use crate::store::sql::{Conn, Rows, query};
 use crate::store::text::clean;
 use crate::store::types::*;
@@ -72,6 +72,26 @@ pub async fn settle<'a>(
             sheet.events(*index, events);
         }
         sheet.answer(*index, Answer::Flag(settled));
+    }
+    Ok(())
+}
+
+/// Settles what was missed; those that were settled before are left out of the count and of the event.
+pub async fn miss<'a>(
+    conn: &mut Conn,
+    list: &[(usize, &'a Absence)],
+    now: Timestamp,
+    sheet: &mut Sheet<'a>,
+) -> Result<()> {
+    for (index, absence) in list {
+        let rows: Vec<(usize, &Occurrence)> = absence.missed.iter().enumerate().collect();
+        let won = claim(conn, &rows).await?;
+        let missed: Vec<&Occurrence> =
+            rows.into_iter().filter(|(place, _)| won.contains(place)).map(|(_, missed)| missed).collect();
+        if let Some(event) = absence.event(&missed, now) {
+            sheet.tell(*index, event);
+        }
+        sheet.answer(*index, Answer::Count(missed.len() as u64));
     }
     Ok(())
 }

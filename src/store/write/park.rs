@@ -1,9 +1,12 @@
 //! A run that parks while somebody answers it. The answer is in its journal, but the run may have looked before it came;
 //! nobody else would wake it.
 
+use std::collections::HashMap;
+
 use super::journal::stop_waiting;
 use crate::base::RunId;
 use crate::model::StepKey;
+use crate::model::journal::Seen;
 use crate::store::sql::{Conn, Rows, query};
 use crate::store::types::*;
 
@@ -20,26 +23,21 @@ pub async fn wake_answered(conn: &mut Conn, parked: &[&Transition]) -> Result<()
          JOIN steps ON steps.run = c.run AND steps.answered = c.fence",
     );
     let rows = conn.fetch(answered.bind(Rows::of(parked.iter().map(|change| (change.run, change.fence)))?)).await?;
+    let mut keys: HashMap<RunId, Vec<StepKey>> = HashMap::new();
     for row in rows {
-        let (run, key): (RunId, StepKey) = (row.parsed("run")?, row.parsed("key")?);
-        let journal = conn.fetch(query("SELECT key FROM steps WHERE run = $1").bind(run)).await?;
-        let mut seen = false;
-        for entry in journal {
-            seen = seen || has_gone_on(&key, &entry.parsed("key")?);
-        }
-        let at = parked.iter().find(|change| change.run == run).map(|change| change.at);
-        if let (false, Some(at)) = (seen, at) {
-            conn.execute(query("UPDATE runs SET wake_at = $2 WHERE id = $1").bind(run).bind(at)).await?;
+        keys.entry(row.parsed("run")?).or_default().push(row.parsed("key")?);
+    }
+    for change in parked {
+        let Some(answered) = keys.get(&change.run) else { continue };
+        let journal = conn.fetch(query("SELECT key FROM steps WHERE run = $1").bind(change.run)).await?;
+        let journal = journal.iter().map(|row| row.parsed("key")).collect::<Result<Vec<StepKey>>>()?;
+        let seen = Seen::by(&journal);
+        if answered.iter().any(|key| !seen.has_gone_on(key)) {
+            let wake = query("UPDATE runs SET wake_at = $2 WHERE id = $1").bind(change.run);
+            conn.execute(wake.bind(change.at)).await?;
         }
     }
     Ok(())
-}
-
-/// Whether the run can have recorded `later` only after it had the answer at `key`. Places alternate with the numbers of
-/// functions that run side by side, which say nothing about order.
-fn has_gone_on(key: &StepKey, later: &StepKey) -> bool {
-    let mut pairs = key.places().iter().zip(later.places()).enumerate();
-    pairs.find(|(_, (a, b))| a != b).is_some_and(|(level, (a, b))| level % 2 == 0 && b > a)
 }
 
 /// What a change that was applied does to the journals of its runs.
@@ -55,19 +53,4 @@ pub async fn journals(conn: &mut Conn, applied: &[&Transition]) -> Result<()> {
     let parked: Vec<&Transition> =
         applied.iter().filter(|change| change.to == crate::model::RunState::Parked).copied().collect();
     wake_answered(conn, &parked).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_comes_after_in_the_same_function_has_seen_an_answer() {
-        let gone_on =
-            |key: &str, later: &str| has_gone_on(&key.parse().expect("a key"), &later.parse().expect("a key"));
-        assert!(
-            gone_on("2", "3") && gone_on("4.2.1", "4.2.2") && gone_on("4.2.1", "5") && gone_on("4.2.1.3.1", "4.2.2")
-        );
-        assert!(!gone_on("2", "1") && !gone_on("2", "2") && !gone_on("4.1.1", "4.2.1") && !gone_on("4.2.1", "4.1.7"));
-    }
 }

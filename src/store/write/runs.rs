@@ -65,20 +65,27 @@ pub async fn transition<'a>(conn: &mut Conn, list: &[(usize, &'a Transition)], s
     hours::count(conn, &ended).await
 }
 
-/// The last update of each run counts; a run that has ended keeps what it had.
+/// The last update of each run counts; a run that has ended, or that another holder has now, keeps what it had.
 pub async fn progress(conn: &mut Conn, list: &[&ProgressUpdate], sheet: &mut Sheet<'_>) -> Result<()> {
     if list.is_empty() {
         return Ok(());
     }
-    let latest: HashMap<RunId, &ProgressUpdate> = list.iter().map(|update| (update.run, *update)).collect();
+    // Of what was held at different fences only the highest can be the present one.
+    let mut latest: HashMap<RunId, &ProgressUpdate> = HashMap::with_capacity(list.len());
+    for &update in list {
+        let known = latest.entry(update.run).or_insert(update);
+        if update.fence >= known.fence {
+            *known = update;
+        }
+    }
     let mut rows = Rows::new();
     for (run, update) in &latest {
-        rows.push(&(run, json_of(&update.progress)?))?;
+        rows.push(&(run, json_of(&update.progress)?, update.fence))?;
     }
     let update = query(
         "UPDATE runs SET progress = c.progress
-         FROM (SELECT value->>0 AS run, value->>1 AS progress FROM {rows}) AS c
-         WHERE runs.id = c.run AND runs.state IN ('running', 'parked')",
+         FROM (SELECT value->>0 AS run, value->>1 AS progress, CAST(value->>2 AS BIGINT) AS fence FROM {rows}) AS c
+         WHERE runs.id = c.run AND runs.state IN ('running', 'parked') AND runs.fence = coalesce(c.fence, runs.fence)",
     );
     conn.execute(update.bind(rows)).await?;
     sheet.touched.extend(latest.into_keys());

@@ -12,7 +12,7 @@ use super::{
     start,
 };
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{Decision, LogLine, NewEvent, Occurrence, Signal};
+use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
 use crate::store::sql::{Conn, query};
 use crate::store::types::*;
 
@@ -77,10 +77,11 @@ struct Groups<'a> {
     signals: Vec<(usize, &'a Signal)>,
     decisions: Vec<(usize, &'a Decision)>,
     wakes: Vec<(usize, Timestamp, usize)>,
-    artifacts: Vec<(usize, RunId, &'a Artifact, &'a bytes::Bytes)>,
+    artifacts: Vec<(usize, artifacts::Put<'a>)>,
     nodes: Vec<(usize, &'a nodes::NodeCommand)>,
     progress: Vec<&'a ProgressUpdate>,
     settled: Vec<(usize, &'a Occurrence, &'a [NewEvent])>,
+    absences: Vec<(usize, &'a Absence)>,
     until: Vec<(&'a [JobName], Timestamp)>,
     kv: Vec<(usize, &'a KvWrite)>,
     access: Vec<(usize, &'a Command)>,
@@ -111,6 +112,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
     nodes::run(conn, &groups.nodes, node, now, &mut sheet).await?;
     runs::progress(conn, &groups.progress, &mut sheet).await?;
     occurrences::settle(conn, &groups.settled, &mut sheet).await?;
+    occurrences::miss(conn, &groups.absences, now, &mut sheet).await?;
     jobs::scheduled_until(conn, &groups.until).await?;
     kv::write(conn, &groups.kv, now, &mut sheet).await?;
     for (index, command) in groups.access {
@@ -149,12 +151,15 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             Command::Signal(signal) => groups.signals.push((index, signal)),
             Command::Decide(decision) => groups.decisions.push((index, decision)),
             Command::WakeDue(now, limit) => groups.wakes.push((index, *now, *limit)),
-            Command::PutArtifact(run, artifact, content) => groups.artifacts.push((index, *run, artifact, content)),
+            Command::PutArtifact(run, fence, artifact, content) => {
+                groups.artifacts.push((index, artifacts::Put { run: *run, fence: *fence, artifact, content }));
+            }
             Command::Node(command) => groups.nodes.push((index, command)),
             Command::Progress(update) => groups.progress.push(update),
             Command::Logs(lines) => sheet.logs(lines),
             Command::Events(events) => sheet.events(index, events),
             Command::Settle(occurrence, events) => groups.settled.push((index, occurrence, events)),
+            Command::Miss(absence) => groups.absences.push((index, absence)),
             Command::ScheduledUntil(jobs, until) => groups.until.push((jobs, *until)),
             Command::PutVersion(version, events) => {
                 groups.versions.push(version);

@@ -59,7 +59,7 @@ async fn start_all(conn: &mut Conn, round: &[(usize, &StartRun)], node: &str) ->
          RETURNING id"
     ));
     let rows = Rows::of(round.iter().map(|(_, start)| {
-        (start.run, start.attempt, start.at.as_microsecond(), start.fence, micros(start.deadline_at))
+        (start.run, start.attempt, start.began.as_microsecond(), start.fence, micros(start.deadline_at))
     }))?;
     conn.fetch(update.bind(rows).bind(node)).await?.iter().map(|row| row.parsed("id")).collect()
 }
@@ -78,7 +78,7 @@ async fn start_limited(conn: &mut Conn, start: &StartRun, node: &str) -> Result<
         if start.key.is_some() { &keyed } else { "" },
     ));
     let update = update.bind(start.run).bind(node).bind(start.fence).bind(i64::from(start.attempt));
-    let update = update.bind(start.at).bind(start.deadline_at);
+    let update = update.bind(start.began).bind(start.deadline_at);
     let update = match &start.key {
         Some((key, at_once)) => update.bind(clean(key).into_owned()).bind(i64::from(*at_once)),
         None => update,

@@ -5,11 +5,15 @@ use crate::base::{Timestamp, limits};
 use crate::model::schedule::{CatchUp, Due, ScheduleSpec};
 
 /// A due time that is late and what becomes of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Fire,
     /// Fires although its moment has passed.
     FireLate,
+    /// The job is paused, or a calendar is closed.
+    Hold {
+        why: String,
+    },
     Miss {
         why: &'static str,
     },
@@ -17,18 +21,33 @@ pub enum Verdict {
 
 impl Verdict {
     /// Of two schedules of a job that are due at the same moment, the one that does more has its way.
-    pub fn strength(self) -> u8 {
+    pub fn strength(&self) -> u8 {
         match self {
-            Self::Fire => 2,
-            Self::FireLate => 1,
+            Self::Fire => 3,
+            Self::FireLate => 2,
+            Self::Hold { .. } => 1,
             Self::Miss { .. } => 0,
         }
+    }
+
+    /// Whether a run is to come of it.
+    pub fn fires(&self) -> bool {
+        matches!(self, Self::Fire | Self::FireLate)
     }
 }
 
 /// Judges the due times of one schedule, oldest first, all with `fire_at <= now`. One that is late by no more than
-/// `SCHEDULE_GRACE` fires as if on time; the others are subject to the schedule's `catch_up`.
-pub fn judge(spec: &ScheduleSpec, dues: &[Due], now: Timestamp) -> Vec<Verdict> {
+/// `SCHEDULE_GRACE` fires as if on time; the others are subject to the schedule's `catch_up`. What `held` gives a reason
+/// for neither fires nor is missed, and stands for none of the others.
+pub fn judge(spec: &ScheduleSpec, dues: &[Due], now: Timestamp, held: impl Fn(&Due) -> Option<String>) -> Vec<Verdict> {
+    let held: Vec<Option<String>> = dues.iter().map(held).collect();
+    let open: Vec<Due> = dues.iter().zip(&held).filter(|(_, why)| why.is_none()).map(|(due, _)| *due).collect();
+    let mut verdicts = judge_open(spec, &open, now).into_iter();
+    let verdict = |why: Option<String>| why.map_or_else(|| verdicts.next(), |why| Some(Verdict::Hold { why }));
+    held.into_iter().filter_map(verdict).collect()
+}
+
+fn judge_open(spec: &ScheduleSpec, dues: &[Due], now: Timestamp) -> Vec<Verdict> {
     let late = |due: &Due| since(now, due.fire_at) > limits::SCHEDULE_GRACE;
     let too_old = |due: &Due| spec.window.is_some_and(|window| since(now, due.fire_at) > window);
     let overdue = dues.iter().filter(|due| late(due)).count();
@@ -74,11 +93,11 @@ mod tests {
         let due = |moment| Due { scheduled_for: at(moment), fire_at: at(moment), dst_shifted: false };
         let dues: Vec<Due> = seconds.iter().map(|moment| due(*moment)).collect();
         let spec = ScheduleSpec { catch_up, window, ..ScheduleSpec::new(Rule::Every { interval: MINUTE }) };
-        judge(&spec, &dues, at(now))
+        judge(&spec, &dues, at(now), |_| None)
     }
 
     fn fires(verdicts: &[Verdict]) -> Vec<bool> {
-        verdicts.iter().map(|verdict| !matches!(verdict, Verdict::Miss { .. })).collect()
+        verdicts.iter().map(Verdict::fires).collect()
     }
 
     #[test]
@@ -93,6 +112,17 @@ mod tests {
         assert_eq!(fires(&judged(CatchUp::Latest, None, &away, 900)), [false, false, true]);
         assert_eq!(fires(&judged(CatchUp::All, None, &away, 900)), [true, true, true]);
         assert_eq!(fires(&judged(CatchUp::All, Some(MINUTE * 13), &away, 900)), [false, true, true]);
+    }
+
+    #[test]
+    fn what_is_held_stands_for_nothing() {
+        let spec = ScheduleSpec { catch_up: CatchUp::Latest, ..ScheduleSpec::new(Rule::Every { interval: MINUTE }) };
+        let at = |seconds| later(Timestamp::UNIX_EPOCH, Duration::from_secs(seconds));
+        let due = |moment| Due { scheduled_for: at(moment), fire_at: at(moment), dst_shifted: false };
+        let dues = [60, 120, 900].map(due);
+        let judged = judge(&spec, &dues, at(900), |due| (due.scheduled_for == at(900)).then(|| "closed".into()));
+        assert!(matches!(judged[0], Verdict::Miss { .. }), "{judged:?}");
+        assert_eq!(judged[1..], [Verdict::FireLate, Verdict::Hold { why: "closed".into() }]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One due time on its way to its row.
+//! Due times on their way to their rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::catch_up::Verdict;
 use super::timetable::Firing;
 use crate::base::{Clock, RunId};
 use crate::model::params::Params;
-use crate::model::{NewEvent, Occurrence, OccurrenceState, Trigger, TriggerKind};
+use crate::model::{Absence, NewEvent, Occurrence, OccurrenceState, Trigger, TriggerKind};
 use crate::runner::{Submission, SubmitError, SubmitRequest};
 use crate::store::StoreError;
 
@@ -19,13 +19,12 @@ use crate::store::StoreError;
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Carries a due time through until its row is on disk, however long the store is away. False when the daemon ended
-/// before that.
-pub async fn fire(desk: Arc<dyn Desk>, clock: Clock, firing: Firing) -> bool {
+/// before that. No run is asked for if there is a reason why it is held.
+pub async fn fire(desk: Arc<dyn Desk>, clock: Clock, firing: Firing, held: Option<String>) -> bool {
     let name = &firing.job.spec.name;
-    let (state, reason, run) = match firing.verdict {
-        Verdict::Miss { why } => (OccurrenceState::Missed, why.to_owned(), None),
-        _ if !firing.job.is_enabled() => (OccurrenceState::Held, "the job is disabled".to_owned(), None),
-        Verdict::Fire | Verdict::FireLate => match submit(&*desk, &clock, &firing).await {
+    let (state, reason, run) = match held {
+        Some(why) => (OccurrenceState::Held, why, None),
+        None => match submit(&*desk, &clock, &firing).await {
             Ok(Submission::Accepted { .. } | Submission::AlreadySettled) => return true,
             Ok(Submission::Coalesced { run }) => {
                 (OccurrenceState::Coalesced, format!("run {run} waits already and stands for it"), Some(run))
@@ -49,11 +48,32 @@ pub async fn fire(desk: Arc<dyn Desk>, clock: Clock, firing: Firing) -> bool {
     true
 }
 
+/// Carries what a job missed through, like [`fire`]: rows and one event, once, and one warning.
+pub async fn miss(desk: Arc<dyn Desk>, clock: Clock, absence: Absence) -> bool {
+    let job = &absence.job;
+    loop {
+        match desk.miss(absence.clone()).await {
+            // All of them had their rows, written by a daemon that did not get to say so.
+            Ok(0) => return true,
+            Ok(count) => {
+                let cause = absence.cause.describe();
+                warn!(%job, missed = count, caught_up = absence.caught_up, cause, "due times were missed");
+                return true;
+            }
+            Err(StoreError::Closed) => return false,
+            Err(error) => {
+                warn!(%job, %error, "what was missed could not be stored yet; trying again");
+                clock.sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+}
+
 async fn submit(desk: &dyn Desk, clock: &Clock, firing: &Firing) -> Result<Submission, SubmitError> {
     let state = if firing.due.dst_shifted { OccurrenceState::DstShifted } else { OccurrenceState::Fired };
-    let reason = match (firing.due.dst_shifted, firing.verdict) {
+    let reason = match (firing.due.dst_shifted, &firing.verdict) {
         (true, _) => Some("the local time does not exist on that day; fired when the gap closed".to_owned()),
-        (false, Verdict::FireLate) => Some("caught up after an absence".to_owned()),
+        (false, Verdict::FireLate) => Some(format!("caught up: {}", firing.cause.describe())),
         (false, _) => None,
     };
     let mut trigger = Trigger::new(TriggerKind::Schedule, "schedule");

@@ -4,6 +4,7 @@
 //! `(job, scheduled_for)`, so that nothing fires twice, whatever the clock does. Up to when due times have their rows
 //! is written down now and then, and never later than the first one that has none: a restart goes on from there.
 
+mod absence;
 mod catch_up;
 mod fire;
 mod forecast;
@@ -15,7 +16,7 @@ mod timetable;
 mod tests;
 
 #[cfg(test)]
-pub(super) use catch_up::Verdict;
+pub(super) use catch_up::{Verdict, look_back};
 pub use forecast::{Forecast, forecast};
 pub use run::{Schedule, Settled};
 #[cfg(test)]

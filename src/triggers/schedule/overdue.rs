@@ -11,8 +11,19 @@ use crate::model::schedule::{Due, Plan};
 /// Due times are never closer together than this.
 const CLOSEST: Duration = limits::SCHEDULE_INTERVAL_MIN;
 
+/// Due times that have come.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Passed {
+    /// Oldest first.
+    pub dues: Vec<Due>,
+    /// There are older ones, which get no rows.
+    pub unlisted: bool,
+    /// The one that follows.
+    pub next: Option<Due>,
+}
+
 /// `first` and all after it that are due at `now` (the newest of them, if they are too many), and the one that follows.
-pub fn due_until(plan: &Plan, jitter: Duration, first: Due, now: Timestamp) -> (Vec<Due>, Option<Due>) {
+pub fn due_until(plan: &Plan, jitter: Duration, first: Due, now: Timestamp) -> Passed {
     let mut dues = VecDeque::from([first]);
     let mut next = plan.next_after(skip_to(plan, first.scheduled_for, earlier(now, jitter)));
     while let Some(due) = next.filter(|due| due.fire_at <= now) {
@@ -22,7 +33,10 @@ pub fn due_until(plan: &Plan, jitter: Duration, first: Due, now: Timestamp) -> (
         dues.push_back(due);
         next = plan.next_after(due.scheduled_for);
     }
-    (dues.into(), next)
+    let dues = Vec::from(dues);
+    let second = plan.next_after(dues[0].scheduled_for);
+    let unlisted = dues[0] != first || dues.get(1).is_some_and(|due| Some(*due) != second);
+    Passed { dues, unlisted, next }
 }
 
 /// The moment from which on due times are looked at one by one: `first` itself, or a later one if so many are due at
@@ -76,11 +90,13 @@ mod tests {
     }
 
     /// As it would be without a short cut.
-    fn walked(plan: &Plan, first: Due, now: Timestamp) -> (Vec<Due>, Option<Due>) {
+    fn walked(plan: &Plan, first: Due, now: Timestamp) -> Passed {
         let mut all: Vec<Due> = vec![first];
         all.extend(plan.iter(first.scheduled_for).take_while(|due| due.fire_at <= now));
         let next = plan.next_after(all[all.len() - 1].scheduled_for);
-        (all.split_off(all.len().saturating_sub(limits::SCHEDULE_MISSED_ROWS_MAX)), next)
+        let unlisted = all.len() > limits::SCHEDULE_MISSED_ROWS_MAX;
+        let dues = all.split_off(all.len().saturating_sub(limits::SCHEDULE_MISSED_ROWS_MAX));
+        Passed { dues, unlisted, next }
     }
 
     #[test]
@@ -110,14 +126,15 @@ mod tests {
         for expression in ["* * * * * *", "* * * * *"] {
             let plan = plan(cron(expression), Duration::ZERO);
             let first = plan.next_after(then).expect("due");
-            let (dues, next) = due_until(&plan, Duration::ZERO, first, now);
+            let Passed { dues, unlisted, next } = due_until(&plan, Duration::ZERO, first, now);
+            assert!(unlisted);
             assert_eq!(dues.len(), limits::SCHEDULE_MISSED_ROWS_MAX);
             assert_eq!((dues[dues.len() - 1].fire_at, next), (now, plan.next_after(now)));
         }
         assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
         let yearly = plan(cron("0 0 1 1 *"), Duration::ZERO);
         let first = yearly.next_after(then).expect("due");
-        let (dues, next) = due_until(&yearly, Duration::ZERO, first, now);
+        let Passed { dues, next, .. } = due_until(&yearly, Duration::ZERO, first, now);
         assert_eq!(dues, [first], "what lies further back than is looked for gets no row");
         assert_eq!(next, yearly.next_after(now));
     }
@@ -128,7 +145,7 @@ mod tests {
         let plan = plan(cron("* * * * * *"), jitter);
         let first = plan.next_after(at("2026-03-01T00:00:00Z")).expect("due");
         let now = at("2026-03-04T00:00:00Z");
-        let (dues, next) = due_until(&plan, jitter, first, now);
+        let Passed { dues, next, .. } = due_until(&plan, jitter, first, now);
         let next = next.expect("one follows");
         assert!(next.fire_at > now && dues[dues.len() - 1].scheduled_for < next.scheduled_for);
         let before = plan.iter(earlier(now, jitter)).take_while(|due| due.scheduled_for < next.scheduled_for);

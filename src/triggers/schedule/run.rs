@@ -9,12 +9,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::super::desk::Desk;
+use super::absence::{Work, sort};
 use super::catch_up::look_back;
-use super::fire::fire;
+use super::fire::{fire, miss};
 use super::timetable::{Firing, Timetable, just_before};
 use crate::base::clock::Woken;
 use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::jobs::Registry;
+use crate::model::Calendars;
 
 /// Up to when the due times of jobs are settled, from an earlier daemon's marks and rows.
 pub type Settled = BTreeMap<JobName, Timestamp>;
@@ -26,12 +28,14 @@ pub struct Schedule {
     pub clock: Clock,
     /// Each job takes its own with it when it is first seen, which may be long after the start.
     pub settled: Settled,
+    /// What is due in their closed times is held where its schedule says so.
+    pub calendars: Arc<Calendars>,
 }
 
 /// Due times that were taken from the timetable and have no row yet.
 #[derive(Default)]
 struct OnTheirWay {
-    tasks: JoinSet<Option<Key>>,
+    tasks: JoinSet<Option<Vec<Key>>>,
     open: BTreeSet<Key>,
 }
 
@@ -41,7 +45,7 @@ impl Schedule {
     /// Fires what is due until `stop`.
     pub async fn run(mut self, stop: CancellationToken) -> Result<(), Infallible> {
         let mut changes = self.registry.changes();
-        let mut timetable = Timetable::default();
+        let mut timetable = Timetable::new(self.calendars.clone());
         let mut under_way = OnTheirWay::default();
         let mut marking = JoinSet::new();
         let mut latest = self.clock.now();
@@ -81,7 +85,7 @@ impl Schedule {
     }
 
     async fn fire(&self, due: Vec<Firing>, under_way: &mut OnTheirWay, stop: &CancellationToken) {
-        for firing in due {
+        for work in sort(due, self.clock.now()) {
             if under_way.tasks.len() >= limits::SCHEDULE_FIRING_MAX {
                 // While the store is away they all wait, and a stop must not wait with them.
                 tokio::select! {
@@ -89,9 +93,19 @@ impl Schedule {
                     () = stop.cancelled() => return,
                 }
             }
-            let key = key_of(&firing);
-            let settled = fire(self.desk.clone(), self.clock.clone(), firing);
-            under_way.tasks.spawn(async move { settled.await.then_some(key) });
+            let (desk, clock) = (self.desk.clone(), self.clock.clone());
+            under_way.tasks.spawn(async move {
+                match work {
+                    Work::Settle { firing, held } => {
+                        let key = key_of(&firing);
+                        fire(desk, clock, *firing, held).await.then(|| vec![key])
+                    }
+                    Work::Miss(absence) => {
+                        let keys = absence.missed.iter().map(|row| (row.job.clone(), row.scheduled_for)).collect();
+                        miss(desk, clock, absence).await.then_some(keys)
+                    }
+                }
+            });
         }
     }
 
@@ -125,8 +139,8 @@ impl OnTheirWay {
         due.into_iter().filter(|firing| self.open.insert(key_of(firing))).collect()
     }
 
-    fn ended(&mut self, settled: Option<Key>) {
-        if let Some(key) = settled {
+    fn ended(&mut self, settled: Option<Vec<Key>>) {
+        for key in settled.into_iter().flatten() {
             self.open.remove(&key);
         }
     }

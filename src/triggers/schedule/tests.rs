@@ -14,7 +14,7 @@ use crate::base::{Clock, FakeClock, JobName, RunId, Timestamp};
 use crate::jobs::{Job, Registry};
 use crate::lua::Bundle;
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
-use crate::model::{JobSpec, NewEvent, Occurrence, OccurrenceState};
+use crate::model::{Absence, Calendar, Calendars, JobSpec, NewEvent, Occurrence, OccurrenceState};
 use crate::runner::{Submission, SubmitError, SubmitRequest};
 use crate::store::StoreError;
 use crate::triggers::Desk;
@@ -31,6 +31,8 @@ struct Recorder {
     /// Submissions of all kinds, whatever became of them.
     submitted: Mutex<usize>,
     marks: Mutex<Settled>,
+    /// As the store would write them.
+    alerts: Mutex<Vec<NewEvent>>,
 }
 
 impl Recorder {
@@ -70,6 +72,15 @@ impl Desk for Recorder {
         async move { Ok(self.record(occurrence)) }.boxed()
     }
 
+    fn miss(&self, absence: Absence) -> BoxFuture<'_, Result<u64, StoreError>> {
+        async move {
+            let new: Vec<&Occurrence> = absence.missed.iter().filter(|row| self.record((*row).clone())).collect();
+            self.alerts.lock().unwrap().extend(absence.event(&new, noon()));
+            Ok(new.len() as u64)
+        }
+        .boxed()
+    }
+
     fn mark(&self, jobs: Vec<JobName>, until: Timestamp) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             self.marks.lock().unwrap().extend(jobs.into_iter().map(|job| (job, until)));
@@ -91,11 +102,11 @@ fn noon() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().expect("a time")
 }
 
-fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     format!("2026-03-01T{text}Z").parse().expect("a time")
 }
 
-fn cron(expression: &str) -> ScheduleSpec {
+pub fn cron(expression: &str) -> ScheduleSpec {
     ScheduleSpec::new(Rule::Cron { expression: expression.into(), timezone: "UTC".into() })
 }
 
@@ -103,7 +114,7 @@ fn job(name: &str, schedule: ScheduleSpec, enabled: bool) -> Arc<Job> {
     with_schedules(name, vec![schedule], enabled)
 }
 
-fn with_schedules(name: &str, schedules: Vec<ScheduleSpec>, enabled: bool) -> Arc<Job> {
+pub fn with_schedules(name: &str, schedules: Vec<ScheduleSpec>, enabled: bool) -> Arc<Job> {
     let mut spec = JobSpec::named(name.parse().expect("a name"));
     spec.schedules = schedules;
     spec.enabled = enabled;
@@ -125,13 +136,18 @@ impl Bench {
         Self::start_at(noon(), jobs, settled)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
     fn start_at(now: Timestamp, jobs: Vec<Arc<Job>>, settled: Settled) -> Self {
+        Self::start_with(now, jobs, settled, Calendars::default())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
+    fn start_with(now: Timestamp, jobs: Vec<Arc<Job>>, settled: Settled, calendars: Calendars) -> Self {
         let (clock, hand) = Clock::fake(now);
         let registry = Registry::default();
         registry.update(|snapshot| snapshot.jobs = jobs.into_iter().map(|job| (job.spec.name.clone(), job)).collect());
         let desk = Arc::new(Recorder::default());
-        let schedule = Schedule { registry: registry.clone(), desk: desk.clone(), clock, settled };
+        let calendars = Arc::new(calendars);
+        let schedule = Schedule { registry: registry.clone(), desk: desk.clone(), clock, settled, calendars };
         let stop = CancellationToken::new();
         let task = tokio::spawn(schedule.run(stop.clone()));
         Self { desk, registry, hand, stop, task }
@@ -233,6 +249,77 @@ async fn an_absence_is_accounted_for_by_policy() {
     bench.settle().await;
     // Due at 11:10 … 12:00; the last of them is due right now and on time for both.
     assert_eq!(bench.states(), BTreeMap::from([("fired", 2), ("missed", 10)]));
+    let told = |event: &NewEvent| (event.job.as_ref().map(ToString::to_string), event.data["count"].as_u64());
+    let told: Vec<_> = bench.desk.alerts.lock().unwrap().iter().map(told).collect();
+    assert_eq!(told, [(Some("latest".to_owned()), Some(5)), (Some("none".to_owned()), Some(5))]);
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn each_absence_is_told_of_once_with_its_cause_and_what_was_caught_up() {
+    let job = || vec![with_schedules("nightly", vec![cron("*/10 * * * *")], true)];
+    let settled = Settled::from([("nightly".parse().unwrap(), at("11:00:00"))]);
+    let bench = Bench::start_at(at("11:35:00"), job(), settled);
+    bench.settle().await;
+    // The machine sleeps for two hours.
+    bench.advance(7_200).await;
+    let told = bench.desk.alerts.lock().unwrap().clone();
+    let shown: Vec<String> = told.iter().map(|event| event.data["text"].as_str().unwrap().to_owned()).collect();
+    let expected = [
+        "2 due times (2026-03-01T11:10:00Z to 2026-03-01T11:20:00Z) were missed: no daemon kept the schedule; 1 was \
+         caught up",
+        "11 due times (2026-03-01T11:40:00Z to 2026-03-01T13:20:00Z) were missed: the machine slept, the daemon stood \
+         still or the clock was set forward; 1 was caught up",
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(bench.states(), BTreeMap::from([("fired", 2), ("missed", 13)]));
+    // The next daemon looks back further than needed; what has its row is not told of again.
+    let (rows, seen) = (bench.desk.rows.lock().unwrap().clone(), bench.desk.seen.lock().unwrap().clone());
+    bench.end().await;
+    let settled = Settled::from([("nightly".parse().unwrap(), at("11:00:00"))]);
+    let bench = Bench::start_at(at("13:39:00"), job(), settled);
+    *bench.desk.rows.lock().unwrap() = rows;
+    *bench.desk.seen.lock().unwrap() = seen;
+    bench.settle().await;
+    assert_eq!(bench.states(), BTreeMap::from([("fired", 2), ("missed", 13)]));
+    assert!(bench.desk.alerts.lock().unwrap().is_empty());
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn what_a_disabled_job_lets_pass_is_held_and_no_alert() {
+    let settled = Settled::from([("off".parse().unwrap(), at("11:00:00"))]);
+    let bench = Bench::start(vec![job("off", every(600), false)], settled);
+    bench.settle().await;
+    assert_eq!(bench.states(), BTreeMap::from([("held", 6)]));
+    assert!(bench.desk.alerts.lock().unwrap().is_empty());
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn closed_times_are_held_also_when_catching_up() {
+    let lunch = Calendar::new("UTC", [], [("30 12 * * *".to_owned(), Duration::from_secs(3_600))]).unwrap();
+    let calendars = || [("lunch".to_owned(), lunch.clone())].into_iter().collect::<Calendars>();
+    let hourly = ScheduleSpec { skip: vec!["lunch".into()], ..cron("0 * * * *") };
+    let job = || vec![with_schedules("report", vec![hourly.clone()], true)];
+    let bench = Bench::start_with(noon(), job(), Settled::new(), calendars());
+    for _ in 0..3 {
+        bench.advance(3_600).await;
+    }
+    let there =
+        BTreeSet::from([("13:00", "held"), ("14:00", "fired"), ("15:00", "fired")].map(|(at, s)| (at.to_owned(), s)));
+    assert_eq!(bench.rows(), there);
+    let reason = bench.desk.rows.lock().unwrap()[0].reason.clone();
+    assert_eq!(reason.as_deref(), Some("the calendar \"lunch\" is closed"));
+    bench.end().await;
+    // After an absence the latest that is open is caught up, and the alert counts none that is held.
+    let settled = Settled::from([("report".parse().unwrap(), at("10:30:00"))]);
+    let bench = Bench::start_with(at("13:20:00"), job(), settled, calendars());
+    bench.settle().await;
+    let away =
+        BTreeSet::from([("11:00", "missed"), ("12:00", "fired"), ("13:00", "held")].map(|(at, s)| (at.to_owned(), s)));
+    assert_eq!(bench.rows(), away);
+    assert_eq!(bench.desk.alerts.lock().unwrap()[0].data["count"], 1);
     bench.end().await;
 }
 

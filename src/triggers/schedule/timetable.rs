@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catch_up::{Verdict, judge};
-use super::overdue::due_until;
+use super::overdue::{Passed, due_until};
 use crate::base::clock::earlier;
 use crate::base::{JobName, Timestamp};
 use crate::jobs::{Job, Snapshot};
-use crate::model::JobSpec;
 use crate::model::schedule::{Due, Plan, ScheduleSpec};
+use crate::model::{AbsenceCause, Calendars, JobSpec};
 
 /// A due time whose moment has come, and what becomes of it.
 #[derive(Debug, Clone)]
@@ -19,11 +19,16 @@ pub struct Firing {
     pub job: Arc<Job>,
     pub due: Due,
     pub verdict: Verdict,
+    /// Why it was not fired in time, if it is late.
+    pub cause: AbsenceCause,
+    /// The first due time that passed with it, if more passed than get a row each.
+    pub unlisted_since: Option<Timestamp>,
 }
 
 /// The next due time of each schedule of each job.
 #[derive(Debug, Default)]
 pub struct Timetable {
+    calendars: Arc<Calendars>,
     jobs: BTreeMap<JobName, Entry>,
     heap: BinaryHeap<Reverse<Next>>,
     /// Tells entries of the heap that belong to a replaced timetable of a job.
@@ -34,6 +39,8 @@ pub struct Timetable {
 struct Entry {
     job: Arc<Job>,
     plans: Vec<(ScheduleSpec, Plan)>,
+    /// What fires later than this was kept in mind when it was due.
+    since: Timestamp,
     edition: u64,
 }
 
@@ -47,6 +54,11 @@ struct Next {
 }
 
 impl Timetable {
+    /// One without jobs, which holds what falls into the closed times of `calendars` that its schedule names.
+    pub fn new(calendars: Arc<Calendars>) -> Self {
+        Self { calendars, ..Self::default() }
+    }
+
     /// Takes over the jobs of `snapshot`. A job whose schedules are unchanged keeps its place; a new one begins after
     /// `begin(job)`; a changed one begins after `now`.
     pub fn update(&mut self, snapshot: &Snapshot, now: Timestamp, mut begin: impl FnMut(&JobName) -> Timestamp) {
@@ -55,8 +67,8 @@ impl Timetable {
         for (name, job) in &snapshot.jobs {
             match self.jobs.get_mut(name) {
                 Some(entry) if same_schedules(&entry.job.spec, &job.spec) => entry.job = job.clone(),
-                Some(_) => self.enter(name, job, now, waiting.get(name)),
-                None => self.enter(name, job, begin(name), None),
+                Some(_) => self.enter(name, job, (now, now), waiting.get(name)),
+                None => self.enter(name, job, (begin(name), now), None),
             }
         }
     }
@@ -67,7 +79,7 @@ impl Timetable {
         let jobs: Vec<(JobName, Arc<Job>)> =
             self.jobs.iter().map(|(name, entry)| (name.clone(), entry.job.clone())).collect();
         self.heap.clear();
-        jobs.iter().for_each(|(name, job)| self.enter(name, job, now, waiting.get(name)));
+        jobs.iter().for_each(|(name, job)| self.enter(name, job, (now, now), waiting.get(name)));
     }
 
     /// Due times whose moment has passed, and which wait for their jitter only.
@@ -80,7 +92,13 @@ impl Timetable {
     }
 
     /// Each schedule begins after `begin`, or with the first of `waiting` that it has, too.
-    fn enter(&mut self, name: &JobName, job: &Arc<Job>, begin: Timestamp, waiting: Option<&Vec<Timestamp>>) {
+    fn enter(
+        &mut self,
+        name: &JobName,
+        job: &Arc<Job>,
+        (begin, since): (Timestamp, Timestamp),
+        waiting: Option<&Vec<Timestamp>>,
+    ) {
         self.edition += 1;
         let edition = self.edition;
         let ready = job.spec.schedules.iter().filter_map(|spec| Some((spec.clone(), spec.plan(name).ok()?)));
@@ -91,7 +109,7 @@ impl Timetable {
                 self.heap.push(Reverse(Next { fire_at: due.fire_at, due, job: name.clone(), plan, edition }));
             }
         }
-        self.jobs.insert(name.clone(), Entry { job: job.clone(), plans, edition });
+        self.jobs.insert(name.clone(), Entry { job: job.clone(), plans, since, edition });
     }
 
     /// What is to come, without what belongs to a replaced timetable of a job.
@@ -131,11 +149,19 @@ impl Timetable {
             let Some(Reverse(next)) = self.heap.pop() else { break };
             let Some(entry) = self.jobs.get(&next.job) else { continue };
             let (spec, plan) = &entry.plans[next.plan];
-            let (dues, following) = due_until(plan, spec.jitter, next.due, now);
-            for (due, verdict) in dues.iter().zip(judge(spec, &dues, now)) {
-                let firing = Firing { job: entry.job.clone(), due: *due, verdict };
+            let Passed { dues, unlisted, next: following } = due_until(plan, spec.jitter, next.due, now);
+            let verdicts = judge(spec, &dues, now, |due| held(&entry.job, spec, due, &self.calendars));
+            for (due, verdict) in dues.iter().zip(verdicts) {
+                let kept = due.fire_at > entry.since;
+                let firing = Firing {
+                    job: entry.job.clone(),
+                    due: *due,
+                    verdict,
+                    cause: if kept { AbsenceCause::StoodStill } else { AbsenceCause::NoDaemon },
+                    unlisted_since: unlisted.then_some(next.due.scheduled_for),
+                };
                 let known = firings.entry((next.job.clone(), due.scheduled_for)).or_insert_with(|| firing.clone());
-                if known.verdict.strength() < verdict.strength() {
+                if known.verdict.strength() < firing.verdict.strength() {
                     *known = firing;
                 }
             }
@@ -149,13 +175,20 @@ impl Timetable {
         firings
     }
 
-    /// Whether one schedule missed this due time, and another one of the job, with jitter, is yet to fire it.
+    /// Whether one schedule lets this due time go, and another one of the job, with jitter, is yet to fire it.
     fn is_left_to_another(&self, firing: &Firing, now: Timestamp) -> bool {
         let Some(entry) = self.jobs.get(&firing.job.spec.name) else { return false };
         let moment = firing.due.scheduled_for;
         let mut others = entry.plans.iter().filter(|(spec, _)| !spec.jitter.is_zero());
-        let is_miss = matches!(firing.verdict, Verdict::Miss { .. });
-        is_miss && others.any(|(_, plan)| due_at(plan, moment).is_some_and(|due| due.fire_at > now))
+        !firing.verdict.fires() && others.any(|(_, plan)| due_at(plan, moment).is_some_and(|due| due.fire_at > now))
+    }
+}
+
+/// Why a due time of one of the job's schedules does not fire.
+pub fn held(job: &Job, spec: &ScheduleSpec, due: &Due, calendars: &Calendars) -> Option<String> {
+    match job.is_enabled() {
+        true => calendars.hold(&spec.skip, due.scheduled_for),
+        false => Some("the job is disabled".to_owned()),
     }
 }
 

@@ -19,8 +19,10 @@ pub struct Books {
     /// Steps that were committed, by run.
     pub steps: HashMap<RunId, u32>,
     keys: HashMap<(JobName, String), RunId>,
-    /// Runs that are not over.
+    /// Runs that are not over, and those of them that run or are parked.
     alive: BTreeSet<RunId>,
+    running: BTreeSet<RunId>,
+    parked: BTreeSet<RunId>,
     dues: HashSet<(JobName, Timestamp)>,
 }
 
@@ -47,9 +49,22 @@ impl Books {
             let first = self.dues.insert((new.run.job.clone(), due));
             assert!(first, "{} ran twice for {due}", new.run.job);
         }
-        self.alive.insert(new.run.id);
         self.rows.insert(new.run.id, Row { run: new.run.clone(), node });
+        self.note(new.run.id);
         Accepted::New
+    }
+
+    /// Keeps the sets in step with a row that has changed.
+    fn note(&mut self, id: RunId) {
+        let state = self.rows[&id].run.state;
+        let belongs = [
+            (&mut self.alive, !state.is_final()),
+            (&mut self.running, state == RunState::Running),
+            (&mut self.parked, state == RunState::Parked),
+        ];
+        for (set, is_in) in belongs {
+            let _ = if is_in { set.insert(id) } else { set.remove(&id) };
+        }
     }
 
     pub fn start(&mut self, start: &StartRun, node: usize) -> Started {
@@ -57,7 +72,7 @@ impl Books {
         if row.run.state != RunState::Queued || row.run.fence != start.fence || row.node != node {
             // The answer of the same start got lost before.
             let own = row.run.state == RunState::Running && row.run.fence == start.fence + 1 && row.node == node;
-            return if own && row.run.started_at == Some(start.at) { Started::Applied } else { Started::Lost };
+            return if own { Started::Applied } else { Started::Lost };
         }
         // In progress besides it: what runs, is parked, or was woken while it has not begun.
         let (id, begun) = (row.run.id, row.run.deadline_at.is_some());
@@ -79,9 +94,10 @@ impl Books {
             run.state = RunState::Running;
             run.attempt = start.attempt;
             run.fence += 1;
-            run.started_at = Some(start.at);
+            run.started_at = Some(start.began);
             run.deadline_at = run.deadline_at.or(start.deadline_at);
         }
+        self.note(start.run);
         Started::Applied
     }
 
@@ -96,12 +112,10 @@ impl Books {
         run.not_before = change.not_before;
         run.wake_at = change.wake_at;
         run.finished_at = change.to.is_final().then_some(change.at);
-        if change.to.is_final() {
-            self.alive.remove(&change.run);
-        }
         if change.clear_deadline {
             run.deadline_at = None;
         }
+        self.note(change.run);
         Guarded::Applied
     }
 
@@ -116,40 +130,55 @@ impl Books {
         }
     }
 
-    pub fn wake_due(&mut self, now: Timestamp, node: usize) -> Vec<RunId> {
+    /// Parked runs whose moment has come are this node's now, and queued.
+    pub fn wake_due(&mut self, now: Timestamp, node: usize) -> Vec<Run> {
         let due = |run: &Run| [run.wake_at, run.deadline_at].into_iter().flatten().any(|moment| moment <= now);
-        let mut woken = Vec::new();
-        for id in &self.alive {
-            let Some(row) = self.rows.get_mut(id) else { continue };
-            if row.run.state != RunState::Parked || !due(&row.run) {
-                continue;
-            }
-            (row.run.state, row.run.wake_at, row.node) = (RunState::Queued, None, node);
-            woken.push(row.run.id);
-        }
-        woken
+        let due: Vec<RunId> = self.parked().filter(|run| due(run)).map(|run| run.id).collect();
+        due.into_iter().filter_map(|id| self.wake(id, node)).collect()
+    }
+
+    /// One parked run is woken, because it was answered say.
+    pub fn wake(&mut self, id: RunId, node: usize) -> Option<Run> {
+        let row = self.rows.get_mut(&id).filter(|row| row.run.state == RunState::Parked)?;
+        (row.run.state, row.run.wake_at, row.node) = (RunState::Queued, None, node);
+        let run = row.run.clone();
+        self.note(id);
+        Some(run)
     }
 
     pub fn next_wake(&self) -> Option<Timestamp> {
-        let alive = self.alive.iter().filter_map(|id| self.rows.get(id));
-        let parked = alive.filter(|row| row.run.state == RunState::Parked);
-        parked.filter_map(|row| [row.run.wake_at, row.run.deadline_at].into_iter().flatten().min()).min()
+        self.parked().filter_map(|run| [run.wake_at, run.deadline_at].into_iter().flatten().min()).min()
     }
 
-    /// Runs of `from` that are not over become `to`'s.
+    /// Runs of `from` that wait or run become `to`'s.
     pub fn take_over(&mut self, from: &HashSet<usize>, to: usize) -> Vec<Run> {
-        let alive = |run: &Run| matches!(run.state, RunState::Running | RunState::Queued);
-        let mut taken = Vec::new();
-        for id in &self.alive {
-            let Some(row) = self.rows.get_mut(id) else { continue };
-            if !from.contains(&row.node) || !alive(&row.run) {
-                continue;
-            }
+        self.take(to, usize::MAX, |row| {
+            from.contains(&row.node) && matches!(row.run.state, RunState::Running | RunState::Queued)
+        })
+    }
+
+    /// Runs of other nodes that wait for no moment become `to`'s, at most so many.
+    pub fn claim(&mut self, now: Timestamp, to: usize, most: usize) -> Vec<Run> {
+        let may_begin = |run: &Run| run.not_before.is_none_or(|moment| moment <= now);
+        self.take(to, most, |row| row.node != to && row.run.state == RunState::Queued && may_begin(&row.run))
+    }
+
+    fn take(&mut self, to: usize, most: usize, which: impl Fn(&Row) -> bool) -> Vec<Run> {
+        let taken: Vec<RunId> = self.alive.iter().filter(|id| which(&self.rows[id])).take(most).copied().collect();
+        let mut runs = Vec::new();
+        for id in taken {
+            let Some(row) = self.rows.get_mut(&id) else { continue };
             row.node = to;
             row.run.fence += 1;
-            taken.push(row.run.clone());
+            runs.push(row.run.clone());
         }
-        taken
+        runs
+    }
+
+    /// Runs that a node has in hand.
+    pub fn held_by(&self, node: usize) -> Vec<Run> {
+        let rows = self.alive.iter().filter_map(|id| self.rows.get(id)).filter(|row| row.node == node);
+        rows.map(|row| &row.run).filter(|run| run.state != RunState::Parked).cloned().collect()
     }
 
     pub fn unfinished(&self) -> &BTreeSet<RunId> {
@@ -157,12 +186,10 @@ impl Books {
     }
 
     pub fn parked(&self) -> impl Iterator<Item = &Run> {
-        let rows = self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
-        rows.filter(|run| run.state == RunState::Parked)
+        self.parked.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run)
     }
 
     pub fn running(&self) -> impl Iterator<Item = &Run> {
-        let rows = self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
-        rows.filter(|run| run.state == RunState::Running)
+        self.running.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run)
     }
 }

@@ -1,63 +1,82 @@
-//! What is due, who fires it, and what must hold.
+//! What is due, who fires it, and what is answered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::super::schedule::{Firing, Timetable, Verdict};
-use super::world::{Happening, LEASE, World};
-use crate::base::clock::{later, since};
+use super::super::schedule::{Firing, Timetable, Verdict, look_back};
+use super::world::{Asked, Happening, LEASE, World};
+use crate::base::clock::{earlier, later, since};
 use crate::base::{JobName, RunId, Timestamp};
 use crate::jobs::Snapshot;
 use crate::model::params::Params;
 use crate::model::{Occurrence, OccurrenceState, Trigger, TriggerKind};
-use crate::runner::sim::runs_alone;
 use crate::runner::{Submission, SubmitRequest};
+
+/// A clock that goes back by less is being adjusted, not set.
+const STEP: Duration = Duration::from_millis(500);
 
 impl World {
     pub(super) fn hear_replies(&mut self, daemon: usize) {
         let Some(alive) = self.daemons[daemon].as_mut() else { return };
-        let mut again = Vec::new();
-        let mut kept = Vec::new();
-        let mut settled = Vec::new();
-        for (firing, mut answer) in std::mem::take(&mut alive.replies) {
-            match answer.try_recv() {
-                Err(oneshot::error::TryRecvError::Empty) => kept.push((firing, answer)),
-                Ok(Ok(Submission::Accepted { run, .. })) => drop(self.acknowledged.insert(run)),
-                Ok(Ok(Submission::AlreadySettled)) => {}
-                Ok(Ok(Submission::Coalesced { run })) => {
-                    settled.extend(firing.map(|firing| (firing, OccurrenceState::Coalesced, Some(run))));
-                }
-                Ok(Ok(Submission::Skipped { .. })) => {
-                    settled.extend(firing.map(|firing| (firing, OccurrenceState::SkippedOverlap, None)));
-                }
-                Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => again.extend(firing),
+        let (mut again, mut kept, mut answered) = (Vec::new(), Vec::new(), Vec::new());
+        for mut asked in std::mem::take(&mut alive.asked) {
+            match asked.answer.try_recv() {
+                Err(oneshot::error::TryRecvError::Empty) => kept.push(asked),
+                Ok(Ok(submission)) => answered.push((asked, submission)),
+                Ok(Err(_)) | Err(oneshot::error::TryRecvError::Closed) => again.extend(asked.firing),
             }
         }
-        alive.replies = kept;
-        for (firing, state, run) in settled {
-            self.settle(&firing, state, run);
+        alive.asked = kept;
+        for (asked, submission) in answered {
+            self.answered(daemon, asked, &submission);
         }
         for firing in again {
             self.fire(daemon, firing);
         }
     }
 
-    fn settle(&mut self, firing: &Firing, state: OccurrenceState, run: Option<RunId>) {
+    fn answered(&mut self, daemon: usize, asked: Asked, submission: &Submission) {
+        self.trace.line(self.now, || format!("daemon {daemon} answers {submission:?}"));
+        let settled = match submission {
+            Submission::Accepted { run, existing } => {
+                self.trace.count("acknowledged");
+                if *existing && asked.key.is_some() {
+                    self.trace.count("repeated key");
+                }
+                return self.law.acknowledge(*run, asked.key);
+            }
+            Submission::AlreadySettled => return,
+            Submission::Coalesced { run } => {
+                self.trace.count("coalesced");
+                self.law.coalesce(*run);
+                (OccurrenceState::Coalesced, Some(*run))
+            }
+            Submission::Skipped { .. } => {
+                self.trace.count("skipped");
+                (OccurrenceState::SkippedOverlap, None)
+            }
+        };
+        if let Some(firing) = asked.firing {
+            self.settle(daemon, &firing, settled.0, settled.1);
+        }
+    }
+
+    fn settle(&mut self, daemon: usize, firing: &Firing, state: OccurrenceState, run: Option<RunId>) {
         let place = (firing.job.spec.name.clone(), firing.due.scheduled_for);
-        let occurrence = self.occurrence(firing, state, run);
+        let occurrence = self.occurrence(daemon, firing, state, run);
         self.books.occurrences.entry(place).or_insert(occurrence);
     }
 
-    fn occurrence(&self, firing: &Firing, state: OccurrenceState, run: Option<RunId>) -> Occurrence {
+    fn occurrence(&self, daemon: usize, firing: &Firing, state: OccurrenceState, run: Option<RunId>) -> Occurrence {
         Occurrence {
             job: firing.job.spec.name.clone(),
             scheduled_for: firing.due.scheduled_for,
             state,
             reason: None,
             run,
-            decided_at: self.now,
+            decided_at: self.wall(daemon),
         }
     }
 
@@ -69,19 +88,34 @@ impl World {
         };
         let orphans: HashSet<usize> = (0..self.daemons.len()).filter(|other| gone(*other)).collect();
         let leads = (0..daemon).all(|other| orphans.contains(&other));
-        if !orphans.is_empty() {
-            self.executing.retain(|_, (at, _)| !orphans.contains(at));
-            self.take_over(daemon, orphans);
+        if self.shares() {
+            self.see_to_leases(daemon, &orphans);
         }
         let firings = if leads { self.due(daemon) } else { self.step_down(daemon) };
         let until = self.until.unwrap_or(Timestamp::MAX);
         for firing in firings.into_iter().filter(|firing| firing.due.scheduled_for <= until) {
-            self.dues.insert((firing.job.spec.name.clone(), firing.due.scheduled_for));
+            self.law.dues.insert((firing.job.spec.name.clone(), firing.due.scheduled_for));
             self.fire(daemon, firing);
         }
         let wait = Duration::from_millis(200 + self.dice.below(300));
         self.at(later(self.now, wait), Happening::Tick(daemon, life));
-        self.wake(daemon);
+        self.turn(daemon);
+    }
+
+    /// What the daemons that share a store do for each other now and then.
+    fn see_to_leases(&mut self, daemon: usize, orphans: &HashSet<usize>) {
+        self.take_over(daemon, orphans);
+        let strays_at = self.daemons[daemon].as_ref().map_or(self.now, |alive| alive.strays_at);
+        match self.dice.below(10) {
+            0..=2 => self.claim(daemon),
+            // With its lease a daemon looks for parked runs that others left.
+            3 => {
+                let next = self.books.next_wake();
+                self.wake_by(daemon, next);
+            }
+            _ if since(self.now, strays_at) > LEASE => self.take_up_strays(daemon, LEASE),
+            _ => {}
+        }
     }
 
     fn step_down(&mut self, daemon: usize) -> Vec<Firing> {
@@ -92,36 +126,41 @@ impl World {
     }
 
     fn due(&mut self, daemon: usize) -> Vec<Firing> {
-        let (now, began) = (self.now, self.began);
+        let (now, began) = (self.wall(daemon), self.began);
         let knows = self.daemons[daemon].as_ref().is_some_and(|alive| alive.timetable.is_some());
-        let jobs = self.jobs.keys().filter(|_| !knows);
-        let marks: HashMap<JobName, Timestamp> =
-            jobs.map(|job| (job.clone(), self.settled_until(job).unwrap_or(began))).collect();
-        let snapshot = Snapshot { jobs: self.jobs.clone(), ..Snapshot::default() };
+        if !knows {
+            let begin = |job: &JobName| look_back(now, self.settled_until(job).unwrap_or(began));
+            let marks: BTreeMap<JobName, Timestamp> = self.jobs.keys().map(|job| (job.clone(), begin(job))).collect();
+            let snapshot = Snapshot { jobs: self.jobs.clone(), ..Snapshot::default() };
+            if let Some(alive) = self.daemons[daemon].as_mut() {
+                let fresh = alive.timetable.insert(Timetable::default());
+                fresh.update(&snapshot, now, |job| marks[job]);
+                alive.latest = now;
+            }
+        }
         let Some(alive) = self.daemons[daemon].as_mut() else { return Vec::new() };
-        let timetable = alive.timetable.get_or_insert_with(|| {
-            let mut fresh = Timetable::default();
-            fresh.update(&snapshot, now, |job| marks[job]);
-            fresh
-        });
+        let Some(timetable) = &mut alive.timetable else { return Vec::new() };
+        let stepped_back = since(alive.latest, now) > STEP;
+        alive.latest = if stepped_back { now } else { now.max(alive.latest) };
+        if stepped_back {
+            timetable.restart(now);
+        }
         timetable.take_due(now)
     }
 
-    /// The last due time before which none is open.
+    /// Just before the first due time that is open, or the last one of all.
     fn settled_until(&self, job: &JobName) -> Option<Timestamp> {
-        let open =
-            self.dues.iter().filter(|(of, at)| of == job && !self.books.occurrences.contains_key(&(of.clone(), *at)));
-        let earliest_open = open.map(|(_, at)| *at).min();
-        let settled =
-            self.books.occurrences.keys().filter(|(of, at)| of == job && earliest_open.is_none_or(|open| *at < open));
-        settled.map(|(_, at)| *at).max()
+        let of_job = (job.clone(), Timestamp::MIN)..=(job.clone(), Timestamp::MAX);
+        let mut open = self.law.dues.range(of_job.clone()).filter(|place| !self.books.occurrences.contains_key(place));
+        let open = open.next().map(|(_, at)| earlier(*at, Duration::from_micros(1)));
+        open.or_else(|| self.books.occurrences.range(of_job).next_back().map(|((_, at), _)| *at))
     }
 
     pub(super) fn fire(&mut self, daemon: usize, firing: Firing) {
-        let state = match firing.verdict {
-            Verdict::Miss { .. } => return self.settle(&firing, OccurrenceState::Missed, None),
-            _ => OccurrenceState::Fired,
-        };
+        if let Verdict::Miss { .. } = firing.verdict {
+            self.trace.count("missed");
+            return self.settle(daemon, &firing, OccurrenceState::Missed, None);
+        }
         let mut trigger = Trigger::new(TriggerKind::Schedule, "schedule");
         trigger.scheduled_for = Some(firing.due.scheduled_for);
         let request = SubmitRequest {
@@ -131,53 +170,8 @@ impl World {
             idempotency_key: None,
             dry_run: false,
             parent: None,
-            occurrence: Some(self.occurrence(&firing, state, None)),
+            occurrence: Some(self.occurrence(daemon, &firing, OccurrenceState::Fired, None)),
         };
         self.hand_in(daemon, request, Some(firing));
-    }
-
-    /// What must hold after every event.
-    pub(super) fn check(&self) {
-        let mut by_job: HashMap<&JobName, usize> = HashMap::new();
-        let mut by_key: HashMap<&String, usize> = HashMap::new();
-        for run in self.books.running() {
-            *by_job.entry(&run.job).or_default() += 1;
-            if let Some(key) = &run.concurrency_key {
-                *by_key.entry(key).or_default() += 1;
-            }
-        }
-        for (job, running) in by_job {
-            let alone = runs_alone(&self.jobs[job].spec);
-            assert!(!alone || running <= 1, "{running} runs of {job} at once");
-        }
-        for (key, running) in by_key {
-            assert!(running <= 2, "{running} runs of {key} at once");
-        }
-    }
-
-    /// Nothing new is due from now on, so that what is left can come to its end.
-    pub fn quiet(&mut self) {
-        self.until.get_or_insert(self.now);
-    }
-
-    pub fn is_over(&self) -> bool {
-        self.books.unfinished().is_empty()
-    }
-
-    /// What must hold when all is over.
-    pub fn check_end(&mut self) {
-        for run in &self.acknowledged {
-            assert!(self.books.rows.contains_key(run), "run {run} was acknowledged and is lost");
-        }
-        let left = self.books.unfinished();
-        let show = |run: &RunId| {
-            let row = &self.books.rows[run];
-            let held = self.daemons[row.node].as_ref().map(|daemon| daemon.core.describe(*run));
-            format!("{} {run} of daemon {}: {:?}, there {held:?}", row.run.job, row.node, row.run)
-        };
-        assert!(left.is_empty(), "not over: {:#?}", left.iter().map(show).collect::<Vec<_>>());
-        for (job, due) in &self.dues {
-            assert!(self.books.occurrences.contains_key(&(job.clone(), *due)), "{job}: nothing became of {due}");
-        }
     }
 }

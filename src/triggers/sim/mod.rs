@@ -3,10 +3,16 @@
 //! repeated with `AEGIS_SIM_SEED`.
 
 mod books;
+mod daemon;
 mod dice;
 mod due;
+mod lane;
+mod law;
+mod store;
+mod trace;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +23,7 @@ use crate::lua::Bundle;
 use crate::model::JobSpec;
 use crate::model::job::{Concurrency, Overlap};
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
+use trace::Trace;
 
 /// Histories of an ordinary test run; `AEGIS_SIM_SEEDS` asks for more.
 const SEEDS: u64 = 300;
@@ -49,6 +56,11 @@ fn jobs() -> Vec<Arc<Job>> {
             spec.overlap = Overlap::Replace;
             spec.schedules = every(11, CatchUp::None);
         }),
+        job("swap", |spec| {
+            spec.overlap = Overlap::Replace;
+            spec.resume = true;
+            spec.schedules = every(17, CatchUp::Latest);
+        }),
         job("deploy", |spec| {
             spec.overlap = Overlap::Parallel;
             spec.resume = true;
@@ -63,8 +75,9 @@ fn jobs() -> Vec<Arc<Job>> {
     ]
 }
 
-fn history(seed: u64, daemons: usize) {
-    let mut world = world::World::new(seed, daemons, jobs());
+/// Odd seeds have two daemons on one store.
+fn history(seed: u64, trace: Trace) -> Trace {
+    let mut world = world::World::new(seed, 1 + (seed % 2) as usize, jobs(), trace);
     let began = world.began;
     world.live_until(later(began, Duration::from_secs(120)), true);
     // No more accidents: everything that was accepted comes to its end.
@@ -78,6 +91,7 @@ fn history(seed: u64, daemons: usize) {
         }
     }
     world.check_end();
+    world.trace
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -90,11 +104,36 @@ fn nothing_is_lost_doubled_or_left_behind_in_any_history() {
         Some(seed) => vec![seed],
         None => (0..number("AEGIS_SIM_SEEDS").unwrap_or(SEEDS)).collect(),
     };
-    for seed in seeds {
-        let daemons = 1 + (seed % 2) as usize;
-        if let Err(problem) = std::panic::catch_unwind(|| history(seed, daemons)) {
-            eprintln!("AEGIS_SIM_SEED={seed} repeats it");
-            std::panic::resume_unwind(problem);
-        }
+    let aloud = std::env::var_os("AEGIS_SIM_TRACE").is_some();
+    let (mut events, mut counts) = (0, BTreeMap::from(trace::KINDS.map(|kind| (kind, 0))));
+    for seed in &seeds {
+        let lived = std::panic::catch_unwind(|| history(*seed, Trace { aloud, ..Trace::default() }));
+        let told = lived.unwrap_or_else(|problem| {
+            eprintln!("seed {seed} failed after {events} events of the seeds before it; this repeats it:");
+            eprintln!("AEGIS_SIM_SEED={seed} AEGIS_SIM_TRACE=1 cargo test --lib triggers::sim -- --nocapture");
+            std::panic::resume_unwind(problem)
+        });
+        events += told.events;
+        told.counts.into_iter().for_each(|(kind, times)| *counts.entry(kind).or_default() += times);
+    }
+    let never: Vec<_> = counts.iter().filter(|(_, times)| **times == 0).map(|(kind, _)| *kind).collect();
+    println!("{} histories, {events} events, each of them checked: {counts:?}", seeds.len());
+    assert!(never.is_empty() || (seeds.len() as u64) < SEEDS, "in {} histories never: {never:?}", seeds.len());
+}
+
+#[test]
+fn a_seed_is_the_same_history_each_time() {
+    let told = |seed| {
+        let trace = history(seed, Trace { text: Some(String::new()), ..Trace::default() });
+        (trace.text.expect("it was kept"), trace.events)
+    };
+    let mut before = None;
+    for seed in 1_000..1_006 {
+        let (first, events) = told(seed);
+        let (again, _) = told(seed);
+        let differ = first.lines().zip(again.lines()).find(|(one, other)| one != other);
+        assert!(first == again, "seed {seed} went two ways: {differ:#?}");
+        assert!(events > 100 && first.lines().count() as u64 > events, "a trace has a line for each event");
+        assert!(before.replace(first) != Some(again), "seed {seed} is the history of the one before it");
     }
 }

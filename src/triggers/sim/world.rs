@@ -1,6 +1,6 @@
-//! Daemons, their lanes and the clock, all of them imagined: one seed is one history.
+//! Daemons, their clocks and what happens to them, all of it imagined: one seed is one history.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,20 +11,26 @@ use tokio::sync::oneshot;
 use super::super::schedule::{Firing, Timetable};
 use super::books::Books;
 use super::dice::Dice;
-use crate::base::clock::{later, since};
-use crate::base::{Clock, Fault, JobName, RunId, Timestamp};
+use super::lane::Script;
+use super::law::Law;
+use super::trace::{self, Trace};
+use crate::base::clock::{FakeClock, earlier, later, since};
+use crate::base::{Clock, JobName, RunId, Timestamp};
 use crate::jobs::Job;
-use crate::lua::Outcome;
 use crate::model::params::Params;
-use crate::model::{RunState, Trigger, TriggerKind};
+use crate::model::{Actor, Run, RunState, Trigger, TriggerKind};
 use crate::runner::sim::*;
 use crate::runner::{Submission, SubmitError, SubmitRequest};
-use crate::store::{Guarded, StoreError};
+use crate::store::{Accepted, Guarded, Started, StoreError, Transition};
 
 /// After this long without a sign of life a daemon's runs are another's.
 pub(super) const LEASE: Duration = Duration::from_secs(10);
+/// A daemon's clock goes wrong by this at most, before or after the true time.
+const WRONG_MAX_S: u64 = 90;
+/// How long a wait may go on before a daemon reads its clock again.
+const RECHECK_MS: u64 = 1_000;
 
-/// Something that happens at a moment.
+/// Something that happens at a moment, to a daemon in one of its lives.
 pub(super) enum Happening {
     /// The store carries out what a daemon asked for.
     Commit(usize, u64, Effect),
@@ -32,8 +38,12 @@ pub(super) enum Happening {
     Answer(usize, u64, Answer),
     /// A lane has come to the next point of a script.
     Lane(usize, u64, Box<Script>),
+    /// The store looks for parked runs whose moment has come.
+    LookForDue(usize, u64),
+    /// Somebody answers what a parked run asks.
+    Signal(usize, RunId),
     Wake(usize, u64),
-    /// The daemon looks at its timetable.
+    /// The daemon looks at its timetable, and at the leases of others.
     Tick(usize, u64),
     Restart(usize),
     Resume(usize),
@@ -41,47 +51,57 @@ pub(super) enum Happening {
 
 #[derive(Debug)]
 pub(super) enum Answer {
-    Accepted(RunId, Result<crate::store::Accepted, StoreError>),
+    Accepted(RunId, Result<Accepted, StoreError>),
     Resolved(RunId, bool),
-    Started(RunId, i64, Result<crate::store::Started, StoreError>),
-    Settled(Box<crate::store::Transition>, Guarded),
+    Started(RunId, (i64, Timestamp), Result<Started, StoreError>),
+    Settled(Box<Transition>, Guarded),
+    /// Runs that were parked, as they stood in the store, and when the next one is due.
+    Woken(Vec<Run>, Option<Timestamp>),
+    Unparked(RunId, JobName, Option<String>),
 }
 
-/// What a lane executes: so many steps, and then an end.
-#[derive(Clone)]
-pub(super) struct Script {
-    execution: Execution,
-    steps: u32,
-    next: u32,
-    in_step: bool,
+/// A submission that was not answered yet.
+pub(super) struct Asked {
+    /// The due time that it is for.
+    pub firing: Option<Firing>,
+    pub key: Option<(JobName, String)>,
+    pub answer: oneshot::Receiver<Result<Submission, SubmitError>>,
 }
-
-pub(super) type Reply = oneshot::Receiver<Result<Submission, SubmitError>>;
 
 pub(super) struct Daemon {
-    pub(super) core: Core,
-    pub(super) timetable: Option<Timetable>,
-    /// With the due time that each is for.
-    pub(super) replies: Vec<(Option<Firing>, Reply)>,
-    pub(super) wake_at: Option<Timestamp>,
+    pub core: Core,
+    /// Turned with the daemon's own idea of the time.
+    pub clock: FakeClock,
+    pub timetable: Option<Timetable>,
+    /// The latest time that the timetable's loop has seen.
+    pub latest: Timestamp,
+    pub asked: Vec<Asked>,
+    /// When a waiting run, and when a parked one, shall be looked at next, by this daemon's clock.
+    pub start_at: Option<Timestamp>,
+    pub wake_at: Option<Timestamp>,
+    /// Strays were looked for then.
+    pub strays_at: Timestamp,
 }
 
 pub struct World {
     pub dice: Dice,
+    /// The true time. What a daemon takes for it is [`Self::wall`].
     pub now: Timestamp,
     pub books: Books,
-    pub jobs: BTreeMap<JobName, Arc<Job>>,
+    pub trace: Trace,
+    pub(super) law: Law,
+    pub(super) jobs: BTreeMap<JobName, Arc<Job>>,
     pub(super) daemons: Vec<Option<Daemon>>,
+    /// How far each daemon's clock is ahead of the true time, plus [`WRONG_MAX_S`].
+    ahead_s: Vec<u64>,
     /// Grows with each start, so that what was on its way to a dead daemon does not reach the next one.
     pub(super) lives: Vec<u64>,
     pub(super) paused: Vec<Option<Timestamp>>,
     pub(super) died_at: Vec<Option<Timestamp>>,
-    pub(super) calendar: BTreeMap<(Timestamp, u64), Happening>,
-    pub(super) order: u64,
-    pub(super) acknowledged: HashSet<RunId>,
-    pub dues: HashSet<(JobName, Timestamp)>,
-    /// Who executes which run now, as far as the daemons themselves know.
-    pub(super) executing: HashMap<RunId, (usize, i64)>,
+    /// When each daemon, in one of its lives, wakes by itself.
+    pub(super) alarms: Vec<Option<(u64, Timestamp)>>,
+    calendar: BTreeMap<(Timestamp, u64), Happening>,
+    order: u64,
     pub(super) faults: bool,
     made: Arc<AtomicU64>,
     /// Due times after this are not fired any more.
@@ -90,23 +110,24 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, daemons: usize, jobs: Vec<Arc<Job>>) -> Self {
+    pub fn new(seed: u64, daemons: usize, jobs: Vec<Arc<Job>>, trace: Trace) -> Self {
         let now = Timestamp::from_second(1_790_000_000).expect("a moment");
         let jobs = jobs.into_iter().map(|job| (job.spec.name.clone(), job)).collect();
         let mut world = Self {
             dice: Dice::new(seed),
             now,
             books: Books::default(),
+            trace,
+            law: Law::default(),
             jobs,
             daemons: (0..daemons).map(|_| None).collect(),
+            ahead_s: vec![WRONG_MAX_S; daemons],
             lives: vec![0; daemons],
             paused: vec![None; daemons],
             died_at: vec![Some(Timestamp::UNIX_EPOCH); daemons],
+            alarms: vec![None; daemons],
             calendar: BTreeMap::new(),
             order: 0,
-            acknowledged: HashSet::new(),
-            dues: HashSet::new(),
-            executing: HashMap::new(),
             faults: true,
             made: Arc::default(),
             until: None,
@@ -116,12 +137,28 @@ impl World {
         world
     }
 
+    pub(super) fn shares(&self) -> bool {
+        self.daemons.len() > 1
+    }
+
+    /// What the daemon's clock shows.
+    pub(super) fn wall(&self, daemon: usize) -> Timestamp {
+        let ahead = Duration::from_secs(self.ahead_s[daemon]);
+        earlier(later(self.now, ahead), Duration::from_secs(WRONG_MAX_S))
+    }
+
+    /// When the daemon's clock will show `moment`, if nobody turns it.
+    pub(super) fn true_time(&self, daemon: usize, moment: Timestamp) -> Timestamp {
+        let ahead = Duration::from_secs(self.ahead_s[daemon]);
+        earlier(later(moment, Duration::from_secs(WRONG_MAX_S)), ahead)
+    }
+
     pub(super) fn at(&mut self, moment: Timestamp, what: Happening) {
         self.order += 1;
         self.calendar.insert((moment.max(self.now), self.order), what);
     }
 
-    fn soon(&mut self, most_ms: u64, what: Happening) {
+    pub(super) fn soon(&mut self, most_ms: u64, what: Happening) {
         let pause = Duration::from_micros(self.dice.below(most_ms * 1_000) + 1);
         self.at(later(self.now, pause), what);
     }
@@ -135,6 +172,8 @@ impl World {
             }
             let Some(happening) = self.calendar.remove(&(moment, order)) else { break };
             self.now = self.now.max(moment);
+            self.trace.events += 1;
+            self.trace.line(self.now, || format!("{order}: {}", trace::happening(&happening)));
             self.happen(happening);
             if chaos {
                 self.fate();
@@ -151,13 +190,24 @@ impl World {
             40..=43 => self.kill(daemon),
             44..=46 => self.pause(daemon),
             47..=54 => self.cancel(daemon),
-            55..=57 => {
-                // The clock is set forward, or the machine slept.
-                let jump = Duration::from_secs(self.dice.below(90));
-                self.now = later(self.now, jump);
+            55 => {
+                // The machine sleeps: whatever was to happen meanwhile is late.
+                self.trace.count("slept");
+                self.now = later(self.now, Duration::from_secs(self.dice.below(90)));
+                self.trace.line(self.now, || "the machine wakes up".to_owned());
             }
+            56..=57 => self.set_clock(daemon),
             _ => {}
         }
+    }
+
+    fn set_clock(&mut self, daemon: usize) {
+        let before = self.wall(daemon);
+        self.ahead_s[daemon] = self.dice.below(2 * WRONG_MAX_S + 1);
+        let after = self.wall(daemon);
+        self.trace.count(if after < before { "clock set back" } else { "clock set forward" });
+        self.trace.line(self.now, || format!("the clock of daemon {daemon} is set from {before} to {after}"));
+        self.soon(RECHECK_MS, Happening::Wake(daemon, self.lives[daemon]));
     }
 
     fn submit(&mut self, daemon: usize) {
@@ -177,11 +227,13 @@ impl World {
     }
 
     pub(super) fn hand_in(&mut self, daemon: usize, request: SubmitRequest, firing: Option<Firing>) {
+        self.trace.line(self.now, || format!("daemon {daemon} is asked for {request:?}"));
         let job = self.jobs[&request.job].clone();
         let Some(alive) = self.awake(daemon) else { return };
         let (reply, answer) = oneshot::channel();
+        let key = request.idempotency_key.clone().map(|key| (request.job.clone(), key));
         alive.core.submit(request, job, reply);
-        alive.replies.push((firing, answer));
+        alive.asked.push(Asked { firing, key, answer });
         self.turn(daemon);
     }
 
@@ -191,36 +243,55 @@ impl World {
             return;
         }
         let run = alive[self.dice.below(alive.len() as u64) as usize];
-        if let Some(found) = self.awake(daemon) {
-            found.core.cancel(run, crate::model::Actor::new("uid:0(sim)"), "cancelled by the simulation".into());
+        let (life, row) = (self.lives[daemon], self.books.rows[&run].run.clone());
+        let Some(found) = self.awake(daemon) else { return };
+        let (by, reason) = (Actor::new("uid:0(sim)"), "cancelled by the simulation".to_owned());
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        found.core.cancel(run, by.clone(), reason.clone(), reply);
+        let answer = answer.try_recv();
+        // What is answered later may turn out to be another daemon's run: nothing is promised yet.
+        let promised = answer == Ok(true);
+        if answer != Ok(false) {
+            self.trace.count("cancelled");
+            self.trace.line(self.now, || format!("daemon {daemon} cancels {run}"));
+            if promised {
+                self.law.cancelled.insert(run, (daemon, life));
+            }
             self.turn(daemon);
+        } else if row.state == RunState::Parked {
+            let stopped = Stopped::By { actor: by, reason };
+            self.ask(daemon, life, Effect::CancelParked { job: row.job, only: Some(run), stopped });
         }
     }
 
-    fn awake(&mut self, daemon: usize) -> Option<&mut Daemon> {
+    /// The daemon, if it goes on now; whatever it is told happens at the time that its clock shows.
+    pub(super) fn awake(&mut self, daemon: usize) -> Option<&mut Daemon> {
         if self.paused[daemon].is_some() {
             return None;
         }
-        let now = self.now;
+        let wall = self.wall(daemon);
         let alive = self.daemons[daemon].as_mut()?;
-        alive.core.at(now);
+        alive.clock.set(wall);
+        alive.core.at(wall);
         Some(alive)
     }
 
     fn kill(&mut self, daemon: usize) {
-        self.trace(|now| eprintln!("{now} daemon {daemon} is killed"));
         if self.daemons[daemon].take().is_some() {
+            self.trace.count("killed");
+            self.trace.line(self.now, || format!("daemon {daemon} is killed"));
             self.died_at[daemon] = Some(self.now);
             self.paused[daemon] = None;
             self.lives[daemon] += 1;
-            self.executing.retain(|_, (at, _)| *at != daemon);
+            self.law.daemon_is_gone(daemon);
             self.soon(30_000, Happening::Restart(daemon));
         }
     }
 
     fn pause(&mut self, daemon: usize) {
-        self.trace(|now| eprintln!("{now} daemon {daemon} stands still"));
         if self.daemons[daemon].is_some() && self.paused[daemon].is_none() {
+            self.trace.count("paused");
+            self.trace.line(self.now, || format!("daemon {daemon} stands still"));
             self.paused[daemon] = Some(self.now);
             self.soon(40_000, Happening::Resume(daemon));
         }
@@ -232,21 +303,31 @@ impl World {
         Box::new(move || RunId::from_number(u128::from(made.fetch_add(1, Ordering::Relaxed))))
     }
 
-    /// A daemon begins: it takes over what it left behind, then what others did.
+    /// A daemon begins: it takes up what it left behind.
     fn start(&mut self, daemon: usize) {
-        let clock = Clock::system();
-        let core = new_core(clock, 3, self.daemons.len() > 1, self.ids());
+        let wall = self.wall(daemon);
+        let (clock, hand) = Clock::fake(wall);
+        let core = new_core(clock, 3, self.shares(), self.ids());
         self.died_at[daemon] = None;
-        self.daemons[daemon] = Some(Daemon { core, timetable: None, replies: Vec::new(), wake_at: None });
+        self.daemons[daemon] = Some(Daemon {
+            core,
+            clock: hand,
+            timetable: None,
+            latest: wall,
+            asked: Vec::new(),
+            start_at: None,
+            wake_at: self.books.next_wake(),
+            strays_at: self.now,
+        });
         self.count_parked(daemon);
-        self.take_over(daemon, HashSet::from([daemon]));
+        self.take_up_strays(daemon, Duration::ZERO);
         self.soon(100, Happening::Tick(daemon, self.lives[daemon]));
         self.turn(daemon);
     }
 
     /// Alone on its store, a daemon counts what is parked there.
     fn count_parked(&mut self, daemon: usize) {
-        if self.daemons.len() > 1 {
+        if self.shares() {
             return;
         }
         let parked: Vec<_> = self.books.parked().map(|run| (run.job.clone(), run.concurrency_key.clone())).collect();
@@ -257,34 +338,17 @@ impl World {
         }
     }
 
-    pub(super) fn take_over(&mut self, daemon: usize, from: HashSet<usize>) {
-        let taken = self.books.take_over(&from, daemon);
-        for run in taken {
-            let job = self.jobs[&run.job].clone();
-            let plan = plan(&run, Some(&job.spec));
-            let change = plan.change(&run, self.now);
-            if let Some(change) = &change {
-                assert_eq!(self.books.transition(change), Guarded::Applied, "nobody else has it");
-            }
-            let run = self.books.rows[&run.id].run.clone();
-            if let (false, Some(alive)) = (run.state.is_final(), self.awake(daemon)) {
-                alive.core.comes_back(run, job, 0, Comeback::Waiting);
-            }
-        }
-    }
-
     fn happen(&mut self, happening: Happening) {
         match happening {
-            Happening::Restart(daemon) => {
-                if self.daemons[daemon].is_none() {
-                    self.start(daemon);
-                }
-            }
+            Happening::Restart(daemon) if self.daemons[daemon].is_none() => self.start(daemon),
+            Happening::Restart(_) => {}
             Happening::Resume(daemon) => self.resume(daemon),
+            Happening::Signal(daemon, run) => self.signal(daemon, run),
             // What a process asked for before it died is done, or is not; never after its next start.
-            Happening::Commit(daemon, life, effect) if self.lives[daemon] == life || self.daemons[daemon].is_none() => {
+            Happening::Commit(daemon, life, effect) if self.is_under_way(daemon, life) => {
                 self.commit(daemon, life, effect);
             }
+            Happening::LookForDue(daemon, life) if self.is_under_way(daemon, life) => self.look_for_due(daemon, life),
             Happening::Answer(daemon, life, answer) if self.hears(daemon, life) => self.hear(daemon, answer),
             Happening::Lane(daemon, life, script) if self.hears(daemon, life) => self.lane(daemon, life, *script),
             Happening::Wake(daemon, life) if self.hears(daemon, life) => self.wake(daemon),
@@ -292,6 +356,11 @@ impl World {
             // A stopped process finds it when it goes on; a dead one never does.
             other => self.later_or_never(other),
         }
+    }
+
+    fn is_under_way(&self, daemon: usize, life: u64) -> bool {
+        let next_has_begun = self.lives[daemon] > life + 1 || self.daemons[daemon].is_some();
+        self.lives[daemon] == life || !next_has_begun
     }
 
     fn later_or_never(&mut self, happening: Happening) {
@@ -313,182 +382,17 @@ impl World {
 
     fn resume(&mut self, daemon: usize) {
         let Some(since_when) = self.paused[daemon].take() else { return };
-        if since(self.now, since_when) <= LEASE {
+        if !self.shares() || since(self.now, since_when) <= LEASE {
             return;
         }
         // It lost its lease meanwhile, and finds out before it does anything else.
+        self.trace.count("lease lost");
+        self.law.daemon_is_gone(daemon);
         if let Some(alive) = self.awake(daemon) {
             alive.core.abandon();
             alive.timetable = None;
         }
-        self.count_parked(daemon);
-        self.take_over(daemon, HashSet::from([daemon]));
+        self.take_up_strays(daemon, Duration::ZERO);
         self.turn(daemon);
-    }
-
-    /// The store executes what it was asked; now and then it fails before or after.
-    fn commit(&mut self, daemon: usize, life: u64, effect: Effect) {
-        let gone = || StoreError::Unavailable { reason: "the simulation cut the line".into() };
-        let (before, after) = (self.faults && self.dice.below(40) == 0, self.faults && self.dice.below(40) == 0);
-        let answer = match effect {
-            Effect::Accept(new) => {
-                let result = if before { None } else { Some(self.books.accept(&new, daemon)) };
-                Answer::Accepted(new.run.id, result.filter(|_| !after).ok_or_else(gone))
-            }
-            Effect::Resolve(run) if before => return self.ask(daemon, life, Effect::Resolve(run)),
-            Effect::Resolve(run) => Answer::Resolved(run, self.books.rows.contains_key(&run)),
-            Effect::Start(start) => {
-                // The daemon asks until it knows.
-                let result = if before { None } else { Some(self.books.start(&start, daemon)) };
-                let Some(started) = result.filter(|_| !after) else {
-                    return self.ask(daemon, life, Effect::Start(start));
-                };
-                Answer::Started(start.run, start.fence, Ok(started))
-            }
-            Effect::Settle { change, log } => {
-                if before {
-                    return self.ask(daemon, life, Effect::Settle { change, log });
-                }
-                let settled = self.books.transition(&change);
-                Answer::Settled(change, settled)
-            }
-            Effect::Execute(_) | Effect::Parked { .. } | Effect::CancelParked { .. } | Effect::Load(_) => return,
-        };
-        self.soon(20, Happening::Answer(daemon, life, answer));
-    }
-
-    fn ask(&mut self, daemon: usize, life: u64, effect: Effect) {
-        self.soon(30, Happening::Commit(daemon, life, effect));
-    }
-
-    pub(super) fn trace(&self, tell: impl FnOnce(Timestamp)) {
-        if std::env::var_os("AEGIS_SIM_TRACE").is_some() {
-            tell(self.now);
-        }
-    }
-
-    fn hear(&mut self, daemon: usize, answer: Answer) {
-        self.trace(|now| eprintln!("{now} daemon {daemon} hears {answer:?}"));
-        let Some(alive) = self.awake(daemon) else { return };
-        match answer {
-            Answer::Accepted(run, result) => alive.core.accepted(run, result),
-            Answer::Resolved(run, is_there) => alive.core.resolved(run, is_there),
-            Answer::Started(run, fence, result) => alive.core.started(run, fence, result),
-            Answer::Settled(change, settled) => alive.core.settled(*change, Ok(settled)),
-        }
-        self.turn(daemon);
-    }
-
-    /// The daemon does what follows from what it was told.
-    fn turn(&mut self, daemon: usize) {
-        let life = self.lives[daemon];
-        let Some(alive) = self.awake(daemon) else { return };
-        let start_at = alive.core.start_waiting();
-        let effects = alive.core.take_effects();
-        if let Some(moment) = start_at {
-            self.at(moment, Happening::Wake(daemon, life));
-        }
-        for effect in effects {
-            self.trace(|now| eprintln!("{now} daemon {daemon}: {effect:?}"));
-            match effect {
-                Effect::Execute(execution) => self.begin(daemon, life, *execution),
-                Effect::Parked { wake_at, .. } => self.wake_later(daemon, wake_at),
-                Effect::CancelParked { .. } => {}
-                Effect::Load(run) => self.load(daemon, run),
-                other => self.ask(daemon, life, other),
-            }
-        }
-        self.hear_replies(daemon);
-    }
-
-    fn load(&mut self, daemon: usize, run: RunId) {
-        let run = self.books.rows[&run].run.clone();
-        let job = self.jobs[&run.job].clone();
-        if run.state == RunState::Queued
-            && let Some(alive) = self.awake(daemon)
-        {
-            alive.core.comes_back(run, job, 0, Comeback::Woken);
-        }
-    }
-
-    fn wake_later(&mut self, daemon: usize, moment: Option<Timestamp>) {
-        let (life, now) = (self.lives[daemon], self.now);
-        let (Some(moment), Some(alive)) = (moment, self.daemons[daemon].as_mut()) else { return };
-        if alive.wake_at.is_some_and(|known| known > now && known <= moment) {
-            return;
-        }
-        alive.wake_at = Some(moment);
-        self.at(moment, Happening::Wake(daemon, life));
-    }
-
-    pub(super) fn wake(&mut self, daemon: usize) {
-        let woken = self.books.wake_due(self.now, daemon);
-        for run in woken {
-            let run = self.books.rows[&run].run.clone();
-            let job = self.jobs[&run.job].clone();
-            if let Some(alive) = self.awake(daemon) {
-                alive.core.comes_back(run, job, 0, Comeback::Woken);
-            }
-        }
-        let next = self.books.next_wake();
-        self.wake_later(daemon, next);
-        self.turn(daemon);
-    }
-
-    fn begin(&mut self, daemon: usize, life: u64, execution: Execution) {
-        let run = execution.run.id;
-        let before = self.executing.insert(run, (daemon, execution.run.fence));
-        assert!(
-            before != Some((daemon, execution.run.fence)),
-            "run {run} is given to a lane twice at fence {}",
-            execution.run.fence
-        );
-        let done = self.books.steps.get(&run).copied().unwrap_or(0);
-        let steps = if execution.job.spec.resume { 3 } else { 0 };
-        let script = Script { execution, steps, next: done, in_step: false };
-        self.soon(500, Happening::Lane(daemon, life, Box::new(script)));
-    }
-
-    /// A script begins a step, commits it, parks, or ends.
-    fn lane(&mut self, daemon: usize, life: u64, mut script: Script) {
-        let (run, fence) = (script.execution.run.id, script.execution.run.fence);
-        if script.execution.stop.why().is_some() {
-            return self.report(daemon, run, fence, Outcome::Cancelled);
-        }
-        if script.in_step {
-            self.trace(|now| eprintln!("{now} run {run} commits step {} at fence {fence}", script.next));
-            if self.books.step(run, fence) == Guarded::Refused {
-                script.execution.stop.now(Stopped::Lost);
-                return self.report(daemon, run, fence, Outcome::Cancelled);
-            }
-            script.in_step = false;
-            script.next += 1;
-            if self.dice.below(4) == 0 {
-                let wake_at = Some(later(self.now, Duration::from_secs(self.dice.below(60))));
-                return self.report(daemon, run, fence, Outcome::Parked { wake_at, waits_for: "a while".into() });
-            }
-        } else if script.next < script.steps {
-            let committed = self.books.steps.get(&run).copied().unwrap_or(0);
-            let owned = self.books.rows[&run].run.fence == fence;
-            assert!(!owned || script.next >= committed, "run {run}: step {} executes again", script.next);
-            script.in_step = true;
-        } else {
-            let outcome = match self.dice.below(5) {
-                0 => Outcome::Raised(Fault::new("sim.failed", "it failed")),
-                _ => Outcome::Returned(json!(null)),
-            };
-            return self.report(daemon, run, fence, outcome);
-        }
-        self.soon(2_000, Happening::Lane(daemon, life, Box::new(script)));
-    }
-
-    fn report(&mut self, daemon: usize, run: RunId, fence: i64, outcome: Outcome) {
-        if self.executing.get(&run).is_some_and(|(at, _)| *at == daemon) {
-            self.executing.remove(&run);
-        }
-        if let Some(alive) = self.awake(daemon) {
-            alive.core.finished(run, fence, outcome.into());
-            self.turn(daemon);
-        }
     }
 }

@@ -6,13 +6,14 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::base::{RunId, limits};
-use crate::model::{Decision, Identity, Signal};
+use crate::model::journal::BadStepKey;
+use crate::model::{Decision, Entry, Identity, Signal, StepKey};
 use crate::store::Artifact;
 use crate::web::error::{ApiError, ApiResult, ErrorEnvelope};
-use crate::web::extract::{Json, Operator, Path, Viewer};
+use crate::web::extract::{Json, Operator, Path, Query, Viewer};
 use crate::web::guard::unconfined;
 use crate::web::parts::Web;
 use crate::web::read::runs;
@@ -24,15 +25,36 @@ const SHOWN: [&str; 3] = ["image/png", "image/jpeg", "text/plain"];
 /// Whatever a job has put into an artifact, it does not act as a page of ours.
 const ARTIFACT_POLICY: &str = "default-src 'none'; sandbox; frame-ancestors 'none'";
 
+/// Which steps to list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct StepQuery {
+    /// Only the one at this place, with all of its result.
+    #[param(example = "4.2.1")]
+    key: Option<String>,
+}
+
 /// Lists the journal of a durable run, in the order in which its entries were recorded.
 #[utoipa::path(get, path = "/runs/{id}/steps", tag = "durable", operation_id = "list_steps",
-    params(("id" = String, Path, description = "The run's id, or the beginning of it")),
+    params(("id" = String, Path, description = "The run's id, or the beginning of it"), StepQuery),
     responses((status = 200, description = "The entries; none for a run that is not durable", body = StepList),
               (status = 404, description = "There is no such run", body = ErrorEnvelope)))]
-pub async fn steps(State(web): State<Web>, Viewer(who): Viewer, Path(id): Path<String>) -> ApiResult<Body<StepList>> {
+pub async fn steps(
+    State(web): State<Web>,
+    Viewer(who): Viewer,
+    Path(id): Path<String>,
+    Query(wanted): Query<StepQuery>,
+) -> ApiResult<Body<StepList>> {
     let run = runs::find(&web, &who, &id).await?;
-    let entries = web.parts.store.journal(run.id).await?;
-    Ok(Body(StepList { steps: StepView::all(&entries, web.now()) }))
+    let store = &web.parts.store;
+    let Some(key) = wanted.key else {
+        return Ok(Body(StepList { steps: StepView::all(&store.journal_shown(run.id).await?, web.now()) }));
+    };
+    let key: StepKey = key.parse().map_err(|problem: BadStepKey| ApiError::bad_request(format!("key: {problem}")))?;
+    let (entry, undo) = (store.journal_entry(run.id, &key).await?, store.journal_entry(run.id, &key.undo()).await?);
+    let undo: Vec<Entry> = undo.into_iter().collect();
+    Ok(Body(StepList { steps: entry.iter().map(|entry| StepView::new(entry, &undo, web.now())).collect() }))
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -126,6 +148,9 @@ fn bounded(what: &str, text: &str, most: usize) -> ApiResult<()> {
         let message = format!("{what} is {} bytes long; 1 to {most} are allowed", text.len());
         return Err(ApiError::bad_request(message));
     }
+    if text.chars().any(char::is_control) {
+        return Err(ApiError::bad_request(format!("{what} has a line break or another control character")));
+    }
     Ok(())
 }
 
@@ -173,6 +198,12 @@ pub async fn send(
         None => unconfined(&who).map(|()| None)?,
     };
     let EventBody { key, payload, .. } = body;
+    let bytes = payload.to_string().len();
+    if bytes > limits::STEP_SHOWN_BYTES_MAX {
+        let most = limits::STEP_SHOWN_BYTES_MAX;
+        let message = format!("payload is {bytes} bytes long as JSON; at most {most} are allowed");
+        return Err(ApiError::bad_request(message).hint("send where to find the rest"));
+    }
     let signal = Signal { name: name.clone(), key, run, payload, actor: who.actor, at: web.now() };
     let woken = web.parts.runner.signal(signal).await?;
     Ok((StatusCode::ACCEPTED, Body(EventSent { name, woken })).into_response())

@@ -88,6 +88,7 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(durable::approvals))
         .routes(routes!(durable::send))
         .routes(routes!(ops::schedule))
+        .routes(routes!(ops::occurrences))
         .routes(routes!(ops::simulation))
         .routes(routes!(ops::diagnostics))
         .routes(routes!(containers::list))

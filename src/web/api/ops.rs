@@ -1,4 +1,4 @@
-//! `/api/v1/schedule`, `/api/v1/scripts/diagnostics` and `/metrics`.
+//! `/api/v1/schedule`, `/api/v1/occurrences`, `/api/v1/scripts/diagnostics` and `/metrics`.
 
 use axum::Json as Body;
 use axum::extract::State;
@@ -11,6 +11,7 @@ use crate::web::error::{ApiResult, ErrorEnvelope};
 use crate::web::extract::{Query, Viewer};
 use crate::web::parts::Web;
 use crate::web::read::jobs::{DiagnosticView, diagnostics as read_diagnostics};
+use crate::web::read::occurrences::{self as ledger, OccurrencePage, OccurrenceQuery};
 use crate::web::read::schedule::{self as read, ScheduleQuery, ScheduleWindow};
 use crate::web::read::simulation::{Simulation, SimulationQuery, simulate};
 
@@ -24,6 +25,18 @@ pub async fn schedule(
     Query(query): Query<ScheduleQuery>,
 ) -> ApiResult<Body<ScheduleWindow>> {
     Ok(Body(read::window(&web, &who, &query).await?))
+}
+
+/// Lists what became of due times, the newest first, however long ago.
+#[utoipa::path(get, path = "/occurrences", tag = "schedule", operation_id = "list_occurrences", params(OccurrenceQuery),
+    responses((status = 200, description = "A page of settled due times", body = OccurrencePage),
+              (status = 400, description = "A filter cannot be read", body = ErrorEnvelope)))]
+pub async fn occurrences(
+    State(web): State<Web>,
+    Viewer(who): Viewer,
+    Query(query): Query<OccurrenceQuery>,
+) -> ApiResult<Body<OccurrencePage>> {
+    Ok(Body(ledger::list(&web, &who, &query).await?))
 }
 
 /// Plays a period to come through: how many due times each job has, and which of them its overlap policy would skip or

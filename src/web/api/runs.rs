@@ -41,7 +41,7 @@ pub async fn list(
               (status = 409, description = "Several runs begin so", body = ErrorEnvelope)))]
 pub async fn show(State(web): State<Web>, Viewer(who): Viewer, Path(id): Path<String>) -> ApiResult<Body<RunDetail>> {
     let run = read::find(&web, &who, &id).await?;
-    let (entries, now) = (web.parts.store.journal(run.id).await?, web.now());
+    let (entries, now) = (web.parts.store.journal_shown(run.id).await?, web.now());
     let mut steps = StepView::all(&entries, now);
     steps.retain(|step| step.kind != EntryKind::Value);
     Ok(Body(RunDetail { run: RunView::new(run, now), steps }))

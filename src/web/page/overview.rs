@@ -16,6 +16,7 @@ use crate::web::health::Dependency;
 use crate::web::parts::Web;
 use crate::web::read::containers::{self, ContainerView};
 use crate::web::read::jobs::{self, DiagnosticView, JobSummary};
+use crate::web::read::missed::{self, MissedView};
 use crate::web::read::steps;
 
 const DAY_S: i64 = 86_400;
@@ -34,13 +35,14 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
         tokio::time::timeout(limits::HEALTH_PROBE_TIMEOUT, containers::list(&web)),
     );
     let jobs = jobs?;
+    let missed = missed::recent(&web, &cx.who, &jobs).await?;
     // Without Docker, or with a slow one, the rest of the page is worth as much.
     let containers = containers.ok().and_then(Result::ok).unwrap_or_default();
     let diagnostics = jobs::diagnostics(&web);
     let live = web.parts.runner.live();
     let body = html! {
         (approvals::waiting(&cx, &waiting?, SHOWN))
-        (attention(&cx, &jobs, &diagnostics, &containers, &dependencies))
+        (attention(&cx, (&jobs, &missed), &diagnostics, &containers, &dependencies))
         div.columns {
             (running(&cx, &live, &parked?))
             (next(&cx, &jobs))
@@ -66,7 +68,7 @@ fn is_unwell(container: &ContainerView) -> bool {
 
 fn attention(
     cx: &Cx,
-    jobs: &[JobSummary],
+    (jobs, missed): (&[JobSummary], &[MissedView]),
     diagnostics: &[DiagnosticView],
     containers: &[ContainerView],
     dependencies: &[Dependency],
@@ -74,20 +76,22 @@ fn attention(
     let failing: Vec<&JobSummary> = jobs.iter().filter(|job| is_failing(job)).collect();
     let unwell: Vec<&ContainerView> = containers.iter().filter(|container| is_unwell(container)).collect();
     let down: Vec<&Dependency> = dependencies.iter().filter(|dependency| !dependency.ok).collect();
-    let count = failing.len() + unwell.len() + down.len() + diagnostics.len();
+    let count = failing.len() + unwell.len() + down.len() + diagnostics.len() + missed.len();
     let body = html! {
         @if count == 0 {
             @if jobs.is_empty() { (first_steps()) } @else {
-                p.calm { (icon(Icon::Check)) "Nothing. Every job's last run ended well, every file loads, every dependency answers." }
+                p.calm { (icon(Icon::Check)) "Nothing. Every job's last run ended well, no due time was missed, every file loads, every dependency answers." }
             }
         } @else {
             ul.attention {
                 @for dependency in down { li { (down_line(cx, dependency)) } }
                 @for job in failing.iter().take(SHOWN) { li { (failing_line(cx, job)) } }
+                @for found in missed.iter().take(SHOWN) { li { (missed_line(cx, found)) } }
                 @for container in unwell.iter().take(SHOWN) { li { (unwell_line(container)) } }
                 @for found in diagnostics.iter().take(SHOWN) { li { (diagnostic(found, cx.now)) } }
             }
             @if failing.len() > SHOWN { p.more { a href="/jobs?show=failing" { "All " (failing.len()) " failing jobs" } } }
+            @if missed.len() > SHOWN { p.more { a href="/schedule?state=missed" { "All " (missed.len()) " jobs that missed due times" } } }
             @if diagnostics.len() > SHOWN { p.more { a href="/jobs?show=rejected" { "All " (diagnostics.len()) " diagnostics" } } }
         }
     };
@@ -127,6 +131,17 @@ fn failing_line(cx: &Cx, job: &JobSummary) -> Markup {
     }
 }
 
+fn missed_line(cx: &Cx, missed: &MissedView) -> Markup {
+    html! {
+        span.attention-what {
+            (ui::badge("bad", Icon::Clock, "missed"))
+            a href=(format!("/jobs/{}", missed.job)) { strong { (missed.job) } }
+            a.muted href=(format!("/schedule?job={}&state=missed", missed.job)) { (ui::time(missed.at, cx.now)) }
+        }
+        span.attention-why { (missed.text) }
+    }
+}
+
 fn unwell_line(container: &ContainerView) -> Markup {
     let word = container.health.as_deref().filter(|health| *health == "unhealthy").unwrap_or(&container.state);
     html! {
@@ -157,7 +172,7 @@ fn running(cx: &Cx, live: &[LiveRun], parked: &[Run]) -> Markup {
                         (ui::state(run.state))
                         a.grow href=(format!("/runs/{}", run.id)) { (run.job) }
                         @if let Some(wake) = run.wake_at { span.muted { "goes on " (ui::time(wake, cx.now)) } }
-                        @if let Some(reason) = &run.reason { span.sub { "waits for " (reason) } }
+                        @if let Some(reason) = &run.reason { span.sub { (reason) } }
                     }
                 }
             }

@@ -32,7 +32,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
     let lines = web.parts.store.logs_tail(found.id, limits::PAGE_LOG_LINES_MAX).await?;
     let lines: Vec<LogLineView> = lines.into_iter().map(LogLineView::from).collect();
     let history = web.parts.store.run_events(found.id, limits::STORE_PAGE_ROWS_DEFAULT).await?;
-    let entries = web.parts.store.journal(found.id).await?;
+    let entries = web.parts.store.journal_shown(found.id).await?;
     let kept = artifacts(&web, found.id).await?;
     let is_live = !found.state.is_final();
     let run = RunView::new(found, cx.now);

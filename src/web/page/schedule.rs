@@ -12,6 +12,7 @@ use crate::model::OccurrenceState;
 use crate::web::error::ApiResult;
 use crate::web::extract::Query;
 use crate::web::parts::Web;
+use crate::web::read::occurrences::{OccurrencePage, OccurrenceQuery, list};
 use crate::web::read::schedule::{OccurrenceView, ScheduleQuery, UpcomingView, window};
 
 const SHOWN: usize = 200;
@@ -27,6 +28,9 @@ pub struct Asked {
     /// Only occurrences of this state.
     #[serde(default)]
     state: String,
+    /// The cursor of a further page of the past.
+    #[serde(default)]
+    before: String,
 }
 
 pub async fn page(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>) -> ApiResult<Markup> {
@@ -37,6 +41,19 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>) ->
         to: Some(format!("+{span}")),
         limit: Some(SHOWN),
     };
+    let ledger = OccurrenceQuery {
+        job: Some(asked.job.clone()),
+        state: Some(asked.state.clone()),
+        before: Some(asked.before.clone()),
+        limit: Some(SHOWN),
+        ..OccurrenceQuery::default()
+    };
+    let ledger = list(&web, &cx.who, &ledger).await?;
+    // Further pages show history: it does not change under the reader, and what is to come is on the first one.
+    if !asked.before.is_empty() {
+        let body = html! { (filters(&web, &asked, span)) (past(&ledger, &[], &asked, span)) };
+        return Ok(Page::new(Place::Schedule, "Schedule", body).render(&cx));
+    }
     let found = window(&web, &cx.who, &query).await?;
     let only = asked.job.trim().parse().ok();
     let lanes = outline(&cx, Window { from: found.from, to: found.to }, only.as_ref()).await?;
@@ -45,7 +62,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Query(asked): Query<Asked>) ->
         (lanes)
         div.columns {
             (upcoming(&cx, &found.upcoming))
-            (past(&found.past, &asked))
+            (past(&ledger, &found.past, &asked, span))
         }
     };
     Ok(Page::new(Place::Schedule, "Schedule", body).live("").render(&cx))
@@ -86,7 +103,7 @@ fn upcoming(cx: &Cx, upcoming: &[UpcomingView]) -> Markup {
                         time.num.when datetime=(due.fire_at) title=(ui::absolute(due.fire_at)) { (due.fire_at.strftime("%a %H:%M:%S")) }
                         a.grow href=(format!("/jobs/{}", due.job)) { (due.job) }
                         @if due.dst_shifted { span.tag { "clock change" } }
-                        @if let Some(held) = &due.held { span.muted title=(held) { "held" } } @else { span.muted { (ui::time(due.fire_at, cx.now)) } }
+                        @if let Some(held) = &due.held { (ui::occurrence(OccurrenceState::Held)) span.sub { (held) } } @else { span.muted { (ui::time(due.fire_at, cx.now)) } }
                     }
                 }
             }
@@ -96,15 +113,14 @@ fn upcoming(cx: &Cx, upcoming: &[UpcomingView]) -> Markup {
     ui::section("upcoming", "To come", html! { span.muted { "UTC" } }, body)
 }
 
-fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
-    let shown: Vec<&OccurrenceView> =
-        past.iter().filter(|past| asked.state.is_empty() || past.state.as_str() == asked.state).collect();
+/// A page of the ledger; `window` is what is counted above it.
+fn past(ledger: &OccurrencePage, window: &[OccurrenceView], asked: &Asked, span: &str) -> Markup {
     let body = html! {
-        @if shown.is_empty() { p.quiet-line { "No due time of this kind in this window." } } @else {
+        @if ledger.occurrences.is_empty() { p.quiet-line { "No due time of this kind." } } @else {
             ul.rows {
-                @for past in &shown {
+                @for past in &ledger.occurrences {
                     li {
-                        time.num.when datetime=(past.scheduled_for) title=(ui::absolute(past.scheduled_for)) { (past.scheduled_for.strftime("%a %H:%M:%S")) }
+                        time.num.when datetime=(past.scheduled_for) title=(ui::absolute(past.scheduled_for)) { (past.scheduled_for.strftime("%d %b %H:%M:%S")) }
                         a.grow href=(format!("/jobs/{}", past.job)) { (past.job) }
                         (ui::occurrence(past.state))
                         @if let Some(run) = &past.run { a.mono href=(format!("/runs/{run}")) { (ui::short_id(&run.to_string())) } }
@@ -112,10 +128,27 @@ fn past(past: &[OccurrenceView], asked: &Asked) -> Markup {
                     }
                 }
             }
-            @if past.len() >= SHOWN { p.quiet-line { "These are the latest " (SHOWN) "; choose a job or a shorter time to see others." } }
+        }
+        nav.pager aria-label="Pages of the past" {
+            @if !asked.before.is_empty() { a.button href=(address(asked, span, None)) { "Newest" } }
+            @if let Some(next) = &ledger.next { a.button href=(address(asked, span, Some(next))) rel="next" { "Older" } }
         }
     };
-    let count = |state: OccurrenceState| past.iter().filter(|past| past.state == state).count();
+    let count = |state: OccurrenceState| window.iter().filter(|past| past.state == state).count();
     let aside = html! { @for state in OccurrenceState::ALL { @if count(state) > 0 && state != OccurrenceState::Fired { span.legend { (count(state)) " " (state.as_str().replace('_', " ")) } } } span.muted { "UTC" } };
     ui::section("past", "What became of past ones", aside, body)
+}
+
+fn address(asked: &Asked, span: &str, before: Option<&str>) -> String {
+    let mut address = url::form_urlencoded::Serializer::new("/schedule?".to_owned());
+    let fields = [
+        ("job", asked.job.trim()),
+        ("span", span),
+        ("state", asked.state.as_str()),
+        ("before", before.unwrap_or_default()),
+    ];
+    fields.iter().filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| {
+        address.append_pair(name, value);
+    });
+    address.finish()
 }

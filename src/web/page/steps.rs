@@ -215,7 +215,9 @@ fn failure(what: &str, error: &FaultView) -> Markup {
 }
 
 fn value(what: &str, value: &Value) -> Markup {
-    let bytes = value.to_string().len();
+    // What is too long has not been read at all.
+    let cut = value["cut"]["bytes"].as_u64().and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = cut.unwrap_or(0).max(value.to_string().len());
     html! {
         p.gantt-label { (what) }
         @if bytes > limits::PAGE_STEP_VALUE_BYTES_MAX { p.quiet-line { (crate::base::quantity::show_size(bytes as u64)) ": too much to be shown here; the API has it." } }

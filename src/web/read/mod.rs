@@ -3,7 +3,9 @@
 pub mod containers;
 pub mod jobs;
 pub mod logs;
+pub mod missed;
 pub mod names;
+pub mod occurrences;
 pub mod runs;
 pub mod schedule;
 pub mod simulation;

@@ -26,7 +26,8 @@ pub struct StepView {
     /// `waiting`, `done` or `failed`.
     #[schema(value_type = String, example = "done")]
     pub state: EntryState,
-    /// Of a step what it returned, of an event its payload, of an approval the decision.
+    /// Of a step what it returned, of an event its payload, of an approval the decision. In lists, what has more than
+    /// 16 KiB is replaced by `{"cut": {"bytes": …, "begins": "…"}}`; `/runs/{id}/steps?key=…` gives it whole.
     #[schema(value_type = Option<Object>)]
     pub result: Option<Value>,
     pub error: Option<FaultView>,
@@ -137,8 +138,15 @@ impl From<PendingApproval> for ApprovalView {
 
 /// The approvals that wait in runs that the caller may see, the oldest first.
 pub async fn approvals(web: &Web, who: &Identity) -> ApiResult<Vec<ApprovalView>> {
-    let pending = web.parts.store.pending_approvals(limits::STORE_PAGE_ROWS_MAX).await?;
-    Ok(pending.into_iter().filter(|pending| who.covers(&pending.job)).map(ApprovalView::from).collect())
+    let store = &web.parts.store;
+    let pending = if who.jobs.is_empty() {
+        store.pending_approvals(limits::STORE_PAGE_ROWS_MAX, None).await?
+    } else {
+        let mut jobs = store.jobs_that_ask().await?;
+        jobs.retain(|job| who.covers(job));
+        store.pending_approvals(limits::STORE_PAGE_ROWS_MAX, Some(&jobs)).await?
+    };
+    Ok(pending.into_iter().map(ApprovalView::from).collect())
 }
 
 /// Something that a run keeps for people.
@@ -220,6 +228,7 @@ pub mod testing {
             started_at: at(from),
             finished_at: to.map(at),
             wake_at: None,
+            answered: false,
         }
     }
 }

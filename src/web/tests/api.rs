@@ -5,7 +5,8 @@ use axum::http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::support::App;
-use crate::model::{Identity, Role, TriggerKind};
+use crate::base::Timestamp;
+use crate::model::{Identity, Occurrence, OccurrenceState, Role, TriggerKind};
 
 #[tokio::test]
 async fn a_job_is_listed_described_and_run() {
@@ -154,6 +155,55 @@ async fn the_schedule_has_a_past_and_a_future() {
     assert!((11..=12).contains(&upcoming.len()), "{window}");
     let backwards = app.get("/api/v1/schedule?from=%2B2h&to=%2B1h").await;
     backwards.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["ends"]);
+}
+
+#[tokio::test]
+async fn the_ledger_is_read_page_by_page_by_those_who_may() {
+    let app = App::new().await;
+    let made = |name: &str, second, state| Occurrence {
+        job: name.parse().expect("a name"),
+        scheduled_for: Timestamp::from_second(second).expect("a time"),
+        state,
+        reason: Some("why".into()),
+        run: None,
+        decided_at: app.clock.now(),
+    };
+    for second in 0..5 {
+        for (name, state) in [("greet", OccurrenceState::Fired), ("fail", OccurrenceState::Missed)] {
+            app.store.settle_occurrence(made(name, second, state), Vec::new()).await.expect("the store answers");
+        }
+    }
+    let walk = async |query: &str, token: Option<&str>| {
+        let (mut found, mut before) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/api/v1/occurrences?limit=2{query}{before}");
+            let page = match token {
+                None => app.get(&path).await,
+                Some(token) => app.call(Method::GET, &path, &[("authorization", token)], "").await,
+            };
+            let page = page.expect(StatusCode::OK).json();
+            for row in page["occurrences"].as_array().expect("a list") {
+                found.push(format!(
+                    "{} {}",
+                    row["job"].as_str().expect("a job"),
+                    row["scheduled_for"].as_str().expect("a time")
+                ));
+            }
+            let Some(next) = page["next"].as_str() else { return found };
+            before = format!("&before={}", url::form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>());
+        }
+    };
+    let everything = walk("", None).await;
+    assert_eq!((everything.len(), everything[0].as_str()), (10, "greet 1970-01-01T00:00:04Z"));
+    assert_eq!(walk("&state=missed&job=fail&from=1970-01-01T00:00:03Z", None).await.len(), 2);
+    assert_eq!(walk("&state=held,coalesced", None).await.len(), 0);
+    let confined = format!("Bearer {}", app.token(Role::Viewer, &["fail"]).await);
+    let own = walk("", Some(&confined)).await;
+    assert!(own.len() == 5 && own.iter().all(|row| row.starts_with("fail ")), "{own:?}");
+    let unknown = app.get("/api/v1/occurrences?state=mised").await;
+    unknown.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["did you mean", "skipped_overlap"]);
+    let cursor = app.get("/api/v1/occurrences?before=yesterday").await;
+    cursor.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["no cursor"]);
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn a_confined_page_looks_through_so_many_foreign_runs_and_no_more() {
     let foreign = (0..limits::RUNS_LOOKED_THROUGH_MAX).map(|_| {
         let (id, job) = (RunId::generate(), "other".parse().expect("a name"));
         let run = Run { id, job, state: RunState::Queued, finished_at: None, result: None, ..like.clone() };
-        app.store.accept_run(NewRun { run, occurrence: None, events: vec![] })
+        app.store.accept_run(NewRun { run, occurrence: None, events: vec![], alone: false })
     });
     assert!(join_all(foreign).await.iter().all(Result::is_ok));
     for (role, patterns, pages) in [(Role::Operator, ["gr*"], 2), (Role::Viewer, ["greet"], 1)] {

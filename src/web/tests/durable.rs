@@ -5,7 +5,8 @@ use jiff::ToSpan;
 use serde_json::{Value, json};
 
 use super::support::App;
-use crate::model::{Occurrence, OccurrenceState, Role};
+use crate::model::{Entry, Occurrence, OccurrenceState, Role};
+use crate::store::tests::support::{entries, new_run, running, step};
 
 async fn ended(app: &App) -> String {
     app.run_to_end("greet", json!({})).await["id"].as_str().expect("an id").to_owned()
@@ -71,6 +72,34 @@ async fn what_is_too_long_is_refused_before_it_is_kept() {
     refused.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["name", "256"]);
     let refused = app.post("/api/v1/events/paid", json!({ "data": 1 })).await;
     refused.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["data"]);
+    let fits = "x".repeat(crate::base::limits::STEP_SHOWN_BYTES_MAX - 2);
+    app.post("/api/v1/events/paid", json!({ "payload": fits })).await.expect(StatusCode::ACCEPTED);
+    let refused = app.post("/api/v1/events/paid", json!({ "payload": fits + "x" })).await;
+    refused.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["payload", "65536"]);
+}
+
+#[tokio::test]
+async fn a_long_result_is_given_whole_only_by_itself() {
+    let app = App::new().await;
+    let run = running("greet", 1_000_000);
+    app.store.accept_run(new_run(&run)).await.expect("accepted");
+    let result = json!("x".repeat(100_000));
+    let long = Entry { result: Some(result.clone()), ..step("4.2.1", "fetch") };
+    app.store.journal_write(entries(&run, vec![step("1", "build"), long])).await.expect("written");
+    let path = format!("/api/v1/runs/{}", run.id);
+    for path in [path.clone(), format!("{path}/steps")] {
+        let steps = app.get(&path).await.expect(StatusCode::OK).json()["steps"].clone();
+        assert_eq!(
+            (&steps[0]["result"], &steps[1]["result"]["cut"]["bytes"]),
+            (&json!({"of": "build"}), &json!(100_002))
+        );
+    }
+    let page = app.get(&format!("/runs/{}", run.id)).await.expect(StatusCode::OK).text;
+    assert!(page.contains("too much to be shown here") && page.len() < 100_000);
+    let whole = app.get(&format!("{path}/steps?key=4.2.1")).await.expect(StatusCode::OK).json();
+    assert_eq!((whole["steps"].as_array().map(Vec::len), &whole["steps"][0]["result"]), (Some(1), &result));
+    assert_eq!(app.get(&format!("{path}/steps?key=9")).await.json(), json!({ "steps": [] }));
+    app.get(&format!("{path}/steps?key=a")).await.expect_error(StatusCode::BAD_REQUEST, "request.invalid", &["key"]);
 }
 
 #[tokio::test]

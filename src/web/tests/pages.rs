@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::support::{Answer, App};
 use crate::base::{Fault, ScriptPosition, Timestamp};
 use crate::jobs::{Diagnostic, Severity};
-use crate::model::Role;
+use crate::model::{Absence, AbsenceCause, Occurrence, OccurrenceState, Role};
 
 async fn page(app: &App, path: &str) -> String {
     app.as_role(Role::Admin, Method::GET, path, Value::Null).await.expect(StatusCode::OK).text
@@ -155,4 +155,25 @@ async fn assets_are_kept_and_come_as_what_they_are() {
         assert!(asset.headers["cache-control"].to_str().expect("text").contains("immutable"));
     }
     assert_eq!(app.call(Method::GET, "/assets/0000000000000000/app.js", &[], "").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_overview_tells_what_was_missed_until_the_job_has_succeeded() {
+    let app = App::new().await;
+    let job: crate::base::JobName = "greet".parse().expect("a name");
+    let missed = Occurrence {
+        job: job.clone(),
+        scheduled_for: Timestamp::UNIX_EPOCH,
+        state: OccurrenceState::Missed,
+        reason: Some("nobody was there".into()),
+        run: None,
+        decided_at: Timestamp::now(),
+    };
+    let absence =
+        Absence { job, cause: AbsenceCause::NoDaemon, missed: vec![missed], caught_up: 0, unlisted_since: None };
+    app.store.settle_absence(absence).await.expect("the store answers");
+    let told = "1 due time (1970-01-01T00:00:00Z) was missed: no daemon kept the schedule; none was caught up";
+    assert!(page(&app, "/").await.contains(told));
+    app.run_to_end("greet", json!({})).await;
+    assert!(!page(&app, "/").await.contains(told));
 }

@@ -156,6 +156,13 @@ impl TestApp {
         self.dir.path().join(inside)
     }
 
+    /// The same as the daemon sees it while it runs: its mounts may be its own.
+    pub fn inside(&self, path: &str) -> PathBuf {
+        let shown = self.path(path);
+        let relative = shown.strip_prefix("/").expect("an absolute path");
+        Path::new("/proc").join(self.pid().to_string()).join("root").join(relative)
+    }
+
     /// Puts a file under `scripts/` in one step, as an editor does that writes beside and renames.
     pub fn write_script(&self, path: &str, source: &str) {
         write_whole(&self.path("scripts").join(path), source);

@@ -49,7 +49,15 @@ pub(super) async fn execute(engine: &Engine, job: &Job, scope: &RunScope, clock:
 
 /// What is left of the attempt, with what is recorded so far.
 fn part(scope: &RunScope, journal: &Arc<MemoryJournal>, deadline: Timestamp, clock: &Clock) -> RunScope {
-    let durable = Durable { journal: Arc::new(journal.entries()), port: journal.clone(), deadline, hold: HOLD };
+    let abort = CancellationToken::new();
+    let durable = Durable {
+        journal: journal.shared(),
+        port: journal.clone(),
+        deadline,
+        timeout: scope.timeout,
+        hold: HOLD,
+        abort,
+    };
     RunScope { timeout: since(deadline, clock.now()), durable: Some(durable), ..scope.clone() }
 }
 
@@ -78,6 +86,7 @@ async fn undo(
         started_at: now,
         finished_at: Some(now),
         wake_at: None,
+        answered: false,
     };
     let recorded = journal.record(vec![unwind]).await;
     let deadline = later(now, scope.timeout);

@@ -52,10 +52,11 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
 
 async fn load(engine: &Engine, config: &Config, args: &Args, ctx: &Context) -> Result<Job, Failure> {
     let (engine, root, file, now) = (engine.clone(), config.scripts.dir.clone(), args.file.clone(), ctx.clock.now());
+    let site = engine::site(config)?;
     if !file.exists() {
         return Err(Failure::new(format!("there is no file {}", file.display())).exit(Exit::NotFound));
     }
-    let load = move || jobs::load_file(&engine, Some(&root), &file, now);
+    let load = move || jobs::load_file((&engine, &site), Some(&root), &file, now);
     let loaded = tokio::task::spawn_blocking(load).await;
     match loaded.map_err(|error| Failure::new(format!("loading broke: {error}")))? {
         Ok((job, warnings)) => {

@@ -2,8 +2,10 @@
 
 mod diverging;
 mod hostile;
+mod order;
 mod programs;
 mod replay;
+mod settling;
 mod support;
 mod undo;
 mod values;

@@ -1,21 +1,39 @@
 //! Programs made by chance, which die by chance.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use proptest::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::support::Trial;
+use super::support::{Trial, compiled, complete, ticking};
+use crate::base::clock::{earlier, since};
 use crate::lua::Outcome;
+use crate::lua::tests::support::on_lane;
+use crate::model::EntryState;
 
 #[derive(Debug, Clone)]
 enum Part {
-    Step { millis: u8, fails: bool },
+    Step {
+        millis: u8,
+        fails: bool,
+    },
     Sleep(u8),
     Read,
     Throw,
     Undo,
-    Group { branches: Vec<Vec<Part>>, limit: u8 },
+    /// An event or a decision, which comes so many milliseconds after it is waited for, from a door whose clock is so
+    /// many behind.
+    Answer {
+        millis: u8,
+        behind: u8,
+        decision: bool,
+        forever: bool,
+    },
+    Group {
+        branches: Vec<Vec<Part>>,
+        limit: u8,
+    },
 }
 
 fn part() -> impl Strategy<Value = Part> {
@@ -25,6 +43,9 @@ fn part() -> impl Strategy<Value = Part> {
         1 => Just(Part::Read),
         1 => Just(Part::Throw),
         1 => Just(Part::Undo),
+        3 => (0..20_u8, 0..30_u8, any::<bool>(), any::<bool>()).prop_map(|(millis, behind, decision, forever)| {
+            Part::Answer { millis, behind, decision, forever }
+        }),
     ];
     leaf.prop_recursive(2, 16, 4, |inner| {
         let branches = prop::collection::vec(prop::collection::vec(inner, 0..4), 1..4);
@@ -49,6 +70,11 @@ fn lua(parts: &[Part], number: &mut usize, out: &mut String) {
             Part::Read => writeln!(out, "note(aegis.time.now())"),
             Part::Throw => writeln!(out, "note(math.random(100))"),
             Part::Undo => writeln!(out, "ctx:compensate('c{n}', function() print('undid {n}') end)"),
+            Part::Answer { millis, behind, decision, forever } => {
+                let call = if *decision { "approval" } else { "wait_event" };
+                let options = if *forever { "" } else { ", { timeout = '5s' }" };
+                writeln!(out, "ctx:{call}('w{n}-{millis}-{behind}'{options}) note({n})")
+            }
             Part::Group { branches, limit } => {
                 let _ = writeln!(out, "note(select(2, pcall(ctx.map, ctx, {{");
                 for branch in branches {
@@ -79,14 +105,59 @@ fn program(parts: &[Part]) -> String {
 fn result(trial: &Trial, script: &str, deaths: &[usize]) -> Value {
     for writes in deaths {
         trial.journal.allow(Some(*writes));
-        match trial.life(script) {
+        match life(trial, script) {
             Outcome::Raised(fault) if fault.code == "run.lost" => {}
+            Outcome::Parked { .. } => drop(answer(trial, u64::MAX)),
             Outcome::Returned(value) => return value,
             other => panic!("{script}\nended with {other:?}"),
         }
     }
     trial.journal.allow(None);
-    trial.value(script)
+    loop {
+        match life(trial, script) {
+            Outcome::Parked { .. } => assert!(answer(trial, u64::MAX) > 0, "{script}\nwaits for nothing"),
+            Outcome::Returned(value) => return value,
+            other => panic!("{script}\nended with {other:?}"),
+        }
+    }
+}
+
+/// One life, while whose waits answers come.
+fn life(trial: &Trial, script: &str) -> Outcome {
+    on_lane(async {
+        let run = trial.bed.engine.execute(compiled(script), trial.scope());
+        let doors = async {
+            loop {
+                answer(trial, 0);
+                tokio::task::yield_now().await;
+            }
+        };
+        let either = async {
+            tokio::select! {
+                biased;
+                outcome = run => outcome,
+                () = doors => unreachable!("doors stay open"),
+            }
+        };
+        ticking(&trial.hand, either).await
+    })
+}
+
+/// Answers what has waited for long enough, as if `patience` milliseconds more had passed. How many that were.
+fn answer(trial: &Trial, patience: u64) -> usize {
+    let now = trial.hand.now();
+    let mut answered = 0;
+    for entry in trial.journal.entries().iter().filter(|entry| entry.state == EntryState::Waiting) {
+        let numbers: Vec<u64> = entry.name.split('-').skip(1).filter_map(|number| number.parse().ok()).collect();
+        let &[millis, behind] = &*numbers else { continue };
+        let waited = u64::try_from(since(now, entry.started_at).as_millis()).unwrap_or(u64::MAX);
+        if waited.saturating_add(patience) >= millis {
+            let stamp = earlier(now, Duration::from_millis(behind));
+            let result = json!({ "approved": true, "by": "ada" });
+            answered += usize::from(trial.journal.answer(&entry.name, |entry| complete(entry, result, stamp)));
+        }
+    }
+    answered
 }
 
 proptest! {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::support::Trial;
+use crate::base::limits;
 use crate::lua::Outcome;
-use crate::model::EntryState;
+use crate::model::{Entry, EntryState};
 
 const SCRIPT: &str = "
     local function act(name, value)
@@ -149,4 +150,18 @@ fn nothing_new_begins_before_its_siblings_failure_is_replayed() {
     trial.value(script);
     assert_eq!(trial.recorded(), ["1.2.1 step broken Failed", "2 step after Done"]);
     assert_eq!(trial.said("never"), 0);
+}
+
+#[test]
+fn a_journal_has_room_for_so_many_bytes() {
+    let trial = Trial::default();
+    let script = "for i = 1, 70 do ctx:step('s', function() return string.rep('x', 1000000) end) end";
+    for _ in 0..2 {
+        let fault = trial.fault(script);
+        assert_eq!(&*fault.code, "step.limit");
+        assert!(fault.message.contains("64.0 MiB") && fault.hint.is_some_and(|hint| hint.contains("return less")));
+    }
+    let bytes: usize = trial.journal.entries().iter().map(Entry::bytes).sum();
+    let most = limits::RUN_JOURNAL_BYTES_MAX + limits::STEP_RESULT_BYTES_MAX;
+    assert!((limits::RUN_JOURNAL_BYTES_MAX..most).contains(&bytes), "{bytes}");
 }

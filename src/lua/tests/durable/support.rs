@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::base::clock::{FakeClock, later};
 use crate::base::{Clock, Fault, RunId, Timestamp};
@@ -18,6 +19,7 @@ pub struct Trial {
     pub journal: Arc<MemoryJournal>,
     pub hold: Duration,
     pub run: RunId,
+    pub abort: CancellationToken,
 }
 
 impl Default for Trial {
@@ -26,17 +28,26 @@ impl Default for Trial {
         let mut bed = Bed { timeout: Duration::from_secs(30 * 86_400), ..Bed::default() };
         let primitives = crate::primitives::Primitives::unconnected();
         bed.engine = Engine::new(EngineOptions { io: bed.io.handle().clone(), clock, primitives });
-        Self { bed, hand, journal: Arc::default(), hold: Duration::from_secs(10), run: RunId::generate() }
+        Self {
+            bed,
+            hand,
+            journal: Arc::default(),
+            hold: Duration::from_secs(10),
+            run: RunId::generate(),
+            abort: CancellationToken::new(),
+        }
     }
 }
 
 impl Trial {
     pub fn scope(&self) -> RunScope {
         let durable = Durable {
-            journal: Arc::new(self.journal.entries()),
+            journal: self.journal.shared(),
             port: self.journal.clone(),
             deadline: later(self.hand.now(), self.bed.timeout),
+            timeout: self.bed.timeout,
             hold: self.hold,
+            abort: self.abort.clone(),
         };
         RunScope { run: self.run, durable: Some(durable), ..self.bed.scope() }
     }

@@ -107,7 +107,22 @@ fn an_undo_that_does_not_end_is_stopped() {
     let script = "ctx:step('a', function() end, { undo = function() pcall(ctx.sleep, ctx, '9h') end }) ctx:sleep('1h')";
     trial.parked(script);
     trial.bed.timeout = std::time::Duration::from_millis(50);
-    let Outcome::TimedOut(fault) = trial.unwind(script) else { panic!("not stopped") };
-    assert_eq!(&*fault.code, "run.timeout");
-    assert_eq!(json!(trial.journal.entries().len()), json!(2), "it is tried again by the next life");
+    let Outcome::Unwound(faults) = trial.unwind(script) else { panic!("not stopped") };
+    assert_eq!(faults.iter().map(|fault| &*fault.code).collect::<Vec<_>>(), ["undo.timeout"]);
+    assert_eq!(json!(trial.journal.entries().len()), json!(3), "it is not tried again");
+}
+
+#[test]
+fn an_undo_that_computes_for_ever_keeps_no_other_from_being_undone() {
+    let trial = Trial::default();
+    let script = "ctx:step('a', function() end, { undo = function() print('undo a') end })
+        ctx:step('b', function() end, { undo = function() while true do end end })
+        ctx:step('c', function() end, { undo = function() print('undo c') end })
+        error('the end')";
+    trial.fault(script);
+    let Outcome::Unwound(faults) = trial.unwind(script) else { panic!("not undone") };
+    assert_eq!(undone(&trial), ["undo c", "undo a"]);
+    let [fault] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(&*fault.code, "run.cpu");
+    assert!(fault.message.contains("undoing step \"b\""), "{fault:?}");
 }

@@ -29,12 +29,11 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Statics that hold something which is made at run time, each with the reason why it may.
-const STATICS: &[(&str, &str, &str)] =
-    &[
-        ("src/store/tests/postgres.rs", "CLUSTER", "one server for all tests of a process; starting one takes seconds"),
-        ("src/primitives/sql/testing.rs", "POSTGRES", "one server for all tests of a process; starting one takes seconds"),
-        ("src/primitives/sql/testing.rs", "MARIADB", "one server for all tests of a process; starting one takes seconds"),
-    ];
+const STATICS: &[(&str, &str, &str)] = &[
+    ("src/store/tests/postgres.rs", "CLUSTER", "one server for all tests of a process; starting one takes seconds"),
+    ("src/primitives/sql/testing.rs", "POSTGRES", "one server for all tests of a process; starting one takes seconds"),
+    ("src/primitives/sql/testing.rs", "MARIADB", "one server for all tests of a process; starting one takes seconds"),
+];
 
 fn hold(broken: Vec<String>) {
     assert!(broken.is_empty(), "{} broken:\n{}", broken.len(), broken.join("\n"));

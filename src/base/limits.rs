@@ -189,6 +189,8 @@ pub const SQL_TRANSACTION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 pub const SQL_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 /// The server ends what takes too long by itself; it is given this much longer before the connection is cut.
 pub const SQL_TIMEOUT_GRACE: Duration = Duration::from_secs(1);
+/// How long a connection may take to be put back to what it was.
+pub const SQL_RESET_WAIT: Duration = Duration::from_secs(5);
 pub const SQL_TEXT_BYTES_MAX: usize = 256 * 1024;
 pub const SQL_PARAMS_MAX: usize = 32_000;
 /// Rows that one call returns; a stream has no such bound.

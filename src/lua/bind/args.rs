@@ -28,7 +28,10 @@ pub enum Datum {
     /// `Type::Map` and `Type::Record`; absent options have no entry.
     Map(BTreeMap<String, Datum>),
     /// A result alone: rows with a value for each column, where null stays `aegis.null`.
-    Rows { columns: Arc<[String]>, rows: Vec<Vec<Datum>> },
+    Rows {
+        columns: Arc<[String]>,
+        rows: Vec<Vec<Datum>>,
+    },
     /// `Type::Json`: null stays `aegis.null` in tables, and at the top too.
     Json(Value),
 }

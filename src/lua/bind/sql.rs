@@ -8,8 +8,11 @@ use crate::primitives::sql::{Bounds, Cell, Rows, Sql, SqlError, Statement};
 /// In this order: text that is not UTF-8 becomes bytes, tables and `aegis.null` become JSON.
 const PARAM: Type = Type::OneOf(&[Type::Boolean, Type::Number, Type::String, Type::Bytes, Type::Json]);
 
-const TIMEOUT: Field =
-    Field::optional("timeout", Type::Duration, "Of the whole statement; the source's unless said otherwise, 1h at most");
+const TIMEOUT: Field = Field::optional(
+    "timeout",
+    Type::Duration,
+    "Of the whole statement; the source's unless said otherwise, 1h at most",
+);
 const MAX_ROWS: Field =
     Field::optional("max_rows", Type::Integer, "More are an error; 10000 unless said otherwise, 100000 at most");
 
@@ -21,7 +24,11 @@ const TRANSACTION: Record = Record {
     name: "SqlTransactionOptions",
     doc: "Bounds of a transaction.",
     fields: &[
-        Field::optional("timeout", Type::Duration, "After which it is rolled back; 60s unless said otherwise, 1h at most"),
+        Field::optional(
+            "timeout",
+            Type::Duration,
+            "After which it is rolled back; 60s unless said otherwise, 1h at most",
+        ),
         Field::DRY_RUN,
     ],
 };
@@ -49,8 +56,11 @@ const PLACE: Field = Field::required(
 );
 const TEXT: Field =
     Field::required("text", Type::String, "One statement; values are $1, $2 … in PostgreSQL and ? elsewhere");
-const PARAMS: Field =
-    Field::optional("params", Type::List(&PARAM), "The values in their order; aegis.null for null, since nil ends a list");
+const PARAMS: Field = Field::optional(
+    "params",
+    Type::List(&PARAM),
+    "The values in their order; aegis.null for null, since nil ends a list",
+);
 const NUMBER: Field = Field::required("number", Type::Integer, "What it was opened as");
 const TX: Type = Type::Callback(
     "(tx: { query: (any, string, { any }?, SqlQuery?) -> { any }, one: (any, string, { any }?, SqlOne?) -> any, \

@@ -73,7 +73,8 @@ impl Url {
 
     /// With its secrets in place.
     pub(super) fn resolve(&self, secrets: &dyn Secrets) -> Result<(Dialect, SecretString), String> {
-        let missing = |name: &str| format!("there is no secret {name}: set it as a variable of the daemon's environment");
+        let missing =
+            |name: &str| format!("there is no secret {name}: set it as a variable of the daemon's environment");
         let name = self.to_string();
         let value = self.0.value(secrets).ok_or_else(|| missing(name.trim_start_matches("secret:")))?;
         let dialect = dialect(value.expose_secret()).ok_or_else(wrong)?;
@@ -232,10 +233,7 @@ mod tests {
         let source: Source = serde_saphyr::from_str("{ url: 'postgres://u:hunter2@h/d' }").expect("a source");
         assert_eq!(source, Source::new(Url::parse("postgres://u:hunter2@h/d".into()).expect("a URL")));
         let shown = serde_json::to_string(&source).expect("JSON");
-        assert_eq!(
-            shown,
-            r#"{"url":"***","max_connections":10,"acquire_timeout":"5s","statement_timeout":"30s"}"#
-        );
+        assert_eq!(shown, r#"{"url":"***","max_connections":10,"acquire_timeout":"5s","statement_timeout":"30s"}"#);
         assert!(!format!("{source:?}").contains("hunter2"));
         for (yaml, problem) in [
             ("{}", "url"),

@@ -11,9 +11,6 @@ use super::statement::Statement;
 
 /// One kind of database.
 pub trait Driver: Database + HasStatementCache {
-    /// Whether a session remembers statements, so that types are learnt once.
-    const REMEMBERS: bool;
-
     fn affected(done: &Self::QueryResult) -> u64;
     /// The cell at `index`; the problem is the end of a sentence about the column.
     fn cell(row: &Self::Row, index: usize) -> Result<Cell, String>;
@@ -53,6 +50,7 @@ impl Trouble {
             Self::Driver(sqlx::Error::Database(error)) => {
                 let failure = D::failure(&*error);
                 match failure.kind {
+                    "sql.unavailable" => SqlError::Unavailable { source_name, problem: failure.message },
                     "sql.read_only" => SqlError::ReadOnly { source_name, problem: failure.message },
                     _ => SqlError::Database { source_name, failure },
                 }
@@ -60,9 +58,6 @@ impl Trouble {
             Self::Driver(sqlx::Error::Encode(error)) => SqlError::Params(error.to_string()),
             Self::Driver(sqlx::Error::Configuration(error)) => {
                 SqlError::Setup { source_name, problem: error.to_string() }
-            }
-            Self::Driver(sqlx::Error::Protocol(problem)) if problem.contains("prepared statement expected") => {
-                SqlError::Params(format!("{problem}; nil ends a list: write aegis.null for a null"))
             }
             Self::Driver(error) => SqlError::Unavailable { source_name, problem: error.to_string() },
         }
@@ -82,7 +77,7 @@ where
 {
     let arguments = D::arguments(conn, statement).await?;
     let text = AssertSqlSafe(statement.text.as_str()).into_sql_str();
-    let query = sqlx::query_with(text, arguments).persistent(D::REMEMBERS);
+    let query = sqlx::query_with(text, arguments).persistent(true);
     let mut results = Executor::fetch_many(conn, query);
     let mut affected = 0;
     while let Some(item) = results.try_next().await? {

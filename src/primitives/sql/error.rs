@@ -117,7 +117,8 @@ impl From<SqlError> for Fault {
             SqlError::Statement { hint, .. } => fault("sql.statement").hint(hint),
             SqlError::ReadOnly { source_name, .. } => {
                 let line = format!("sql = {{ {} = \"write\" }}", lua_key(&source_name));
-                let hint = format!("to change data, add to the job's table: permissions = {{ {line} }}; a dry run reads only");
+                let hint =
+                    format!("to change data, add to the job's table: permissions = {{ {line} }}; a dry run reads only");
                 fault("sql.read_only").hint(hint).details(json!({ "source": source_name, "permission": line }))
             }
             SqlError::Params(_) => fault("sql.params"),

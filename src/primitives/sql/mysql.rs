@@ -5,7 +5,10 @@ use sqlx::error::DatabaseError;
 use sqlx::mysql::types::MySqlTime;
 use sqlx::mysql::{MySqlArguments, MySqlDatabaseError, MySqlQueryResult, MySqlRow, MySqlValueRef};
 use sqlx::types::time::{Date, OffsetDateTime, PrimitiveDateTime};
-use sqlx::{Arguments, Decode, MySql, MySqlConnection, Row, TypeInfo, ValueRef};
+use sqlx::{
+    Arguments, AssertSqlSafe, Decode, Either, Executor, MySql, MySqlConnection, Row, SqlSafeStr, Statement as _,
+    TypeInfo, ValueRef,
+};
 
 use super::cell::Cell;
 use super::driver::{Driver, Trouble};
@@ -14,9 +17,6 @@ use super::statement::Statement;
 use crate::base::Timestamp;
 
 impl Driver for MySql {
-    // What a session remembers of a statement would be wrong after a change of its tables.
-    const REMEMBERS: bool = false;
-
     fn affected(done: &MySqlQueryResult) -> u64 {
         done.rows_affected()
     }
@@ -45,7 +45,13 @@ impl Driver for MySql {
         }
     }
 
-    async fn arguments(_: &mut MySqlConnection, statement: &Statement) -> Result<MySqlArguments, Trouble> {
+    async fn arguments(conn: &mut MySqlConnection, statement: &Statement) -> Result<MySqlArguments, Trouble> {
+        let text = AssertSqlSafe(statement.text.as_str()).into_sql_str();
+        let prepared = Executor::prepare(&mut *conn, text).await?;
+        let (wanted, given) = (prepared.parameters().and_then(Either::right).unwrap_or(0), statement.params.len());
+        if wanted != given {
+            return Err(SqlError::wrong_count(wanted, given).into());
+        }
         let mut arguments = MySqlArguments::default();
         for cell in &statement.params {
             let added = match cell {

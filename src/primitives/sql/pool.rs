@@ -25,7 +25,10 @@ const IDLE_UNTRIED: Duration = Duration::from_secs(1);
 pub enum Pool {
     Postgres(PgPool),
     /// A file opened for reading cannot be written through, whatever a statement says.
-    Sqlite { reading: SqlitePool, writing: SqlitePool },
+    Sqlite {
+        reading: SqlitePool,
+        writing: SqlitePool,
+    },
     MySql(MySqlPool),
 }
 
@@ -41,11 +44,15 @@ impl Pool {
             Dialect::Postgres => {
                 let options = PgConnectOptions::from_str(url).map_err(unread)?;
                 let options = options.application_name("aegis").statement_cache_capacity(limits::SQL_STATEMENTS_KEPT);
-                Self::Postgres(shared(PgPoolOptions::new(), source).connect_lazy_with(options.disable_statement_logging()))
+                Self::Postgres(
+                    shared(PgPoolOptions::new(), source).connect_lazy_with(options.disable_statement_logging()),
+                )
             }
             Dialect::MySql => {
                 let options = MySqlConnectOptions::from_str(url).map_err(unread)?;
-                Self::MySql(shared(MySqlPoolOptions::new(), source).connect_lazy_with(options.disable_statement_logging()))
+                Self::MySql(
+                    shared(MySqlPoolOptions::new(), source).connect_lazy_with(options.disable_statement_logging()),
+                )
             }
             Dialect::Sqlite => {
                 let path = url.trim_start_matches("sqlite:").trim_start_matches("//");

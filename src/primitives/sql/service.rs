@@ -68,6 +68,20 @@ impl Origin {
         known.copied().map_err(|error| Trouble::from(error).at::<sqlx::MySql>(&self.name))
     }
 
+    /// Has the database check a statement that changes something, without carrying it out.
+    pub async fn look_at(self: &Arc<Self>, statement: &Statement, writes: bool) -> Result<(), SqlError> {
+        statement.check()?;
+        if !writes {
+            let problem = "what is executed changes data".to_owned();
+            return Err(SqlError::ReadOnly { source_name: self.name.clone(), problem });
+        }
+        // MariaDB does not even look at a change in a session that only reads.
+        let purpose = Purpose { writes, is_transaction: false, timeout: self.timeout(&statement.bounds) };
+        let mut session = Session::open(self, purpose).await?;
+        session.prepare(statement).await?;
+        session.finish(false).await
+    }
+
     fn timeout(&self, bounds: &Bounds) -> Duration {
         bounds.timeout.unwrap_or(self.source.statement_timeout)
     }
@@ -101,15 +115,7 @@ impl Sql {
     pub async fn execute(&self, permit: &SqlPermit, statement: &Statement, dry: bool) -> Result<u64, SqlError> {
         let origin = self.origin(permit)?;
         if dry {
-            statement.check()?;
-            if !permit.writes() {
-                let problem = "a call that executes changes data".to_owned();
-                return Err(SqlError::ReadOnly { source_name: origin.name.clone(), problem });
-            }
-            let mut session = Session::open(origin, self.purpose(origin, permit, statement, true)).await?;
-            session.prepare(statement).await?;
-            session.finish(false).await?;
-            return Ok(0);
+            return origin.look_at(statement, permit.writes()).await.map(|()| 0);
         }
         let (affected, _) = self.once(permit, statement, false, false).await?;
         Ok(affected)
@@ -153,7 +159,7 @@ impl Sql {
         let timeout = origin.source.statement_timeout.min(limit);
         let purpose = Purpose { writes: permit.writes() && !dry, is_transaction: true, timeout };
         let session = Session::open(origin, purpose).await?;
-        Ok(Transaction::new(session, origin, limit, dry && permit.writes(), cancel))
+        Ok(Transaction::new(session, origin, limit, dry.then(|| permit.writes()), cancel))
     }
 
     /// Opens a stream of rows, which come in pages as they are asked for.
@@ -183,7 +189,8 @@ impl Sql {
             }
         };
         let answers = join_all(self.0.values().map(one)).await;
-        let problems: Vec<String> = answers.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+        let problems: Vec<String> =
+            answers.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
     }
 

@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::driver::{Trouble, prepare, pump};
 use super::error::SqlError;
-use super::{mysql, postgres};
 use super::service::Origin;
 use super::sink::{Go, Sink};
 use super::statement::Statement;
 use super::text::{self, Dialect};
+use super::{mysql, postgres};
 use crate::base::limits;
 
 /// SQLite looks up from its work after so many steps of its virtual machine.
@@ -90,7 +90,13 @@ impl Session {
             has_failed: false,
             stop: CancellationToken::new(),
         };
-        session.begin().await?;
+        let clock = origin.clock.clone();
+        tokio::select! {
+            begun = session.begin() => begun?,
+            () = clock.sleep(purpose.timeout + limits::SQL_TIMEOUT_GRACE) => {
+                return Err(SqlError::Timeout { source_name: origin.name.clone(), limit: purpose.timeout });
+            }
+        }
         Ok(session)
     }
 
@@ -105,7 +111,10 @@ impl Session {
                     true => format!("BEGIN; SET LOCAL statement_timeout = {millis}"),
                     false => format!("SET statement_timeout = {millis}"),
                 };
-                sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **conn).await.map_err(|e| Trouble::from(e).at::<Postgres>(&name))?;
+                sqlx::raw_sql(AssertSqlSafe(text))
+                    .execute(&mut **conn)
+                    .await
+                    .map_err(|e| Trouble::from(e).at::<Postgres>(&name))?;
             }
             Some(Link::Postgres(conn)) => {
                 // A query has been carried out: after that PostgreSQL lets nobody make the transaction a writing one.
@@ -127,7 +136,10 @@ impl Session {
                 // Texts are looked at as they are written without that mode.
                 let mode = "sql_mode = REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')";
                 let text = format!("SET SESSION {limit}, {mode}{begin}");
-                sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut **conn).await.map_err(|e| Trouble::from(e).at::<MySql>(&name))?;
+                sqlx::raw_sql(AssertSqlSafe(text))
+                    .execute(&mut **conn)
+                    .await
+                    .map_err(|e| Trouble::from(e).at::<MySql>(&name))?;
             }
             Some(Link::Sqlite(conn)) => {
                 let at = |problem| Trouble::from(problem).at::<Sqlite>(&name);
@@ -143,6 +155,10 @@ impl Session {
             None => {}
         }
         Ok(())
+    }
+
+    pub fn writes(&self) -> bool {
+        self.purpose.writes
     }
 
     fn dialect(&self) -> Option<Dialect> {
@@ -267,8 +283,21 @@ impl Session {
         committed
     }
 
-    /// Leaves nothing of this call to the next one.
+    /// Leaves nothing of this call to the next one, or ends the connection.
     async fn clean(&mut self) {
+        let clock = self.origin.clock.clone();
+        let is_clean = tokio::select! {
+            is_clean = self.reset() => is_clean,
+            () = clock.sleep(limits::SQL_RESET_WAIT) => false,
+        };
+        if !is_clean || self.is_worn {
+            self.close();
+        }
+        // Without a link there is nothing left to close: the connection goes back to its pool.
+        self.link = None;
+    }
+
+    async fn reset(&mut self) -> bool {
         let is_open = self.purpose.is_transaction || !self.purpose.writes;
         let done = match self.link.as_mut() {
             Some(Link::Postgres(conn)) => {
@@ -285,11 +314,7 @@ impl Session {
             }
             _ => Ok(()),
         };
-        if done.is_err() || self.is_worn {
-            self.close();
-        }
-        // Without a link there is nothing left to close: the connection goes back to its pool.
-        self.link = None;
+        done.is_ok()
     }
 
     /// The connection ends with this session.

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow};
 use sqlx::{
-    Arguments, AssertSqlSafe, Decode, Either, Executor, Row, SqlSafeStr, Sqlite, SqliteConnection, Statement as _, TypeInfo,
-    ValueRef,
+    Arguments, AssertSqlSafe, Decode, Either, Executor, Row, SqlSafeStr, Sqlite, SqliteConnection, Statement as _,
+    TypeInfo, ValueRef,
 };
 
 use super::cell::Cell;
@@ -14,8 +14,6 @@ use super::error::{Failure, SqlError};
 use super::statement::Statement;
 
 impl Driver for Sqlite {
-    const REMEMBERS: bool = true;
-
     fn affected(done: &SqliteQueryResult) -> u64 {
         done.rows_affected()
     }

@@ -43,7 +43,9 @@ impl Bounds {
         }
         if self.rows_max.is_some_and(|rows| rows == 0 || rows > limits::SQL_ROWS_MAX) {
             let max = limits::SQL_ROWS_MAX;
-            return Err(SqlError::Params(format!("option \"max_rows\" must be 1 to {max}; for more, use aegis.sql.stream")));
+            return Err(SqlError::Params(format!(
+                "option \"max_rows\" must be 1 to {max}; for more, use aegis.sql.stream"
+            )));
         }
         Ok(())
     }

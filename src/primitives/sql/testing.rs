@@ -181,5 +181,7 @@ fn postgres_programs() -> PathBuf {
     folders.reverse();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let found = folders.into_iter().find(|bin| bin.join("initdb").exists());
-    found.unwrap_or_else(|| panic!("these tests need PostgreSQL: apt-get install postgresql, or set {POSTGRES_VARIABLE}"))
+    found.unwrap_or_else(|| {
+        panic!("these tests need PostgreSQL: apt-get install postgresql, or set {POSTGRES_VARIABLE}")
+    })
 }

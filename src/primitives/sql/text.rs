@@ -29,13 +29,31 @@ impl Dialect {
 const READING: [&str; 8] = ["SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC"];
 const CHANGING: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE"];
 
-const CONTROL: [&str; 9] =
-    ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "XA"];
+const CONTROL: [&str; 9] = ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "XA"];
 const OF_SESSION: [&str; 19] = [
-    "SET", "RESET", "DISCARD", "PREPARE", "EXECUTE", "DEALLOCATE", "LISTEN", "UNLISTEN", "DECLARE", "FETCH", "MOVE",
-    "CLOSE", "UNLOCK", "USE", "HANDLER", "DETACH", "PRAGMA", "HELP", "DELIMITER",
+    "SET",
+    "RESET",
+    "DISCARD",
+    "PREPARE",
+    "EXECUTE",
+    "DEALLOCATE",
+    "LISTEN",
+    "UNLISTEN",
+    "DECLARE",
+    "FETCH",
+    "MOVE",
+    "CLOSE",
+    "UNLOCK",
+    "USE",
+    "HANDLER",
+    "DETACH",
+    "PRAGMA",
+    "HELP",
+    "DELIMITER",
 ];
 const OF_FILES: [&str; 3] = ["COPY", "LOAD", "ATTACH"];
+
+const NEVER_IN_BODIES: [&str; 4] = ["ATTACH", "DETACH", "PRAGMA", "VACUUM"];
 
 /// What a text was found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,16 +74,21 @@ impl Shape {
 pub fn inspect(dialect: Dialect, text: &str) -> Result<Shape, SqlError> {
     if text.len() > limits::SQL_TEXT_BYTES_MAX {
         let max = limits::SQL_TEXT_BYTES_MAX;
-        return Err(refused(format!("it has {} bytes, and at most {max} are sent", text.len()), "pass values as parameters"));
+        return Err(refused(
+            format!("it has {} bytes, and at most {max} are sent", text.len()),
+            "pass values as parameters",
+        ));
     }
     if text.contains('\0') {
         return Err(refused("it contains a zero byte".into(), "pass values as parameters"));
     }
     let mut lexer = Lexer { dialect, rest: text.as_bytes(), before: None };
-    let (mut verb, mut previous, mut ended) = (None, String::new(), false);
+    let (mut verb, mut previous, mut ended) = (None::<String>, String::new(), false);
+    // What is created has a body, whose statements end in semicolons.
+    let mut has_body = false;
     while let Some(token) = lexer.next_token()? {
         match token {
-            Token::End => ended = verb.is_some(),
+            Token::End => ended = verb.is_some() && !has_body,
             Token::Word(_) | Token::Other if ended => {
                 return Err(refused("it is more than one statement".into(), "make one call for each"));
             }
@@ -76,6 +99,13 @@ pub fn inspect(dialect: Dialect, text: &str) -> Result<Shape, SqlError> {
                 if verb.is_none() {
                     check_verb(dialect, &word)?;
                     verb = Some(word.clone());
+                }
+                if verb.as_deref() == Some("CREATE") {
+                    has_body |= bodies(dialect).contains(&word.as_str());
+                    // SQLite's driver would carry it out, behind the body.
+                    if has_body && NEVER_IN_BODIES.contains(&word.as_str()) {
+                        return Err(refused(format!("{word} is no part of what is created"), "make one call for each"));
+                    }
                 }
                 // VACUUM INTO makes another file.
                 if dialect == Dialect::Sqlite && word == "INTO" && verb.as_deref() == Some("VACUUM") {
@@ -91,17 +121,32 @@ pub fn inspect(dialect: Dialect, text: &str) -> Result<Shape, SqlError> {
     Ok(Shape { verb, lingers })
 }
 
+/// What has a body. MySQL itself refuses a second statement; PostgreSQL's bodies are quoted.
+fn bodies(dialect: Dialect) -> &'static [&'static str] {
+    match dialect {
+        Dialect::Postgres => &[],
+        Dialect::Sqlite => &["TRIGGER"],
+        Dialect::MySql => &["TRIGGER", "FUNCTION", "PROCEDURE", "EVENT"],
+    }
+}
+
 fn check_verb(dialect: Dialect, verb: &str) -> Result<(), SqlError> {
     let is = |list: &[&str]| list.contains(&verb);
     if is(&CONTROL) {
-        return Err(refused(format!("{verb} controls a transaction"), "use aegis.sql.transaction(source, function(tx) … end)"));
+        return Err(refused(
+            format!("{verb} controls a transaction"),
+            "use aegis.sql.transaction(source, function(tx) … end)",
+        ));
     }
     if is(&OF_SESSION) || (dialect == Dialect::MySql && verb == "LOCK") {
         let hint = "each call may get another session; put what it needs into the statement, or into the source's configuration";
         return Err(refused(format!("{verb} is about the session"), hint));
     }
     if is(&OF_FILES) {
-        return Err(refused(format!("{verb} is about files and programs"), "use INSERT and SELECT, or aegis.sql.stream"));
+        return Err(refused(
+            format!("{verb} is about files and programs"),
+            "use INSERT and SELECT, or aegis.sql.stream",
+        ));
     }
     Ok(())
 }
@@ -306,6 +351,10 @@ mod tests {
             assert!(verb(dialect, text).is_err(), "{text}");
         }
         assert!(verb(Dialect::Postgres, &"x".repeat(limits::SQL_TEXT_BYTES_MAX + 1)).is_err());
+        let trigger = "create trigger a after insert on t begin delete from t; select case when 1 then 2 end; end";
+        assert!(verb(Dialect::Sqlite, trigger).is_ok() && verb(Dialect::MySql, trigger).is_ok());
+        assert!(verb(Dialect::Sqlite, &format!("{trigger}; attach 'x' as y")).is_err());
+        assert!(verb(Dialect::Sqlite, "create table begin (a); attach 'x' as y").is_err());
         assert!(verb(Dialect::Sqlite, "vacuum").is_ok() && verb(Dialect::Postgres, "lock table t").is_ok());
     }
 

@@ -14,15 +14,14 @@ use super::service::Origin;
 use super::session::Session;
 use super::sink::Sink;
 use super::statement::Statement;
+use crate::base::clock::{later, since};
 use crate::base::quantity::show_duration;
 use crate::base::{Clock, Timestamp};
-use crate::base::clock::{later, since};
 
 type Reply<T> = oneshot::Sender<Result<T, SqlError>>;
 
 enum Command {
     Run { statement: Statement, wants_rows: bool, reply: Reply<(u64, Rows)> },
-    Prepare { statement: Statement, reply: Reply<()> },
     Finish { commit: bool, reply: Reply<()> },
 }
 
@@ -31,20 +30,29 @@ enum Command {
 pub struct Transaction {
     commands: mpsc::Sender<Command>,
     limit: Duration,
-    /// What changes is only looked at.
-    is_dry: bool,
+    origin: Arc<Origin>,
+    /// In a dry run, where what changes is only looked at: whether it would be allowed.
+    dry: Option<bool>,
+    writes: bool,
     _task: JoinSet<()>,
 }
 
 impl Transaction {
-    pub(super) fn new(session: Session, origin: &Arc<Origin>, limit: Duration, is_dry: bool, cancel: CancellationToken) -> Self {
+    pub(super) fn new(
+        session: Session,
+        origin: &Arc<Origin>,
+        limit: Duration,
+        dry: Option<bool>,
+        cancel: CancellationToken,
+    ) -> Self {
         let (commands, received) = mpsc::channel(1);
         let mut task = JoinSet::new();
         let deadline = later(origin.clock.now(), limit);
         let (clock, statement) = (origin.clock.clone(), origin.source.statement_timeout);
+        let writes = session.writes();
         let serving = Serving { session, clock, deadline, statement, cancel };
         task.spawn(serving.serve(received));
-        Self { commands, limit, is_dry, _task: task }
+        Self { commands, limit, origin: origin.clone(), dry, writes, _task: task }
     }
 
     pub async fn query(&self, statement: Statement) -> Result<Rows, SqlError> {
@@ -53,8 +61,8 @@ impl Transaction {
     }
 
     pub async fn execute(&self, statement: Statement, dry: bool) -> Result<u64, SqlError> {
-        if self.is_dry || dry {
-            return self.ask(|reply| Command::Prepare { statement, reply }).await.map(|()| 0);
+        if let Some(writes) = self.dry.or(dry.then_some(self.writes)) {
+            return self.origin.look_at(&statement, writes).await.map(|()| 0);
         }
         let (affected, _) = self.ask(|reply| Command::Run { statement, wants_rows: false, reply }).await?;
         Ok(affected)
@@ -68,7 +76,9 @@ impl Transaction {
         let (reply, answer) = oneshot::channel();
         let over = || {
             let limit = show_duration(self.limit);
-            SqlError::Over(format!("the transaction is over: it was ended, or took longer than {limit}, and is rolled back"))
+            SqlError::Over(format!(
+                "the transaction is over: it was ended, or took longer than {limit}, and is rolled back"
+            ))
         };
         self.commands.send(command(reply)).await.map_err(|_| over())?;
         answer.await.unwrap_or_else(|_| Err(over()))
@@ -89,9 +99,10 @@ impl Serving {
     async fn serve(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             let command = tokio::select! {
-                command = commands.recv() => command,
-                () = self.clock.sleep_until(self.deadline) => None,
+                biased;
                 () = self.cancel.cancelled() => None,
+                () = self.clock.sleep_until(self.deadline) => None,
+                command = commands.recv() => command,
             };
             match command {
                 Some(Command::Run { statement, wants_rows, mut reply }) => {
@@ -103,9 +114,6 @@ impl Serving {
                         () = reply.closed() => return,
                     };
                     let _ = reply.send(outcome.map(|affected| (affected, sink.into_rows())));
-                }
-                Some(Command::Prepare { statement, reply }) => {
-                    let _ = reply.send(self.session.prepare(&statement).await);
                 }
                 Some(Command::Finish { commit, reply }) => {
                     let _ = reply.send(self.session.finish(commit).await);

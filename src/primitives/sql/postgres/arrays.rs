@@ -58,11 +58,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes lists of equal lengths as an array of elements of the type `oid`; `element` writes what is not null.
-pub fn write(
-    list: &[Cell],
-    oid: u32,
-    element: &dyn Fn(&Cell) -> Result<Vec<u8>, String>,
-) -> Result<Vec<u8>, String> {
+pub fn write(list: &[Cell], oid: u32, element: &dyn Fn(&Cell) -> Result<Vec<u8>, String>) -> Result<Vec<u8>, String> {
     let lengths = lengths(list)?;
     let mut bytes = Vec::new();
     let mut elements = Vec::new();

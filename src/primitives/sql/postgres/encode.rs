@@ -72,7 +72,9 @@ fn bytes(info: &PgTypeInfo, cell: &Cell) -> Result<Vec<u8>, String> {
 }
 
 fn array(info: &PgTypeInfo, element: &PgTypeInfo, cell: &Cell) -> Result<Vec<u8>, String> {
-    let Cell::List(list) = nested(cell) else { return Err(format!("a list is wanted for {}", info.name().to_lowercase())) };
+    let Cell::List(list) = nested(cell) else {
+        return Err(format!("a list is wanted for {}", info.name().to_lowercase()));
+    };
     let oid = element.oid().ok_or("the type of the elements is not known")?.0;
     arrays::write(&list, oid, &|cell| bytes(element, cell))
 }
@@ -90,7 +92,8 @@ fn nested(cell: &Cell) -> Cell {
 
 /// None for a type that is not known, `Some(None)` for a value that does not fit.
 fn simple(name: &str, cell: &Cell) -> Option<Option<Vec<u8>>> {
-    let parsed = |read: fn(&str) -> Option<i64>| text(cell).and_then(|text| read(&text)).map(|n| n.to_be_bytes().to_vec());
+    let parsed =
+        |read: fn(&str) -> Option<i64>| text(cell).and_then(|text| read(&text)).map(|n| n.to_be_bytes().to_vec());
     Some(match name {
         "BOOL" => match cell {
             Cell::Bool(value) => Some(vec![u8::from(*value)]),
@@ -103,7 +106,9 @@ fn simple(name: &str, cell: &Cell) -> Option<Option<Vec<u8>>> {
         "FLOAT4" => float(cell).map(|n| (n as f32).to_be_bytes().to_vec()),
         "FLOAT8" => float(cell).map(|n| n.to_be_bytes().to_vec()),
         "NUMERIC" => text(cell).and_then(|text| numeric::from_text(&text)),
-        "TEXT" | "VARCHAR" | "CHAR" | "\"CHAR\"" | "NAME" | "UNKNOWN" | "citext" | "xml" => text(cell).map(String::into_bytes),
+        "TEXT" | "VARCHAR" | "CHAR" | "\"CHAR\"" | "NAME" | "UNKNOWN" | "citext" | "xml" => {
+            text(cell).map(String::into_bytes)
+        }
         "UUID" => text(cell).and_then(|text| uuid::Uuid::try_parse(&text).ok()).map(|uuid| uuid.as_bytes().to_vec()),
         "JSON" => json(cell),
         "JSONB" => json(cell).map(|json| [vec![1], json].concat()),

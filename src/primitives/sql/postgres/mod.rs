@@ -23,8 +23,6 @@ pub const ROLLBACK_AND_RESET: &str = "ROLLBACK; RESET SESSION AUTHORIZATION; RES
                                       SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
 
 impl Driver for Postgres {
-    const REMEMBERS: bool = true;
-
     fn affected(done: &PgQueryResult) -> u64 {
         done.rows_affected()
     }

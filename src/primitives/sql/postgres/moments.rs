@@ -164,8 +164,14 @@ mod tests {
         for text in ["00:00:00", "23:59:59.5", "24:00:00"] {
             assert_eq!(read_time(text).and_then(time).as_deref(), Some(text));
         }
-        assert_eq!(read_timestamptz("2027-01-01T02:00:00+02:00").and_then(timestamptz).as_deref(), Some("2027-01-01T00:00:00Z"));
-        assert_eq!(read_timestamptz("2027-01-01 00:00:00").and_then(timestamptz).as_deref(), Some("2027-01-01T00:00:00Z"));
+        assert_eq!(
+            read_timestamptz("2027-01-01T02:00:00+02:00").and_then(timestamptz).as_deref(),
+            Some("2027-01-01T00:00:00Z")
+        );
+        assert_eq!(
+            read_timestamptz("2027-01-01 00:00:00").and_then(timestamptz).as_deref(),
+            Some("2027-01-01T00:00:00Z")
+        );
         assert_eq!(read_timestamptz("tomorrow"), None);
     }
 

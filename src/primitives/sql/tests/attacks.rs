@@ -27,20 +27,17 @@ async fn none_together(bench: &Bench, steps: &[&str]) {
 
 #[tokio::test]
 async fn postgres_is_only_read_with_a_grant_to_read() {
-    let (url, plain) = testing::postgres().await;
-    // The first user is a superuser.
-    for url in [url, plain] {
+    let ((superuser, _), (_, plain)) = (testing::postgres().await, testing::postgres().await);
+    for url in [superuser, plain] {
         let bench = Bench::new(&url);
-        bench.execute("DROP FUNCTION IF EXISTS sneak", &[]).await;
-        bench.execute("DROP TABLE IF EXISTS t", &[]).await;
         bench.execute("CREATE TABLE t (a int)", &[]).await;
-        bench.execute("CREATE SEQUENCE IF NOT EXISTS numbers", &[]).await;
+        bench.execute("CREATE SEQUENCE numbers", &[]).await;
         bench.execute("INSERT INTO t VALUES (1)", &[]).await;
         let sneak = "CREATE FUNCTION sneak() RETURNS int LANGUAGE plpgsql AS $$ BEGIN \
                      PERFORM set_config('transaction_read_only', 'off', false); \
                      INSERT INTO t VALUES (2); RETURN 1; END $$";
         bench.execute(sneak, &[]).await;
-        let plain = "CREATE OR REPLACE FUNCTION plain() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (3) RETURNING a'";
+        let plain = "CREATE FUNCTION plain() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (3) RETURNING a'";
         bench.execute(plain, &[]).await;
         all_refused(
             &bench,
@@ -77,7 +74,8 @@ async fn postgres_is_only_read_with_a_grant_to_read() {
         none_together(&bench, &["SELECT set_config('transaction_read_only', 'off', false)", "SELECT plain()"]).await;
         none_together(&bench, &["COMMIT", "SET default_transaction_read_only = off", "SELECT plain()"]).await;
         // What a session was told in a call is gone in the next one.
-        let _ = bench.query(Access::Read, "SELECT set_config('default_transaction_read_only', 'off', false)", &[]).await;
+        let _ =
+            bench.query(Access::Read, "SELECT set_config('default_transaction_read_only', 'off', false)", &[]).await;
         let _ = bench.query(Access::Write, "SELECT set_config('search_path', 'nowhere', false)", &[]).await;
         assert_eq!(bench.cell("SELECT count(*) FROM t").await, Cell::Integer(1));
     }

@@ -48,7 +48,7 @@ async fn transactions_take_effect_together_or_not_at_all() {
         let dry = bench.sql.begin(&permit(Access::Write), Bounds::default(), true, Default::default()).await;
         let dry = dry.expect("a transaction");
         assert_eq!(dry.execute(insert(6), false).await, Ok(0));
-        assert!(dry.execute(statement("INSERT INTO nothing VALUES (1)", &[]), false).await.is_err());
+        assert!(dry.execute(statement("INSERT INTO nowhere VALUES (1)", &[]), false).await.is_err());
         drop(dry);
         let one = bench.sql.execute(&permit(Access::Write), &insert(6), true).await;
         assert_eq!(one, Ok(0));
@@ -67,7 +67,8 @@ async fn a_transaction_ends_when_its_time_is_over() {
     let bench = Bench { sql: service(&url, &clock), clock };
     bench.execute("CREATE TABLE t (a int)", &[]).await;
     let bounds = Bounds { timeout: Some(Duration::from_secs(5)), rows_max: None };
-    let begun = bench.sql.begin(&permit(Access::Write), bounds, false, Default::default()).await.expect("a transaction");
+    let begun =
+        bench.sql.begin(&permit(Access::Write), bounds, false, Default::default()).await.expect("a transaction");
     assert_eq!(begun.execute(statement("INSERT INTO t VALUES (1)", &[]), false).await, Ok(1));
     assert_eq!(bench.clock.now(), crate::base::Timestamp::UNIX_EPOCH);
     hand.advance(Duration::from_secs(6));
@@ -81,7 +82,8 @@ async fn after_a_failure_postgres_keeps_nothing_and_says_so() {
     let (_, url) = testing::postgres().await;
     let bench = Bench::new(&url);
     bench.execute("CREATE TABLE t (a int PRIMARY KEY)", &[]).await;
-    let begun = bench.sql.begin(&permit(Access::Write), Bounds::default(), false, Default::default()).await.expect("begun");
+    let begun =
+        bench.sql.begin(&permit(Access::Write), Bounds::default(), false, Default::default()).await.expect("begun");
     assert_eq!(begun.execute(statement("INSERT INTO t VALUES (1)", &[]), false).await, Ok(1));
     assert!(begun.execute(statement("INSERT INTO t VALUES (1)", &[]), false).await.is_err());
     let finished = begun.finish(true).await.expect_err("nothing is kept");
@@ -97,7 +99,8 @@ async fn streams_come_in_pages_and_end_when_they_are_dropped() {
         "SELECT seq AS i FROM seq_1_to_20000",
     ];
     for ((bench, _folder), text) in three().await.iter().zip(many) {
-        let open = || bench.sql.stream(&permit(Access::Read), statement(text, &[]), false, Default::default());
+        let open =
+            async || bench.sql.stream(&permit(Access::Read), statement(text, &[]), false, Default::default()).await;
         let mut stream = open().await.expect("a stream");
         let mut sum = 0;
         while let Some(page) = stream.next().await.expect("a page") {
@@ -161,7 +164,7 @@ async fn what_is_in_the_way_is_named_with_its_remedy() {
     let big = "SELECT zeroblob(1000000) AS x, value FROM json_each('[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,\
                21,22,23,24,25,26,27,28,29,30,31,32,33,34,35,36]')";
     for (text, code) in [
-        ("SELECT * FROM nothing", "sql.missing"),
+        ("SELECT * FROM nowhere", "sql.missing"),
         ("SELEC 1", "sql.read_only"),
         ("SELECT FROM WHERE", "sql.syntax"),
         ("", "sql.statement"),

@@ -19,16 +19,14 @@ struct Reach {
 }
 
 fn start(url: &str, folder: Option<tempfile::TempDir>) -> Reach {
-    let mut bed = Bed::default();
-    bed.grants = Grants {
-        sql: [("main".to_owned(), Access::Read), ("store".to_owned(), Access::Write)].into(),
-        ..Grants::default()
-    };
+    let bed = Bed::default();
+    let sql = [("main".to_owned(), Access::Read), ("store".to_owned(), Access::Write)].into();
+    let grants = Grants { sql, ..Grants::default() };
     let sql: BTreeMap<_, _> = ["main", "store", "secret"].map(|name| (name.to_owned(), testing::source(url))).into();
     let primitives = Primitives::new(primitives::Options { sql, ..primitives::Options::default() });
     let primitives = primitives.expect("sources that can be used");
-    bed.engine = Engine::new(EngineOptions { io: bed.io.handle().clone(), clock: Clock::system(), primitives });
-    Reach { bed, _folder: folder }
+    let engine = Engine::new(EngineOptions { io: bed.io.handle().clone(), clock: Clock::system(), primitives });
+    Reach { bed: Bed { engine, grants, ..bed }, _folder: folder }
 }
 
 fn sqlite() -> Reach {

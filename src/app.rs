@@ -176,6 +176,14 @@ impl Daemon {
                 })
             }
         });
+        let mut probes = vec![readable];
+        let sql = self.primitives.sql.clone();
+        if !sql.is_empty() {
+            probes.push(web::Probe::new("sql", move || {
+                let sql = sql.clone();
+                async move { sql.ping().await }
+            }));
+        }
         web::Parts {
             store: self.store.clone(),
             tail: Tail::new(self.store.clone()),
@@ -186,7 +194,7 @@ impl Daemon {
                 registry: self.registry.clone(),
                 calendars: self.site.calendars.clone(),
             }),
-            probes: vec![readable],
+            probes,
             metrics: web::Metrics::default(),
             clock: clock.clone(),
         }
@@ -234,6 +242,7 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
         deny: config.outgoing.deny.clone(),
         ca_file: config.outgoing.ca_file.clone(),
         routes: config.notify.routes.clone(),
+        sql: config.sql.clone(),
         ..primitives::Options::default()
     };
     Ok(Primitives::new(options)?)

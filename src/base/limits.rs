@@ -183,6 +183,34 @@ pub const NOTIFY_BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub const NOTIFY_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 pub const NOTIFY_FIELDS_MAX: usize = 64;
 pub const NOTIFY_ANSWER_BYTES_MAX: usize = 64 * 1024;
+pub const SQL_SOURCES_MAX: usize = 64;
+pub const SQL_CONNECTIONS_DEFAULT: u32 = 10;
+/// To one source.
+pub const SQL_CONNECTIONS_MAX: u32 = 100;
+pub const SQL_ACQUIRE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+pub const SQL_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(600);
+pub const SQL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+pub const SQL_STREAM_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+pub const SQL_TRANSACTION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// Of a statement, a stream or a transaction.
+pub const SQL_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// The server ends what takes too long by itself; it is given this much longer before the connection is cut.
+pub const SQL_TIMEOUT_GRACE: Duration = Duration::from_secs(1);
+/// How long a connection may take to be put back to what it was.
+pub const SQL_RESET_WAIT: Duration = Duration::from_secs(5);
+pub const SQL_TEXT_BYTES_MAX: usize = 256 * 1024;
+pub const SQL_PARAMS_MAX: usize = 32_000;
+/// Rows that one call returns; a stream has no such bound.
+pub const SQL_ROWS_DEFAULT: usize = 10_000;
+pub const SQL_ROWS_MAX: usize = 100_000;
+pub const SQL_RESULT_BYTES_MAX: usize = 32 << 20;
+/// A stream's page ends at either.
+pub const SQL_PAGE_ROWS: usize = 512;
+pub const SQL_PAGE_BYTES: usize = 512 * 1024;
+/// Transactions and streams that one run holds open.
+pub const SQL_OPEN_MAX: usize = 16;
+/// Statements that stay prepared on a connection.
+pub const SQL_STATEMENTS_KEPT: usize = 64;
 pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;

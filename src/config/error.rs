@@ -73,17 +73,18 @@ impl SyntaxError {
     }
 }
 
-/// Line `number` of `source`, as far as it can be shown to whoever reads the log. Below `notify` nearly everything is a
-/// secret: tokens, topics, addresses that are the key. A key that nobody knows may be a mistyped one of those.
+/// Line `number` of `source`, as far as it can be shown to whoever reads the log. Below `notify` and `sql` nearly
+/// everything is a secret: tokens, topics, addresses that are the key. A key that nobody knows may be a mistyped one of
+/// those.
 fn shown(source: &str, number: usize, error: &Yaml) -> String {
     let lines: Vec<&str> = source.lines().take(number).collect();
     let Some(line) = lines.get(number.saturating_sub(1)) else { return String::new() };
     let is_section = |line: &&&str| line.starts_with(|c: char| !c.is_whitespace() && !matches!(c, '#' | '-'));
-    if lines
-        .iter()
-        .rfind(is_section)
-        .is_some_and(|line| line.trim_start_matches(['"', '\'', '{']).starts_with("notify"))
-    {
+    let is_secret = |line: &&str| {
+        let name = line.trim_start_matches(['"', '\'', '{']);
+        name.starts_with("notify") || name.starts_with("sql")
+    };
+    if lines.iter().rfind(is_section).is_some_and(is_secret) {
         return String::new();
     }
     let line = match error {

@@ -1,5 +1,6 @@
 //! What can be set, section by section. Every field has a default, so that an empty file is a working configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use super::calendars::Calendars;
 use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
+use crate::primitives::sql;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -24,6 +26,9 @@ pub struct Config {
     pub outgoing: Outgoing,
     pub log: Log,
     pub notify: Notify,
+    /// Data sources of scripts, by name.
+    #[serde(deserialize_with = "values::sql_sources")]
+    pub sql: BTreeMap<String, sql::Source>,
     pub retention: Retention,
     pub calendars: Calendars,
 }
@@ -161,7 +166,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
-    pub routes: std::collections::BTreeMap<String, Vec<Destination>>,
+    pub routes: BTreeMap<String, Vec<Destination>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

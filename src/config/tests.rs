@@ -57,6 +57,16 @@ fn the_shipped_example_of_calendars_can_be_used_as_it_is() {
 }
 
 #[test]
+fn the_shipped_example_of_sources_can_be_used_as_it_is() {
+    let (_, section) = DEFAULT_FILE.split_once("sql:\n  {}\n").expect("the section of data sources");
+    let example = section.lines().map_while(|line| line.strip_prefix("  # ")).collect::<Vec<_>>().join("\n  ");
+    let config = load(&format!("sql:\n  {example}\n"), &[]).expect("the example is understood");
+    assert_eq!(config.sql.keys().collect::<Vec<_>>(), ["main", "notes", "shop"]);
+    let problem = load("sql:\n  'a b': { url: 'sqlite://a.db' }\n", &[]).expect_err("no name for a source");
+    assert!(problem.contains("\"a b\" is not a name for a source"), "{problem}");
+}
+
+#[test]
 fn the_shipped_file_names_every_key() {
     let defaults = serde_json::to_value(Config::default()).expect("it serialises");
     let sections = defaults.as_object().expect("a mapping");
@@ -149,6 +159,8 @@ fn a_mistake_does_not_show_secrets() {
         "notify:\n  routes:\n    ops:\n      - slack: https://hooks.test/hunter2\n        titel: x\n",
         "notify: { routes: { ops: [{ ntfy: { topic: hunter2, tokn: x } }] } }\n",
         "notify:\n  routes: 'hunter2\n",
+        "sql:\n  main: { url: 'oracle://u:hunter2@h/x' }\n",
+        "sql:\n  main: { url: 'postgres://u:p@h/x', urll: hunter2 }\n",
         "store:\n  urll: hunter2\n",
         "store: { url: 'postgres://u:hunter2/x@db/x', urll: hunter2 }\n",
     ];

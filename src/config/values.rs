@@ -1,5 +1,6 @@
 //! Values as people write them, typed and checked where they stand, so that an error has the value's line and column.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use super::redact::redact_urls;
 use super::sections::LogFormat;
 use crate::base::{limits, suggest};
 use crate::model::schedule;
+use crate::primitives::sql::Source;
 
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const LOG_FORMATS: [(&str, LogFormat); 3] =
@@ -73,6 +75,22 @@ pub(super) fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Sock
 
 pub(super) fn store_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     text(deserializer, parse_store_url)
+}
+
+/// Sources by name, whose names are as scripts write them.
+pub(super) fn sql_sources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Source>, D::Error> {
+    let sources = BTreeMap::<String, Source>::deserialize(deserializer)?;
+    let is_name = |name: &String| {
+        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        (1..=limits::PARAM_NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(legal)
+    };
+    match sources.keys().find(|name| !is_name(name)) {
+        Some(name) => Err(D::Error::custom(format!(
+            "{name:?} is not a name for a source: write up to {} letters, digits, '_' and '-'",
+            limits::PARAM_NAME_BYTES_MAX
+        ))),
+        None => Ok(sources),
+    }
 }
 
 pub(super) fn docker_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

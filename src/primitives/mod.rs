@@ -8,6 +8,7 @@ pub mod net;
 pub mod notify;
 pub mod option;
 pub mod permit;
+pub mod sql;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub struct Primitives {
     pub docker: docker::Docker,
     pub http: http::Http,
     pub notify: notify::Notify,
+    pub sql: sql::Sql,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -34,6 +36,8 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// `notify.routes`.
     pub routes: BTreeMap<String, Vec<notify::Destination>>,
+    /// `sql`.
+    pub sql: BTreeMap<String, sql::Source>,
     pub secrets: Arc<dyn notify::Secrets>,
     pub lookup: Arc<dyn net::resolve::Lookup>,
 }
@@ -46,6 +50,7 @@ impl Default for Options {
             deny: Vec::new(),
             ca_file: None,
             routes: BTreeMap::new(),
+            sql: BTreeMap::new(),
             secrets: Arc::new(notify::ProcessSecrets),
             lookup: Arc::new(net::resolve::SystemLookup),
         }
@@ -55,11 +60,12 @@ impl Default for Options {
 impl Primitives {
     /// Connects to nothing. Fails when the certificate file, a pattern or a route of the configuration cannot be used.
     pub fn new(options: Options) -> Result<Self, Fault> {
-        let Options { clock, docker_host, deny, ca_file, routes, secrets, lookup } = options;
+        let Options { clock, docker_host, deny, ca_file, routes, sql, secrets, lookup } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let http = http::Http::with_lookup(&http::Options { deny, ca_file }, clock.clone(), lookup)?;
+        let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock)?;
-        Ok(Self { docker, http, notify })
+        Ok(Self { docker, http, notify, sql })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

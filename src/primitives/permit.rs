@@ -154,6 +154,43 @@ impl NotifyPermit {
     }
 }
 
+/// May use one data source, for reading or for writing as well.
+#[derive(Debug, Clone)]
+pub struct SqlPermit {
+    source: String,
+    access: Access,
+}
+
+pub fn sql(grants: &Grants, source: &str) -> Result<SqlPermit, Denied> {
+    let covering = grants.sql.iter().filter(|(pattern, _)| matches(pattern, source));
+    match covering.map(|(_, access)| *access).max() {
+        Some(access) => Ok(SqlPermit { source: source.to_owned(), access }),
+        None => Err(sql_denied(source, Access::Read)),
+    }
+}
+
+fn sql_denied(source: &str, access: Access) -> Denied {
+    let entry = format!("sql = {{ {} = \"{}\" }}", lua_key(source), access.as_str());
+    Denied::new(format!("the data source {source:?}"), entry)
+}
+
+impl SqlPermit {
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn writes(&self) -> bool {
+        self.access >= Access::Write
+    }
+}
+
+/// `main`, or `["my-db"]` where Lua wants it.
+pub fn lua_key(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let is_name = name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit());
+    if is_name && !name.is_empty() { name.to_owned() } else { format!("[{name:?}]") }
+}
+
 /// May read and write one scope of the key-value store.
 #[derive(Debug, Clone)]
 pub struct KvPermit {
@@ -269,6 +306,18 @@ mod tests {
         let denied = kv(&grants, "sweep", "shared:other").expect_err("denied");
         assert_eq!(denied.line, r#"permissions = { kv = { "shared:deploys", "shared:other" } }"#);
         assert!(kv(&grants, "sweep", "job:backup").is_err());
+    }
+
+    #[test]
+    fn sources_are_granted_by_name_and_access() {
+        let sql_grants = [("main", Access::Read), ("app-*", Access::Write)];
+        let sql_grants = sql_grants.map(|(name, access)| (name.to_owned(), access)).into();
+        let grants = Grants { sql: sql_grants, ..Grants::default() };
+        assert_eq!(sql(&grants, "main").map(|permit| permit.writes()), Ok(false));
+        assert_eq!(sql(&grants, "app-1").map(|permit| permit.writes()), Ok(true));
+        let denied = sql(&grants, "my-db").expect_err("denied");
+        assert_eq!(denied.line, r#"permissions = { sql = { ["my-db"] = "read" } }"#);
+        assert_eq!(sql(&Grants::all(), "any").map(|permit| permit.writes()), Ok(true));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Plain values between Lua and Rust: they are `Send`, so that a call can run away from its lane.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Number, Value};
@@ -26,6 +27,11 @@ pub enum Datum {
     List(Vec<Datum>),
     /// `Type::Map` and `Type::Record`; absent options have no entry.
     Map(BTreeMap<String, Datum>),
+    /// A result alone: rows with a value for each column, where null stays `aegis.null`.
+    Rows {
+        columns: Arc<[String]>,
+        rows: Vec<Vec<Datum>>,
+    },
     /// `Type::Json`: null stays `aegis.null` in tables, and at the top too.
     Json(Value),
 }
@@ -34,6 +40,12 @@ impl Datum {
     /// A result record. Entries that are [`Datum::Null`] are left out in Lua, as nil is.
     pub fn record<const N: usize>(entries: [(&str, Datum); N]) -> Self {
         Self::Map(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+    }
+
+    /// One row of [`Self::Rows`], where null stays `aegis.null`.
+    pub fn row(columns: &[String], values: Vec<Self>) -> Self {
+        let kept = |value| if value == Self::Null { Self::Json(Value::Null) } else { value };
+        Self::Map(columns.iter().cloned().zip(values.into_iter().map(kept)).collect())
     }
 
     /// As JSON: durations in milliseconds, times as RFC 3339, bytes as text where they are UTF-8 and lossy elsewhere.
@@ -50,6 +62,10 @@ impl Datum {
             Self::List(values) => values.into_iter().map(Self::into_json).collect(),
             Self::Map(values) => {
                 Value::Object(values.into_iter().map(|(key, value)| (key, value.into_json())).collect::<Map<_, _>>())
+            }
+            Self::Rows { columns, rows } => {
+                let named = |row: Vec<Self>| columns.iter().cloned().zip(row.into_iter().map(Self::into_json));
+                rows.into_iter().map(|row| Value::Object(named(row).collect())).collect()
             }
             Self::Json(value) => value,
         }

@@ -9,7 +9,7 @@ use super::spec::Function;
 use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::durable::Given;
 use crate::lua::scope::{LogSink, RunScope};
-use crate::primitives::Primitives;
+use crate::primitives::{Primitives, sql};
 
 /// Handed to every binding by the choke point, after phase, cancellation and deadline were checked.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct CallContext {
     pub deadline: Timestamp,
     /// What a durable run reads in place of the clock and the dice.
     pub given: Given,
+    /// What the script holds open in data sources; it goes away with the VM.
+    pub open: Arc<sql::Open>,
     /// As a script writes it: `aegis.docker.list`.
     pub name: Arc<str>,
     pub function: &'static Function,

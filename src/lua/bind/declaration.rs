@@ -80,7 +80,7 @@ const UI: Record = Record {
 
 const PERMISSIONS: Record = Record {
     name: "Permissions",
-    doc: "What the job may touch; what is absent it may not. `host`, `proxy`, `stack`, `sql`, `secrets`, `volumes`, \
+    doc: "What the job may touch; what is absent it may not. `host`, `proxy`, `stack`, `secrets`, `volumes`, \
           `process` and `fs` are kept for later: no function of this version asks for them.",
     fields: &[
         Field::optional(
@@ -91,7 +91,7 @@ const PERMISSIONS: Record = Record {
         Field::optional("host", Type::Choice(&["read", "write", "admin"]), "The host's metrics and services"),
         Field::optional("proxy", Type::Choice(&["read", "write", "admin"]), "The load balancer"),
         Field::optional("stack", Type::List(&Type::String), "Compose stacks, by pattern"),
-        Field::optional("sql", Type::Map(&Type::String), "Access by data source"),
+        Field::optional("sql", Type::Map(&Type::String), "`\"read\"` or `\"write\"` by data source"),
         Field::optional("http", Type::List(&Type::String), "Hosts, with an optional port"),
         Field::optional("notify", Type::List(&Type::String), "Routes"),
         Field::optional("secrets", Type::List(&Type::String), "Names of secrets"),

@@ -67,6 +67,7 @@ mod notify;
 pub mod reply;
 mod root;
 pub mod spec;
+mod sql;
 mod time;
 mod uuid;
 
@@ -85,6 +86,7 @@ pub const MODULES: &[&Module] = &[
     &docker::MODULE,
     &http::MODULE,
     &notify::MODULE,
+    &sql::MODULE,
     &json::MODULE,
     &time::MODULE,
     &duration::MODULE,

@@ -53,8 +53,30 @@ pub fn into_lua(lua: &Lua, host: &Host, datum: Datum) -> mlua::Result<Value> {
             }
             Value::Table(table)
         }
+        Datum::Rows { columns, rows } => Value::Table(rows_table(lua, host, &columns, rows)?),
         Datum::Json(value) => from_json(lua, &value, Some(&host.list_meta(lua)?))?,
     })
+}
+
+/// Names of columns are made into strings of Lua once, not with every row.
+fn rows_table(lua: &Lua, host: &Host, columns: &[String], rows: Vec<Vec<Datum>>) -> mlua::Result<Table> {
+    let names = columns.iter().map(|name| lua.create_string(name)).collect::<mlua::Result<Vec<_>>>()?;
+    let table = lua.create_table_with_capacity(rows.len(), 0)?;
+    if rows.is_empty() {
+        table.set_metatable(Some(host.list_meta(lua)?))?;
+    }
+    for (index, row) in rows.into_iter().enumerate() {
+        let fields = lua.create_table_with_capacity(0, names.len())?;
+        for (name, value) in names.iter().zip(row) {
+            let value = match into_lua(lua, host, value)? {
+                Value::Nil => lua.null(),
+                value => value,
+            };
+            fields.raw_set(name, value)?;
+        }
+        table.raw_set(index + 1, fields)?;
+    }
+    Ok(table)
 }
 
 /// `{code, message, hint, retryable, details, trace}`; `tostring` gives the message with its hint.

@@ -11,4 +11,5 @@ mod inspecting;
 mod interrupts;
 mod names;
 mod run;
+mod sql;
 pub mod support;

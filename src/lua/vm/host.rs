@@ -21,6 +21,7 @@ use crate::lua::scope::{LogSink, RunScope};
 use crate::lua::show::clip;
 use crate::lua::standard::Standard;
 use crate::model::LogLevel;
+use crate::primitives::sql::Open;
 
 /// Lives in the VM's app data. A console changes its scope with every line.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub struct Host {
     switch: OnceCell<Arc<Switch>>,
     /// What the arguments of calls take that are under way.
     held_bytes: Cell<usize>,
+    /// What the script holds open in data sources.
+    open: Arc<Open>,
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
 }
@@ -67,6 +70,7 @@ impl Host {
             last_trace: RefCell::new(Vec::new()),
             switch: OnceCell::new(),
             held_bytes: Cell::new(0),
+            open: Arc::default(),
             error_meta: OnceCell::new(),
             list_meta: OnceCell::new(),
         }
@@ -212,6 +216,7 @@ impl Host {
             cancel: current.around.cancel.clone(),
             deadline: current.deadline,
             given,
+            open: self.open.clone(),
             name,
             function,
         }

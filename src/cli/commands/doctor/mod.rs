@@ -3,6 +3,7 @@
 mod daemon;
 mod docker;
 mod host;
+mod sql;
 mod storage;
 
 use comfy_table::{Cell, Color};
@@ -73,6 +74,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.push(daemon::port(config.http.listen, is_running).await);
     findings.push(docker::check(&config.docker.host).await);
     findings.push(storage::database(&config.store.url).await);
+    findings.extend(sql::check(&config, &ctx.clock).await);
     findings.push(storage::scripts(&config.scripts.dir));
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)

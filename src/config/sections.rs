@@ -23,6 +23,8 @@ pub struct Config {
     pub outgoing: Outgoing,
     pub log: Log,
     pub notify: Notify,
+    pub fs: Fs,
+    pub process: Process,
     pub retention: Retention,
 }
 
@@ -160,6 +162,24 @@ pub enum LogFormat {
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
     pub routes: std::collections::BTreeMap<String, Vec<Destination>>,
+}
+
+/// Folders that scripts may be granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fs {
+    /// Absolute folders by the name that scripts call them.
+    #[serde(deserialize_with = "values::absolute_paths")]
+    pub roots: std::collections::BTreeMap<String, PathBuf>,
+}
+
+/// Programs that scripts may be granted beside those that are found where the administrator installs them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Process {
+    /// Absolute paths by the name that scripts call them.
+    #[serde(deserialize_with = "values::absolute_paths")]
+    pub programs: std::collections::BTreeMap<String, PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod docker;
+mod grants;
 mod host;
 mod storage;
 
@@ -74,6 +75,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.push(docker::check(&config.docker.host).await);
     findings.push(storage::database(&config.store.url).await);
     findings.push(storage::scripts(&config.scripts.dir));
+    findings.extend(grants::check(&config));
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

@@ -243,6 +243,12 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
         ca_file: config.outgoing.ca_file.clone(),
         routes: config.notify.routes.clone(),
         sql: config.sql.clone(),
+        roots: config.fs.roots.clone(),
+        process: primitives::process::Options {
+            programs: config.process.programs.clone(),
+            // This very binary, also after another one was installed in its place.
+            keeper: Some("/proc/self/exe".into()),
+        },
         ..primitives::Options::default()
     };
     Ok(Primitives::new(options)?)

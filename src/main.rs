@@ -6,6 +6,9 @@ use aegis::cli::{self, Cli, Failure};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    if let Some(code) = aegis::primitives::process::keeper::main(std::env::args_os()) {
+        return code;
+    }
     let cli = Cli::parse();
     let ended = runtime(&cli).and_then(|runtime| {
         let ended = runtime.block_on(cli::run(cli));

@@ -342,3 +342,73 @@ pub const SCHEDULE_FIRING_MAX: usize = 1_024;
 pub const SCHEDULE_MARK_EVERY: Duration = Duration::from_secs(60);
 /// How long a stop waits for the last of these marks.
 pub const SCHEDULE_MARK_WAIT: Duration = Duration::from_secs(2);
+
+// Files
+/// Calls that work on the disk at once; more wait their turn.
+pub const FS_CALLS_AT_ONCE_MAX: usize = 16;
+pub const FS_PATH_BYTES_MAX: usize = 4_096;
+pub const FS_NAME_BYTES_MAX: usize = 255;
+/// Of one file that a script reads or writes whole.
+pub const FS_READ_BYTES_MAX: u64 = 16 << 20;
+/// Of one file that is copied or hashed in place.
+pub const FS_COPY_BYTES_MAX: u64 = 1 << 40;
+pub const FS_DEPTH_MAX: usize = 64;
+pub const FS_LIST_DEFAULT: usize = 1_000;
+pub const FS_LIST_MAX: usize = 10_000;
+/// Entries that one list looks at, whether they are wanted or not.
+pub const FS_ENTRIES_SEEN_MAX: usize = 1_000_000;
+
+// Programs
+/// That run at once; more wait their turn.
+pub const PROCESSES_AT_ONCE_MAX: usize = 32;
+pub const PROCESS_ARGUMENTS_MAX: usize = 1_024;
+pub const PROCESS_ARGUMENTS_BYTES_MAX: usize = 128 * 1024;
+pub const PROCESS_ENVIRONMENT_MAX: usize = 256;
+pub const PROCESS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// Between being asked to end and being ended.
+pub const PROCESS_KILL_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+/// Of each stream that is kept in memory, its end.
+pub const PROCESS_OUTPUT_BYTES_DEFAULT: usize = 256 * 1024;
+pub const PROCESS_OUTPUT_BYTES_MAX: usize = 4 << 20;
+/// Of what one program prints into a file.
+pub const PROCESS_FILE_BYTES_MAX: u64 = 1 << 40;
+/// A line that is longer is told in pieces.
+pub const PROCESS_LINE_BYTES_MAX: usize = 4 * 1024;
+pub const PROCESS_PIECE_BYTES: usize = 16 * 1024;
+/// How long output is waited for after the program has ended.
+pub const PROCESS_DRAIN: Duration = Duration::from_secs(2);
+/// How often a keeper looks for its daemon where the system does not tell.
+pub const PROCESS_KEEPER_LOOKS: Duration = Duration::from_millis(200);
+/// Between two attempts to end what a program has left behind, and how many there are.
+pub const PROCESS_KEEPER_PAUSE: Duration = Duration::from_millis(2);
+pub const PROCESS_KEEPER_STRIKES_MAX: usize = 2_500;
+
+// The machine
+/// The least time between two readings that tell a rate.
+pub const HOST_SAMPLE_INTERVAL: Duration = Duration::from_millis(250);
+/// A previous reading that is older tells nothing about now.
+pub const HOST_SAMPLE_AGE_MAX: Duration = Duration::from_secs(600);
+/// That a script can ask processor time over.
+pub const HOST_INTERVAL_MAX: Duration = Duration::from_secs(60);
+/// How long one file system may take to tell how full it is.
+pub const HOST_MOUNT_TIMEOUT: Duration = Duration::from_secs(2);
+pub const HOST_MOUNTS_MAX: usize = 256;
+pub const HOST_PROCESSES_DEFAULT: usize = 20;
+pub const HOST_PROCESSES_MAX: usize = 500;
+pub const HOST_PROCESSES_SEEN_MAX: usize = 100_000;
+pub const HOST_COMMAND_CHARS_MAX: usize = 400;
+pub const HOST_LISTENERS_MAX: usize = 2_000;
+pub const HOST_DESCRIPTORS_SEEN_MAX: usize = 1_000_000;
+
+// Probes
+/// Of a probe as a whole; of one echo when pinging.
+pub const PROBE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+pub const PROBE_PING_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
+pub const PROBE_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+pub const PROBE_PINGS_DEFAULT: usize = 3;
+pub const PROBE_PINGS_MAX: usize = 20;
+/// Between two echo requests.
+pub const PROBE_PING_PAUSE: Duration = Duration::from_millis(200);
+pub const PROBE_RECORDS_MAX: usize = 256;
+/// Certificates of one chain that are looked at.
+pub const PROBE_CHAIN_MAX: usize = 16;

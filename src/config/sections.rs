@@ -29,6 +29,8 @@ pub struct Config {
     /// Data sources of scripts, by name.
     #[serde(deserialize_with = "values::sql_sources")]
     pub sql: BTreeMap<String, sql::Source>,
+    pub fs: Fs,
+    pub process: Process,
     pub retention: Retention,
     pub calendars: Calendars,
 }
@@ -167,6 +169,24 @@ pub enum LogFormat {
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
     pub routes: BTreeMap<String, Vec<Destination>>,
+}
+
+/// Folders that scripts may be granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fs {
+    /// Absolute folders by the name that scripts call them.
+    #[serde(deserialize_with = "values::absolute_paths")]
+    pub roots: BTreeMap<String, PathBuf>,
+}
+
+/// Programs that scripts may be granted beside those that are found where the administrator installs them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Process {
+    /// Absolute paths by the name that scripts call them.
+    #[serde(deserialize_with = "values::absolute_paths")]
+    pub programs: BTreeMap<String, PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

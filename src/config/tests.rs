@@ -87,6 +87,10 @@ fn errors_name_the_place_and_the_remedy() {
             "http:\n  lisen: x\n",
             "aegis.yaml:2:3: http.lisen: unknown key \"lisen\"; did you mean \"listen\"?\n  2 |   lisen …\n    |   ^",
         ),
+        (
+            "fs:\n  roots:\n    data: data/files\n",
+            "aegis.yaml:3:11: fs.roots.data: \"data/files\" is not an absolute path: write it from the top, such as \"/var/backups/aegis\"\n  3 |     data: data/files\n    |           ^",
+        ),
         ("htp: {}\n", "aegis.yaml:1:1: htp: unknown key \"htp\"; did you mean \"http\"?\n  1 | htp …\n    | ^"),
         (
             "runner: { lanes: many }\n",
@@ -224,7 +228,7 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_RETENTION_EVENTS", "7d"),
         ("AEGIS_RETENTION_RUNS_PER_JOB_MIN", "1"),
     ];
-    assert_eq!(all.len() + 1, SETTINGS.len(), "routes are the one key without a variable");
+    assert_eq!(all.len() + 3, SETTINGS.len(), "routes, roots and programs are the keys without a variable");
     for one in all {
         assert!(SETTINGS.iter().any(|(key, _)| variable(key) == one.0), "{}", one.0);
         assert_ne!(load("", &[one]), Ok(Config::default()), "{} changes nothing", one.0);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -111,6 +112,23 @@ pub(super) fn lanes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize,
 
 pub(super) fn max_running<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     usize::deserialize(deserializer).and_then(|count| check_max_running(count).map_err(D::Error::custom))
+}
+
+/// Absolute paths by name.
+pub(super) fn absolute_paths<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, PathBuf>, D::Error> {
+    #[derive(serde::Deserialize)]
+    struct Absolute(#[serde(deserialize_with = "absolute_path")] PathBuf);
+    let paths: BTreeMap<String, Absolute> = BTreeMap::deserialize(deserializer)?;
+    Ok(paths.into_iter().map(|(name, Absolute(path))| (name, path)).collect())
+}
+
+fn absolute_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+    text(deserializer, |text| match PathBuf::from(text) {
+        path if path.is_absolute() => Ok(path),
+        _ => Err(format!("{text:?} is not an absolute path: write it from the top, such as \"/var/backups/aegis\"")),
+    })
 }
 
 pub(super) fn parse_address(text: &str) -> Result<SocketAddr, String> {

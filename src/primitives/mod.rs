@@ -3,11 +3,15 @@
 //! Every privileged call takes a permit, and only [`permit`] makes permits, out of a run's grants.
 
 pub mod docker;
+pub mod fs;
+pub mod host;
 pub mod http;
 pub mod net;
 pub mod notify;
 pub mod option;
 pub mod permit;
+pub mod probe;
+pub mod process;
 pub mod sql;
 
 use std::collections::BTreeMap;
@@ -23,6 +27,10 @@ pub struct Primitives {
     pub http: http::Http,
     pub notify: notify::Notify,
     pub sql: sql::Sql,
+    pub fs: fs::Files,
+    pub process: process::Processes,
+    pub host: host::Host,
+    pub probe: probe::Probe,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -39,6 +47,10 @@ pub struct Options {
     /// `sql`.
     pub sql: BTreeMap<String, sql::Source>,
     pub secrets: Arc<dyn notify::Secrets>,
+    /// `fs.roots`.
+    pub roots: BTreeMap<String, PathBuf>,
+    /// `process.programs`, and who keeps them.
+    pub process: process::Options,
     pub lookup: Arc<dyn net::resolve::Lookup>,
 }
 
@@ -52,6 +64,8 @@ impl Default for Options {
             routes: BTreeMap::new(),
             sql: BTreeMap::new(),
             secrets: Arc::new(notify::ProcessSecrets),
+            roots: BTreeMap::new(),
+            process: process::Options::default(),
             lookup: Arc::new(net::resolve::SystemLookup),
         }
     }
@@ -60,12 +74,17 @@ impl Default for Options {
 impl Primitives {
     /// Connects to nothing. Fails when the certificate file, a pattern or a route of the configuration cannot be used.
     pub fn new(options: Options) -> Result<Self, Fault> {
-        let Options { clock, docker_host, deny, ca_file, routes, sql, secrets, lookup } = options;
+        let Options { clock, docker_host, deny, ca_file, routes, sql, secrets, roots, process, lookup } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
-        let http = http::Http::with_lookup(&http::Options { deny, ca_file }, clock.clone(), lookup)?;
+        let options = http::Options { deny, ca_file: ca_file.clone() };
+        let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
+        let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup);
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
-        let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock)?;
-        Ok(Self { docker, http, notify, sql })
+        let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock.clone())?;
+        let fs = fs::Files::new(fs::Options { roots })?;
+        let process = process::Processes::new(process, fs.clone(), clock.clone())?;
+        let host = host::Host::new(clock);
+        Ok(Self { docker, http, notify, sql, fs, process, host, probe })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

@@ -230,6 +230,80 @@ impl JobPermit {
     }
 }
 
+/// May look at the machine.
+#[derive(Debug, Clone)]
+pub struct HostPermit(());
+
+pub fn host(grants: &Grants) -> Result<HostPermit, Denied> {
+    match grants.host {
+        Some(_) => Ok(HostPermit(())),
+        None => Err(Denied::new("looking at this machine", "host = \"read\"".to_owned())),
+    }
+}
+
+/// May probe the hosts that the grant for HTTP names.
+#[derive(Debug, Clone)]
+pub struct ProbePermit {
+    http: HttpPermit,
+}
+
+/// Needs `host = "read"`, and reaches what `http` names.
+pub fn probe(grants: &Grants) -> Result<ProbePermit, Denied> {
+    host(grants).map(|_| ProbePermit { http: http(grants) })
+}
+
+impl ProbePermit {
+    pub fn http(&self) -> &HttpPermit {
+        &self.http
+    }
+}
+
+/// May run one program.
+#[derive(Debug, Clone)]
+pub struct ProcessPermit {
+    program: String,
+}
+
+pub fn process(grants: &Grants, program: &str) -> Result<ProcessPermit, Denied> {
+    listed(&grants.process, "process", program, || format!("running the program {program:?}"))
+        .map(|()| ProcessPermit { program: program.to_owned() })
+}
+
+impl ProcessPermit {
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+}
+
+/// May read, or change, what lies beneath one root.
+#[derive(Debug, Clone)]
+pub struct FsPermit {
+    root: String,
+    access: Access,
+}
+
+pub fn fs(grants: &Grants, root: &str, access: Access) -> Result<FsPermit, Denied> {
+    let granted = grants.fs.iter().filter(|(pattern, _)| matches(pattern, root)).map(|(_, access)| *access).max();
+    if granted.is_some_and(|granted| granted >= access) {
+        return Ok(FsPermit { root: root.to_owned(), access });
+    }
+    let mut wanted = grants.fs.clone();
+    wanted.insert(root.to_owned(), access);
+    let shown: Vec<_> = wanted.iter().map(|(root, access)| format!("[{root:?}] = {:?}", access.as_str())).collect();
+    let what = format!("{} files of the root {root:?}", if access == Access::Read { "reading" } else { "changing" });
+    Err(Denied::new(what, format!("fs = {{ {} }}", shown.join(", "))))
+}
+
+impl FsPermit {
+    /// For the service: whether this is the permit for what is about to be done.
+    pub fn check(&self, root: &str, access: Access) -> Result<(), Denied> {
+        if self.root == root && self.access >= access {
+            return Ok(());
+        }
+        Err(Denied::new(format!("the root {root:?}"), format!("fs = {{ [{root:?}] = {:?} }}", access.as_str())))
+    }
+}
+
 /// Patterns in `permissions` that cannot be read, each with its problem: for loading a job.
 pub fn problems(spec: &JobSpec) -> Vec<String> {
     let parse = |text: &String| text.parse::<HostPattern>().err().map(|problem| format!("permissions.http: {problem}"));

@@ -17,6 +17,7 @@ mod crash;
 mod disk_full;
 mod docker_real;
 mod durable;
+mod keeper;
 mod log_flood;
 mod luau;
 mod notify;

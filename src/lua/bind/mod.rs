@@ -57,13 +57,16 @@ mod declaration;
 mod docker;
 mod duration;
 mod events;
+mod fs;
 mod hash;
+mod host;
 mod http;
 mod jobs;
 mod json;
 mod kv;
 mod log;
 mod notify;
+mod process;
 pub mod reply;
 mod root;
 pub mod spec;
@@ -87,6 +90,9 @@ pub const MODULES: &[&Module] = &[
     &http::MODULE,
     &notify::MODULE,
     &sql::MODULE,
+    &host::MODULE,
+    &process::MODULE,
+    &fs::MODULE,
     &json::MODULE,
     &time::MODULE,
     &duration::MODULE,

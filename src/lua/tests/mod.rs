@@ -9,6 +9,7 @@ mod hostile;
 mod http;
 mod inspecting;
 mod interrupts;
+mod machine;
 mod names;
 mod run;
 mod sql;

@@ -85,6 +85,11 @@ impl Http {
         })))
     }
 
+    /// What the operator keeps out of reach.
+    pub(in crate::primitives) fn deny(&self) -> Arc<[HostPattern]> {
+        self.0.deny.clone()
+    }
+
     pub async fn request(&self, permit: &HttpPermit, request: &Request) -> Result<Response, HttpError> {
         self.perform(&self.granted(permit), request).await
     }

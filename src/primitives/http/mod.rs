@@ -30,3 +30,4 @@ pub use request::{Plan, Request};
 pub use reqwest::Method;
 pub use response::Response;
 pub use retry::{Retry, retry_after};
+pub(in crate::primitives) use tls::roots;

@@ -20,7 +20,7 @@ pub fn config(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
     Ok(config)
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, HttpError> {
+pub fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, HttpError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let native = rustls_native_certs::load_native_certs();
     for problem in &native.errors {

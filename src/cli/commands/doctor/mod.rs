@@ -2,6 +2,7 @@
 
 mod daemon;
 mod docker;
+mod grants;
 mod host;
 mod sql;
 mod storage;
@@ -76,6 +77,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.push(storage::database(&config.store.url).await);
     findings.extend(sql::check(&config, &ctx.clock).await);
     findings.push(storage::scripts(&config.scripts.dir));
+    findings.extend(grants::check(&config));
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::events::Tail;
 use crate::jobs::{self, Loader, Registry};
 use crate::lua::{Engine, EngineOptions};
+use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
 use crate::store::{self, Store};
@@ -180,10 +181,29 @@ impl Daemon {
             jobs: self.registry.clone(),
             docker: self.primitives.docker.clone(),
             forecast: Arc::new(forecast::LiveForecast(self.registry.clone())),
-            probes: vec![readable],
+            probes: [vec![readable], self.source_probes()].concat(),
             metrics: web::Metrics::default(),
             clock: clock.clone(),
         }
+    }
+
+    /// Of the servers that the configuration names; none where it names none.
+    fn source_probes(&self) -> Vec<web::Probe> {
+        let (redis, graph) = (self.primitives.redis.clone(), self.primitives.graph.clone());
+        let mut probes = Vec::new();
+        if redis.sources().next().is_some() {
+            probes.push(web::Probe::new("redis", move || {
+                let redis = redis.clone();
+                async move { all_answer(redis.ping().await) }
+            }));
+        }
+        if graph.sources().next().is_some() {
+            probes.push(web::Probe::new("graph", move || {
+                let graph = graph.clone();
+                async move { all_answer(graph.ping().await) }
+            }));
+        }
+        probes
     }
 
     /// Says where everything is, and how to sign in when nobody can yet.
@@ -212,6 +232,13 @@ impl Daemon {
     }
 }
 
+/// What is wrong with the servers that do not answer.
+fn all_answer(answers: Vec<(Place, Result<(), Problem>)>) -> Result<(), String> {
+    let wrong = answers.into_iter().filter_map(|(place, answer)| Some(answer.err()?.fault(&place).to_string()));
+    let wrong: Vec<String> = wrong.collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
@@ -228,6 +255,9 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
         deny: config.outgoing.deny.clone(),
         ca_file: config.outgoing.ca_file.clone(),
         routes: config.notify.routes.clone(),
+        redis: config.redis.clone(),
+        graph: config.graph.clone(),
+        llm: config.llm.clone(),
         ..primitives::Options::default()
     };
     Ok(Primitives::new(options)?)

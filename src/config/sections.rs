@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
+use crate::primitives::{llm, redis};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,6 +24,10 @@ pub struct Config {
     pub outgoing: Outgoing,
     pub log: Log,
     pub notify: Notify,
+    /// By name.
+    pub redis: redis::Sources,
+    pub graph: redis::Sources,
+    pub llm: llm::Sources,
     pub retention: Retention,
 }
 

@@ -3,11 +3,14 @@
 //! Every privileged call takes a permit, and only [`permit`] makes permits, out of a run's grants.
 
 pub mod docker;
+pub mod graph;
 pub mod http;
+pub mod llm;
 pub mod net;
 pub mod notify;
 pub mod option;
 pub mod permit;
+pub mod redis;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +24,9 @@ pub struct Primitives {
     pub docker: docker::Docker,
     pub http: http::Http,
     pub notify: notify::Notify,
+    pub redis: redis::Redis,
+    pub graph: graph::Graph,
+    pub llm: llm::Llm,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -34,6 +40,10 @@ pub struct Options {
     pub ca_file: Option<PathBuf>,
     /// `notify.routes`.
     pub routes: BTreeMap<String, Vec<notify::Destination>>,
+    /// `redis`, `graph` and `llm`, by name.
+    pub redis: redis::Sources,
+    pub graph: redis::Sources,
+    pub llm: llm::Sources,
     pub secrets: Arc<dyn notify::Secrets>,
     pub lookup: Arc<dyn net::resolve::Lookup>,
 }
@@ -46,6 +56,9 @@ impl Default for Options {
             deny: Vec::new(),
             ca_file: None,
             routes: BTreeMap::new(),
+            redis: BTreeMap::new(),
+            graph: BTreeMap::new(),
+            llm: BTreeMap::new(),
             secrets: Arc::new(notify::ProcessSecrets),
             lookup: Arc::new(net::resolve::SystemLookup),
         }
@@ -55,11 +68,16 @@ impl Default for Options {
 impl Primitives {
     /// Connects to nothing. Fails when the certificate file, a pattern or a route of the configuration cannot be used.
     pub fn new(options: Options) -> Result<Self, Fault> {
-        let Options { clock, docker_host, deny, ca_file, routes, secrets, lookup } = options;
+        let Options { clock, docker_host, deny, ca_file, routes, redis, graph, llm, secrets, lookup } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
+        let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
         let http = http::Http::with_lookup(&http::Options { deny, ca_file }, clock.clone(), lookup)?;
+        let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
+        let redis = redis::Redis::new(redis, &pools);
+        let graph = graph::Graph::new(graph, &pools);
+        let llm = llm::Llm::new(llm, http.clone(), secrets.clone(), clock.clone());
         let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock)?;
-        Ok(Self { docker, http, notify })
+        Ok(Self { docker, http, notify, redis, graph, llm })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

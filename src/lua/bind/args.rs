@@ -26,6 +26,8 @@ pub enum Datum {
     List(Vec<Datum>),
     /// `Type::Map` and `Type::Record`; absent options have no entry.
     Map(BTreeMap<String, Datum>),
+    /// A result alone: a map whose keys may be of any bytes.
+    Pairs(Vec<(Vec<u8>, Datum)>),
     /// `Type::Json`: null stays `aegis.null` in tables, and at the top too.
     Json(Value),
 }
@@ -50,6 +52,10 @@ impl Datum {
             Self::List(values) => values.into_iter().map(Self::into_json).collect(),
             Self::Map(values) => {
                 Value::Object(values.into_iter().map(|(key, value)| (key, value.into_json())).collect::<Map<_, _>>())
+            }
+            Self::Pairs(pairs) => {
+                let text = |key: Vec<u8>| String::from_utf8_lossy(&key).into_owned();
+                pairs.into_iter().map(|(key, value)| (text(key), value.into_json())).collect::<Map<_, _>>().into()
             }
             Self::Json(value) => value,
         }

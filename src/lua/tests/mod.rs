@@ -1,6 +1,7 @@
 //! The runtime as a whole, on lanes like those of the daemon.
 
 mod api;
+mod codecs;
 mod console;
 mod docker;
 mod durable;
@@ -11,4 +12,5 @@ mod inspecting;
 mod interrupts;
 mod names;
 mod run;
+mod sources;
 pub mod support;

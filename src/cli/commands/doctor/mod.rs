@@ -3,6 +3,7 @@
 mod daemon;
 mod docker;
 mod host;
+mod sources;
 mod storage;
 
 use comfy_table::{Cell, Color};
@@ -74,6 +75,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.push(docker::check(&config.docker.host).await);
     findings.push(storage::database(&config.store.url).await);
     findings.push(storage::scripts(&config.scripts.dir));
+    findings.extend(sources::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

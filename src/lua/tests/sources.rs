@@ -1,4 +1,4 @@
-//! `aegis.redis` and `aegis.graph`, from Lua to real servers.
+//! `aegis.redis`, `aegis.graph` and `aegis.llm`, from Lua to servers.
 
 use std::collections::BTreeMap;
 
@@ -128,6 +128,60 @@ fn wrong_uses_of_sources_are_named() {
     }
     let fault = bed.fault("aegis.redis.set('main', 'a', 'x') aegis.redis.command('main', { 'LPUSH', 'a', 1 })");
     assert_eq!((&*fault.code, &fault.details["code"]), ("redis.refused", &json!("WRONGTYPE")));
+}
+
+#[test]
+fn a_model_is_asked_and_answers() {
+    use crate::primitives::http::testing::Server as Web;
+    use crate::primitives::llm::providers::{KEY, anthropic, openai};
+    let io = Bed::default().io;
+    let (first, second) = io.block_on(async {
+        (Web::start(|_, asked| openai::serve(asked)).await, Web::start(|_, asked| anthropic::serve(asked)).await)
+    });
+    let llm = serde_json::from_value(json!({
+        "main": { "kind": "openai", "url": first.url(""), "key": KEY, "model": "m" },
+        "other": { "kind": "anthropic", "url": second.url(""), "key": KEY, "model": "m" },
+        "closed": { "kind": "ollama", "url": "http://127.0.0.1:1" },
+    }));
+    let llm = llm.expect("sources");
+    let mut bed = bed(primitives::Options { llm, ..primitives::Options::default() });
+    bed.grants.llm = vec!["main".into(), "other".into()];
+    let body = "local out = {}
+        for _, name in { 'main', 'other' } do
+          local a = aegis.llm.chat(name, 'Hi', { system = 'Be short.', temperature = 0 })
+          local j = aegis.llm.chat(name, { { role = 'user', content = 'Hi' } }, { json = { type = 'object' } })
+          local question = { role = 'user', content = 'Weather?' }
+          local t = aegis.llm.chat(name, { question }, { tools = { { name = 'weather', description = 'Tells it' } } })
+          local call = t.tool_calls[1]
+          local last = aegis.llm.chat(name, { question, { role = 'assistant', content = t.text, tool_calls = t.tool_calls },
+            { role = 'tool', tool_call_id = call.id, content = 'snow' } })
+          table.insert(out, { a.text, a.usage.input_tokens, a.finish, a.attempts, j.json.n, call.name, call.arguments.city, last.text })
+        end
+        table.insert(out, aegis.llm.embed('main', { 'a', 'b' }).vectors)
+        return out";
+    let one = json!(["Hello", 9, "stop", 1, 5, "weather", "Oslo", "Hello"]);
+    assert_eq!(bed.value(body), json!([one, one, [[0, 0.5], [1, 0.5]]]));
+    let listed = json!([
+        { "name": "closed", "kind": "ollama", "granted": false },
+        { "name": "main", "kind": "openai", "model": "m", "granted": true },
+        { "name": "other", "kind": "anthropic", "model": "m", "granted": true },
+    ]);
+    assert_eq!(bed.value("return aegis.llm.sources()"), listed);
+    let cases = [
+        ("chat('closed', 'Hi')", "permission.denied"),
+        ("chat('main')", "args.missing"),
+        ("chat('main', 5)", "args.type"),
+        ("chat('main', { { role = 'me', content = 'x' } })", "args.type"),
+        ("chat('main', 'Hi', { modle = 'x' })", "args.unknown"),
+        ("chat('main', 'Hi', { timeout = '1h' })", "args.value"),
+        ("chat('main', {})", "llm.bad_request"),
+        ("embed('other', { 'a' })", "llm.unsupported"),
+        ("embed('main', {})", "llm.bad_request"),
+    ];
+    for (call, code) in cases {
+        let fault = bed.fault(&format!("aegis.llm.{call}"));
+        assert_eq!(fault.code, code, "{call}: {fault}");
+    }
 }
 
 /// The graph's server in a container.

@@ -40,6 +40,7 @@ impl Server {
             Clock::system().sleep(Duration::from_millis(25)).await;
         }
         process.kill().expect("it is ours");
+        process.wait().expect("it ends");
         let mut said = String::new();
         process.stdout.take().expect("it is piped").read_to_string(&mut said).expect("its log");
         panic!("redis-server did not start: {said}");

@@ -285,7 +285,7 @@ async fn a_stranger_behind_the_address_is_told_apart() {
     let call = one(&redis, Access::Read, "PING");
     let stranger = async {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        stream.read(&mut [0; 1024]).await.expect("a greeting");
+        assert!(stream.read(&mut [0; 1024]).await.expect("a greeting") > 0);
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("an answer");
         stream
     };

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::events::Tail;
 use crate::jobs::{self, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
+use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
 use crate::store::{self, Store};
@@ -176,14 +177,6 @@ impl Daemon {
                 })
             }
         });
-        let mut probes = vec![readable];
-        let sql = self.primitives.sql.clone();
-        if !sql.is_empty() {
-            probes.push(web::Probe::new("sql", move || {
-                let sql = sql.clone();
-                async move { sql.ping().await }
-            }));
-        }
         web::Parts {
             store: self.store.clone(),
             tail: Tail::new(self.store.clone()),
@@ -194,10 +187,36 @@ impl Daemon {
                 registry: self.registry.clone(),
                 calendars: self.site.calendars.clone(),
             }),
-            probes,
+            probes: [vec![readable], self.source_probes()].concat(),
             metrics: web::Metrics::default(),
             clock: clock.clone(),
         }
+    }
+
+    /// Of the databases and servers that the configuration names; none where it names none.
+    fn source_probes(&self) -> Vec<web::Probe> {
+        let (redis, graph) = (self.primitives.redis.clone(), self.primitives.graph.clone());
+        let sql = self.primitives.sql.clone();
+        let mut probes = Vec::new();
+        if !sql.is_empty() {
+            probes.push(web::Probe::new("sql", move || {
+                let sql = sql.clone();
+                async move { sql.ping().await }
+            }));
+        }
+        if redis.sources().next().is_some() {
+            probes.push(web::Probe::new("redis", move || {
+                let redis = redis.clone();
+                async move { all_answer(redis.ping().await) }
+            }));
+        }
+        if graph.sources().next().is_some() {
+            probes.push(web::Probe::new("graph", move || {
+                let graph = graph.clone();
+                async move { all_answer(graph.ping().await) }
+            }));
+        }
+        probes
     }
 
     /// Says where everything is, and how to sign in when nobody can yet.
@@ -226,6 +245,13 @@ impl Daemon {
     }
 }
 
+/// What is wrong with the servers that do not answer.
+fn all_answer(answers: Vec<(Place, Result<(), Problem>)>) -> Result<(), String> {
+    let wrong = answers.into_iter().filter_map(|(place, answer)| Some(answer.err()?.fault(&place).to_string()));
+    let wrong: Vec<String> = wrong.collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+}
+
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
@@ -249,6 +275,9 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
             // This very binary, also after another one was installed in its place.
             keeper: Some("/proc/self/exe".into()),
         },
+        redis: config.redis.clone(),
+        graph: config.graph.clone(),
+        llm: config.llm.clone(),
         ..primitives::Options::default()
     };
     Ok(Primitives::new(options)?)

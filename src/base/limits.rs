@@ -84,6 +84,22 @@ pub const LIST_ITEMS_MAX: usize = 100_000;
 pub const PATTERN_STEPS_MAX: usize = 128 << 20;
 /// Input of one call of a function that computes on the lane: hashes, encodings, JSON.
 pub const CODEC_INPUT_BYTES_MAX: usize = 16 << 20;
+/// YAML, TOML, texts that are compared or searched; and the values that a document may hold once aliases are unfolded.
+pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
+pub const DOCUMENT_VALUES_MAX: usize = 100_000;
+pub const CSV_CELLS_MAX: usize = 100_000;
+pub const TEMPLATE_BYTES_MAX: usize = 256 * 1024;
+/// Instructions of a template; 64 bytes that it makes count as one.
+pub const TEMPLATE_FUEL_MAX: u64 = 200_000;
+pub const REGEX_PATTERN_BYTES_MAX: usize = 4 * 1024;
+/// Of a compiled pattern: where one begins to be tried, and what it may have at most.
+pub const REGEX_PROGRAM_BYTES_MIN: usize = 1024;
+pub const REGEX_PROGRAM_BYTES_MAX: usize = 256 * 1024;
+/// Of one search: states of the pattern times bytes of the text.
+pub const REGEX_STEPS_MAX: usize = 64 << 20;
+pub const REGEX_MATCHES_MAX: usize = 10_000;
+/// How long a call that computes on the lane may go on where it can be stopped.
+pub const CODEC_TIME_MAX: Duration = Duration::from_millis(250);
 /// One file of Lua tests.
 pub const TEST_FILE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ERROR_MESSAGE_BYTES_MAX: usize = 4 * 1024;
@@ -211,6 +227,42 @@ pub const SQL_PAGE_BYTES: usize = 512 * 1024;
 pub const SQL_OPEN_MAX: usize = 16;
 /// Statements that stay prepared on a connection.
 pub const SQL_STATEMENTS_KEPT: usize = 64;
+// Redis and what speaks its protocol
+pub const REDIS_CONNECTIONS_DEFAULT: usize = 8;
+pub const REDIS_CONNECTIONS_MAX: usize = 256;
+pub const REDIS_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const REDIS_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60);
+pub const REDIS_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+pub const REDIS_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+pub const REDIS_PIPELINE_COMMANDS_MAX: usize = 10_000;
+pub const REDIS_REQUEST_BYTES_MAX: usize = 16 << 20;
+/// All answers of one call, and the values that they hold.
+pub const REDIS_REPLY_BYTES_MAX: usize = 16 << 20;
+pub const REDIS_REPLY_VALUES_MAX: usize = 200_000;
+/// Keys that one scan gives.
+pub const REDIS_SCAN_KEYS_DEFAULT: i64 = 1_000;
+pub const REDIS_SCAN_KEYS_MAX: i64 = 100_000;
+pub const GRAPH_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+pub const GRAPH_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// How much longer than its own time limit an answer is waited for.
+pub const GRAPH_ANSWER_MARGIN: Duration = Duration::from_secs(2);
+pub const GRAPH_NAME_BYTES_MAX: usize = 512;
+/// A query with its parameters.
+pub const GRAPH_QUERY_BYTES_MAX: usize = 8 << 20;
+// Language models
+/// Of one attempt.
+pub const LLM_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
+pub const LLM_TIMEOUT_MAX: Duration = Duration::from_secs(1_800);
+pub const LLM_ATTEMPTS: u32 = 4;
+pub const LLM_BACKOFF: Duration = Duration::from_secs(1);
+/// A provider that asks for more patience than this gets no further attempt.
+pub const LLM_BACKOFF_MAX: Duration = Duration::from_secs(60);
+pub const LLM_MESSAGES_MAX: usize = 1_000;
+pub const LLM_TOOLS_MAX: usize = 128;
+pub const LLM_REQUEST_BYTES_MAX: usize = 8 << 20;
+pub const LLM_ANSWER_BYTES_MAX: usize = 16 << 20;
+pub const LLM_TOKENS_DEFAULT: i64 = 4_096;
+pub const LLM_TEXTS_MAX: usize = 2_048;
 pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;

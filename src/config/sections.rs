@@ -12,7 +12,7 @@ use super::calendars::Calendars;
 use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
-use crate::primitives::sql;
+use crate::primitives::{llm, redis, sql};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -31,6 +31,10 @@ pub struct Config {
     pub sql: BTreeMap<String, sql::Source>,
     pub fs: Fs,
     pub process: Process,
+    /// By name.
+    pub redis: redis::Sources,
+    pub graph: redis::Sources,
+    pub llm: llm::Sources,
     pub retention: Retention,
     pub calendars: Calendars,
 }

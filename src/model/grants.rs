@@ -13,6 +13,12 @@ pub struct Grants {
     pub stack: Vec<String>,
     /// By source name.
     pub sql: BTreeMap<String, Access>,
+    /// By source name.
+    pub redis: BTreeMap<String, Access>,
+    /// By source name.
+    pub graph: BTreeMap<String, Access>,
+    /// Source names.
+    pub llm: Vec<String>,
     /// Host patterns with an optional port: `api.github.com`, `*.example.com:443`, `10.0.0.5:8080`, `10.0.0.0/8`.
     pub http: Vec<String>,
     /// Route names.
@@ -67,6 +73,9 @@ impl Grants {
             proxy: Some(Access::Admin),
             stack: any(),
             sql: all(Access::Admin),
+            redis: all(Access::Admin),
+            graph: all(Access::Write),
+            llm: any(),
             http: any(),
             notify: any(),
             secrets: any(),

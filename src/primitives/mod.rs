@@ -4,14 +4,17 @@
 
 pub mod docker;
 pub mod fs;
+pub mod graph;
 pub mod host;
 pub mod http;
+pub mod llm;
 pub mod net;
 pub mod notify;
 pub mod option;
 pub mod permit;
 pub mod probe;
 pub mod process;
+pub mod redis;
 pub mod sql;
 
 use std::collections::BTreeMap;
@@ -31,6 +34,9 @@ pub struct Primitives {
     pub process: process::Processes,
     pub host: host::Host,
     pub probe: probe::Probe,
+    pub redis: redis::Redis,
+    pub graph: graph::Graph,
+    pub llm: llm::Llm,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -46,6 +52,10 @@ pub struct Options {
     pub routes: BTreeMap<String, Vec<notify::Destination>>,
     /// `sql`.
     pub sql: BTreeMap<String, sql::Source>,
+    /// `redis`, `graph` and `llm`, by name.
+    pub redis: redis::Sources,
+    pub graph: redis::Sources,
+    pub llm: llm::Sources,
     pub secrets: Arc<dyn notify::Secrets>,
     /// `fs.roots`.
     pub roots: BTreeMap<String, PathBuf>,
@@ -63,6 +73,9 @@ impl Default for Options {
             ca_file: None,
             routes: BTreeMap::new(),
             sql: BTreeMap::new(),
+            redis: BTreeMap::new(),
+            graph: BTreeMap::new(),
+            llm: BTreeMap::new(),
             secrets: Arc::new(notify::ProcessSecrets),
             roots: BTreeMap::new(),
             process: process::Options::default(),
@@ -74,17 +87,23 @@ impl Default for Options {
 impl Primitives {
     /// Connects to nothing. Fails when the certificate file, a pattern or a route of the configuration cannot be used.
     pub fn new(options: Options) -> Result<Self, Fault> {
-        let Options { clock, docker_host, deny, ca_file, routes, sql, secrets, roots, process, lookup } = options;
+        let Options { clock, docker_host, deny, ca_file, routes, sql, redis, graph, llm, secrets, roots, process, lookup } =
+            options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
+        let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
         let options = http::Options { deny, ca_file: ca_file.clone() };
         let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
         let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup);
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
+        let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
+        let redis = redis::Redis::new(redis, &pools);
+        let graph = graph::Graph::new(graph, &pools);
+        let llm = llm::Llm::new(llm, http.clone(), secrets.clone(), clock.clone());
         let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock.clone())?;
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
         let host = host::Host::new(clock);
-        Ok(Self { docker, http, notify, sql, fs, process, host, probe })
+        Ok(Self { docker, http, notify, sql, redis, graph, llm, fs, process, host, probe })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

@@ -184,11 +184,70 @@ impl SqlPermit {
     }
 }
 
-/// `main`, or `["my-db"]` where Lua wants it.
-pub fn lua_key(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let is_name = name.chars().all(is_plain) && !name.starts_with(|c: char| c.is_ascii_digit());
-    if is_name && !name.is_empty() { name.to_owned() } else { format!("[{name:?}]") }
+/// May reach a named source of the configuration, up to a level.
+#[derive(Debug, Clone)]
+pub struct SourcePermit {
+    area: &'static str,
+    source: String,
+    level: Option<Access>,
+    granted: BTreeMap<String, Access>,
+}
+
+/// May read from a Redis source; [`SourcePermit::check`] for more.
+pub fn redis(grants: &Grants, source: &str) -> Result<SourcePermit, Denied> {
+    source_permit("redis", &grants.redis, source)
+}
+
+/// May read the graphs of a source; [`SourcePermit::check`] for more.
+pub fn graph(grants: &Grants, source: &str) -> Result<SourcePermit, Denied> {
+    source_permit("graph", &grants.graph, source)
+}
+
+fn source_permit(area: &'static str, granted: &BTreeMap<String, Access>, source: &str) -> Result<SourcePermit, Denied> {
+    let covering = granted.iter().filter(|(pattern, _)| matches(pattern, source));
+    let level = covering.map(|(_, level)| *level).max();
+    let permit = SourcePermit { area, source: source.to_owned(), level, granted: granted.clone() };
+    permit.check(Access::Read, &format!("the {area} source {source:?}"))?;
+    Ok(permit)
+}
+
+impl SourcePermit {
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    pub fn reaches(&self, access: Access) -> bool {
+        self.level.is_some_and(|level| level >= access)
+    }
+
+    /// May act at `access`; `what` begins the denial.
+    pub fn check(&self, access: Access, what: &str) -> Result<(), Denied> {
+        if self.reaches(access) {
+            return Ok(());
+        }
+        let mut levels = self.granted.clone();
+        levels.insert(self.source.clone(), access);
+        let shown: Vec<_> =
+            levels.iter().map(|(name, level)| format!("{} = \"{}\"", lua_key(name), level.as_str())).collect();
+        Err(Denied::new(what, format!("{} = {{ {} }}", self.area, shown.join(", "))))
+    }
+}
+
+/// May ask a language model that the configuration names.
+#[derive(Debug, Clone)]
+pub struct LlmPermit {
+    source: String,
+}
+
+pub fn llm(grants: &Grants, source: &str) -> Result<LlmPermit, Denied> {
+    listed(&grants.llm, "llm", source, || format!("the language model {source:?}"))
+        .map(|()| LlmPermit { source: source.to_owned() })
+}
+
+impl LlmPermit {
+    pub fn source(&self) -> &str {
+        &self.source
+    }
 }
 
 /// May read and write one scope of the key-value store.
@@ -321,6 +380,14 @@ fn extended(list: &[String], add: &str) -> String {
     lua_list(&list.iter().cloned().chain([add.to_owned()]).collect::<Vec<_>>())
 }
 
+/// A key of a table constructor.
+pub fn lua_key(name: &str) -> String {
+    let is_name = !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if is_name { name.to_owned() } else { format!("[{name:?}]") }
+}
+
 fn lua_list(items: &[String]) -> String {
     let quoted: Vec<_> = items.iter().map(|item| format!("{item:?}")).collect();
     format!("{{ {} }}", quoted.join(", "))
@@ -329,6 +396,22 @@ fn lua_list(items: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_is_granted_by_name_and_level() {
+        let levels = [("main".to_owned(), Access::Read), ("shop-*".to_owned(), Access::Admin)];
+        let grants = Grants { redis: levels.into(), ..Grants::default() };
+        let permit = redis(&grants, "main").expect("a permit");
+        assert!(permit.reaches(Access::Read) && !permit.reaches(Access::Write));
+        let denied = permit.check(Access::Write, "SET on redis.main").expect_err("read only");
+        assert_eq!(denied.line, "permissions = { redis = { main = \"write\", [\"shop-*\"] = \"admin\" } }");
+        assert!(redis(&grants, "shop-1").is_ok_and(|permit| permit.reaches(Access::Admin)));
+        assert!(redis(&grants, "other").is_err());
+        let denied = graph(&grants, "main").map(|_| ()).expect_err("another area");
+        assert_eq!(denied.line, "permissions = { graph = { main = \"read\" } }");
+        let denied = llm(&grants, "main").map(|_| ()).expect_err("nothing");
+        assert_eq!(denied.line, "permissions = { llm = { \"main\" } }");
+    }
 
     fn named(levels: &[(Access, &[&str])]) -> Grants {
         let levels = levels.iter().map(|(level, names)| (*level, names.iter().map(|n| (*n).to_owned()).collect()));

@@ -8,9 +8,9 @@ use super::reader::{Reader, Table};
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 17] = [
     "docker", "host", "proxy", "stack", "sql", "http", "notify", "secrets", "volumes", "process", "fs", "kv", "jobs",
-    "events",
+    "events", "redis", "graph", "llm",
 ];
 const ACCESSES: [(&str, Access); 3] = [("read", Access::Read), ("write", Access::Write), ("admin", Access::Admin)];
 
@@ -23,6 +23,9 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         proxy: table.choice(reader, "proxy", &ACCESSES),
         stack: table.strings(reader, "stack"),
         sql: by_name(reader, &table, "sql", &ACCESSES),
+        redis: by_name(reader, &table, "redis", &ACCESSES),
+        graph: by_name(reader, &table, "graph", &ACCESSES[..2]),
+        llm: table.strings(reader, "llm"),
         http: http(reader, &table),
         notify: table.strings(reader, "notify"),
         secrets: table.strings(reader, "secrets"),

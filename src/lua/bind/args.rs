@@ -32,6 +32,8 @@ pub enum Datum {
         columns: Arc<[String]>,
         rows: Vec<Vec<Datum>>,
     },
+    /// A result alone: a map whose keys may be of any bytes.
+    Pairs(Vec<(Vec<u8>, Datum)>),
     /// `Type::Json`: null stays `aegis.null` in tables, and at the top too.
     Json(Value),
 }
@@ -66,6 +68,10 @@ impl Datum {
             Self::Rows { columns, rows } => {
                 let named = |row: Vec<Self>| columns.iter().cloned().zip(row.into_iter().map(Self::into_json));
                 rows.into_iter().map(|row| Value::Object(named(row).collect())).collect()
+            }
+            Self::Pairs(pairs) => {
+                let text = |key: Vec<u8>| String::from_utf8_lossy(&key).into_owned();
+                pairs.into_iter().map(|(key, value)| (text(key), value.into_json())).collect::<Map<_, _>>().into()
             }
             Self::Json(value) => value,
         }

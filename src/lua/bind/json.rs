@@ -84,9 +84,14 @@ pub fn decodable(context: &CallContext, text: &[u8]) -> Result<(), Fault> {
 
 /// Refuses an input that would keep the lane for too long.
 pub fn bounded(context: &CallContext, bytes: usize) -> Result<(), Fault> {
-    if bytes <= limits::CODEC_INPUT_BYTES_MAX {
+    within_bytes(context, bytes, limits::CODEC_INPUT_BYTES_MAX)
+}
+
+/// The same for what takes longer.
+pub fn within_bytes(context: &CallContext, bytes: usize, bytes_max: usize) -> Result<(), Fault> {
+    if bytes <= bytes_max {
         return Ok(());
     }
     let message = format!("{}: {bytes} bytes are too many at once", context.name);
-    Err(Fault::new("args.size", message).hint(format!("at most {} bytes", limits::CODEC_INPUT_BYTES_MAX)))
+    Err(Fault::new("args.size", message).hint(format!("at most {bytes_max} bytes")))
 }

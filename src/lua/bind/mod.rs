@@ -52,27 +52,44 @@ mod base64;
 pub mod call;
 pub mod check;
 pub mod context;
+mod csv;
 pub mod ctx;
 mod declaration;
+mod diff;
 mod docker;
 mod duration;
 mod events;
 mod fs;
+mod graph;
 mod hash;
 mod host;
+mod hex;
+mod hmac;
 mod http;
 mod jobs;
 mod json;
 mod kv;
+mod llm;
 mod log;
 mod notify;
 mod process;
+mod redis;
+mod regex;
 pub mod reply;
 mod root;
 pub mod spec;
 mod sql;
+mod template;
 mod time;
+mod toml;
+mod url;
 mod uuid;
+mod yaml;
+
+use std::time::Duration;
+
+use crate::base::Fault;
+use crate::base::quantity::show_duration;
 
 pub use args::{Args, Datum};
 pub use context::CallContext;
@@ -93,13 +110,35 @@ pub const MODULES: &[&Module] = &[
     &host::MODULE,
     &process::MODULE,
     &fs::MODULE,
+    &redis::MODULE,
+    &graph::MODULE,
+    &llm::MODULE,
     &json::MODULE,
     &time::MODULE,
     &duration::MODULE,
     &uuid::MODULE,
     &base64::MODULE,
     &hash::MODULE,
+    &hmac::MODULE,
+    &hex::MODULE,
+    &yaml::MODULE,
+    &toml::MODULE,
+    &csv::MODULE,
+    &template::MODULE,
+    &regex::MODULE,
+    &diff::MODULE,
+    &url::MODULE,
 ];
+
+/// The option `timeout` of a call, within its bound.
+fn within(context: &CallContext, options: &Args, default: Duration, max: Duration) -> Result<Duration, Fault> {
+    let timeout = options.duration("timeout").unwrap_or(default);
+    if timeout.is_zero() || timeout > max {
+        let message = format!("{}: option \"timeout\" must be more than 0", context.name);
+        return Err(Fault::new("args.value", message).hint(format!("at most {}", show_duration(max))));
+    }
+    Ok(timeout)
+}
 
 /// A function's place in [`MODULES`], as one number that fits a Lua constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

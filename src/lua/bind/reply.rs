@@ -54,6 +54,13 @@ pub fn into_lua(lua: &Lua, host: &Host, datum: Datum) -> mlua::Result<Value> {
             Value::Table(table)
         }
         Datum::Rows { columns, rows } => Value::Table(rows_table(lua, host, &columns, rows)?),
+        Datum::Pairs(pairs) => {
+            let table = lua.create_table_with_capacity(0, pairs.len())?;
+            for (key, value) in pairs {
+                table.raw_set(lua.create_string(key)?, into_lua(lua, host, value)?)?;
+            }
+            Value::Table(table)
+        }
         Datum::Json(value) => from_json(lua, &value, Some(&host.list_meta(lua)?))?,
     })
 }

@@ -1,6 +1,7 @@
 //! The runtime as a whole, on lanes like those of the daemon.
 
 mod api;
+mod codecs;
 mod console;
 mod docker;
 mod durable;
@@ -13,4 +14,5 @@ mod machine;
 mod names;
 mod run;
 mod sql;
+mod sources;
 pub mod support;

@@ -31,3 +31,10 @@ pub use reqwest::Method;
 pub use response::Response;
 pub use retry::{Retry, retry_after};
 pub(in crate::primitives) use tls::roots;
+
+/// TLS for other clients of ours, with the same roots; no application protocol is offered.
+pub(in crate::primitives) fn client_tls(ca_file: Option<&std::path::Path>) -> Result<rustls::ClientConfig, HttpError> {
+    let mut config = tls::config(ca_file)?;
+    config.alpn_protocols.clear();
+    Ok(config)
+}

@@ -59,6 +59,9 @@ pub fn grants(grants: &Grants) -> Vec<(&'static str, String)> {
         ("proxy", access(grants.proxy)),
         ("stack", list(&grants.stack)),
         ("sql", map(&grants.sql)),
+        ("redis", map(&grants.redis)),
+        ("graph", map(&grants.graph)),
+        ("llm", list(&grants.llm)),
         ("http", list(&grants.http)),
         ("notify", list(&grants.notify)),
         ("secrets", list(&grants.secrets)),
@@ -100,6 +103,6 @@ mod tests {
             Grants { docker: Some(DockerGrant::Named(named)), http: vec!["a".into(), "b".into()], ..Grants::default() };
         assert_eq!(grants(&some), [("docker", "read: *; write: web-*".to_owned()), ("http", "a, b".to_owned())]);
         assert!(grants(&Grants::default()).is_empty());
-        assert_eq!(grants(&Grants::all()).len(), 14);
+        assert_eq!(grants(&Grants::all()).len(), 17);
     }
 }

@@ -5,6 +5,7 @@ mod docker;
 mod grants;
 mod host;
 mod sql;
+mod sources;
 mod storage;
 
 use comfy_table::{Cell, Color};
@@ -78,6 +79,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.extend(sql::check(&config, &ctx.clock).await);
     findings.push(storage::scripts(&config.scripts.dir));
     findings.extend(grants::check(&config));
+    findings.extend(sources::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

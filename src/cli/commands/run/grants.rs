@@ -4,12 +4,12 @@ use crate::base::suggest;
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const NAMES: [&str; 14] = [
-    "docker", "events", "fs", "host", "http", "jobs", "kv", "notify", "process", "proxy", "secrets", "sql", "stack",
-    "volumes",
+const NAMES: [&str; 17] = [
+    "docker", "events", "fs", "graph", "host", "http", "jobs", "kv", "llm", "notify", "process", "proxy", "redis",
+    "secrets", "sql", "stack", "volumes",
 ];
 
-/// Adds `name=value`: an access for `docker`, `host` and `proxy`; `source:access` for `sql` and `fs`; names separated
+/// Adds `name=value`: an access for `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`, `graph` and `fs`; names separated
 /// by commas for all others.
 pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), String> {
     let words = || value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
@@ -20,14 +20,20 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         }
         "host" => return access(name, value).map(|access| grants.host = Some(access)),
         "proxy" => return access(name, value).map(|access| grants.proxy = Some(access)),
-        "sql" | "fs" => {
+        "sql" | "redis" | "graph" | "fs" => {
             let (source, word) = value.split_once(':').ok_or_else(|| format!("write --grant {name}=NAME:read"))?;
             let access = access(name, word)?;
-            let map = if name == "sql" { &mut grants.sql } else { &mut grants.fs };
+            let map = match name {
+                "sql" => &mut grants.sql,
+                "redis" => &mut grants.redis,
+                "graph" => &mut grants.graph,
+                _ => &mut grants.fs,
+            };
             map.insert(source.to_owned(), access);
             return Ok(());
         }
         "stack" => &mut grants.stack,
+        "llm" => &mut grants.llm,
         "http" => &mut grants.http,
         "notify" => &mut grants.notify,
         "secrets" => &mut grants.secrets,
@@ -64,6 +70,9 @@ mod tests {
             ("host", "read"),
             ("proxy", "write"),
             ("sql", "main:read"),
+            ("redis", "main:admin"),
+            ("graph", "knowledge:write"),
+            ("llm", "main"),
             ("fs", "backups:write"),
             ("stack", "web"),
             ("http", "a.example, b.example:443"),

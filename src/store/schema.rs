@@ -9,7 +9,7 @@ use super::StoreError;
 use super::sql::{Conn, Dialect, query};
 
 /// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
-const STEPS: [(i64, &str, &str, &str); 2] = [
+const STEPS: [(i64, &str, &str, &str); 3] = [
     (
         1,
         "init",
@@ -21,6 +21,12 @@ const STEPS: [(i64, &str, &str, &str); 2] = [
         "durable",
         include_str!("../../migrations/sqlite/0002_durable.sql"),
         include_str!("../../migrations/postgres/0002_durable.sql"),
+    ),
+    (
+        4,
+        "watch",
+        include_str!("../../migrations/sqlite/0004_watch.sql"),
+        include_str!("../../migrations/postgres/0004_watch.sql"),
     ),
 ];
 

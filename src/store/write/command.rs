@@ -39,6 +39,7 @@ pub enum Command {
     RevokeToken(String, Timestamp),
     PutSession(SessionRow),
     TakeSession(String),
+    Watch(Box<WatchWrite>),
     Remove(Removal),
     /// Writes a row of no meaning: proof that the database can be written.
     Ping,
@@ -79,6 +80,7 @@ impl Command {
             Self::PutArtifact(_, _, content) => ROW + content.len() / 3 * 4,
             Self::Accept(new) => 2 * ROW + new.events.len() * ROW,
             Self::Events(events) => events.len() * ROW,
+            Self::Watch(write) => ROW + ROW * (write.samples.len() + 4 * write.alerts.len()),
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
             Self::ScheduledUntil(jobs, _) => jobs.len() * ROW,
             _ => ROW,

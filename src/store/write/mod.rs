@@ -18,6 +18,7 @@ mod runs;
 mod sheet;
 mod signals;
 mod start;
+mod watch;
 
 pub(super) use command::{Answer, Command, Request};
 pub(super) use nodes::NodeCommand;
@@ -25,3 +26,4 @@ pub(super) use removal::{NumberRange, Removal};
 pub(super) use sheet::{Applied, apply};
 #[cfg(test)]
 pub(super) use signals::due;
+pub(super) use watch::rollup_from;

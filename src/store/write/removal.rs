@@ -48,6 +48,30 @@ pub enum Removal {
         before: Timestamp,
         limit: usize,
     },
+    Samples {
+        range: NumberRange,
+    },
+    /// Rollups of this step, in microseconds, that began before `before`.
+    Rollups {
+        step: i64,
+        before: Timestamp,
+        limit: usize,
+    },
+    /// Series without a sample since `before`.
+    Series {
+        before: Timestamp,
+        limit: usize,
+    },
+    /// Alerts that were over before `before`.
+    Alerts {
+        before: Timestamp,
+        limit: usize,
+    },
+    /// Silences that ended before `before`.
+    Silences {
+        before: Timestamp,
+        limit: usize,
+    },
     /// Versions that are not current.
     Versions(Vec<VersionHash>),
 }
@@ -106,6 +130,30 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
         Removal::Sessions { before, limit } => query(
             "DELETE FROM sessions WHERE hash IN
                  (SELECT hash FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+        )
+        .bind(*before)
+        .bind(*limit),
+        Removal::Samples { range } => range.delete("samples"),
+        Removal::Rollups { step, before, limit } => query(
+            "DELETE FROM rollups WHERE (series, step, start) IN
+                 (SELECT series, step, start FROM rollups WHERE step = $1 AND start < $2 ORDER BY start LIMIT $3)",
+        )
+        .bind(*step)
+        .bind(*before)
+        .bind(*limit),
+        Removal::Series { before, limit } => {
+            query("DELETE FROM series WHERE id IN (SELECT id FROM series WHERE last_at < $1 ORDER BY last_at LIMIT $2)")
+                .bind(*before)
+                .bind(*limit)
+        }
+        Removal::Alerts { before, limit } => query(
+            "DELETE FROM alerts WHERE id IN
+                 (SELECT id FROM alerts WHERE resolved_at < $1 ORDER BY resolved_at LIMIT $2)",
+        )
+        .bind(*before)
+        .bind(*limit),
+        Removal::Silences { before, limit } => query(
+            "DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends_at < $1 ORDER BY ends_at LIMIT $2)",
         )
         .bind(*before)
         .bind(*limit),

@@ -1,5 +1,6 @@
 //! What can be set, section by section. Every field has a default, so that an empty file is a working configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::watch::{Alerts, CheckConfig, Metrics};
 use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
@@ -23,6 +25,10 @@ pub struct Config {
     pub outgoing: Outgoing,
     pub log: Log,
     pub notify: Notify,
+    pub metrics: Metrics,
+    pub alerts: Alerts,
+    #[serde(deserialize_with = "values::maybe_map")]
+    pub checks: BTreeMap<String, CheckConfig>,
     pub retention: Retention,
 }
 

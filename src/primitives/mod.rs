@@ -8,6 +8,7 @@ pub mod net;
 pub mod notify;
 pub mod option;
 pub mod permit;
+pub mod probe;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ pub struct Primitives {
     pub docker: docker::Docker,
     pub http: http::Http,
     pub notify: notify::Notify,
+    pub prober: probe::Prober,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -57,9 +59,10 @@ impl Primitives {
     pub fn new(options: Options) -> Result<Self, Fault> {
         let Options { clock, docker_host, deny, ca_file, routes, secrets, lookup } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
-        let http = http::Http::with_lookup(&http::Options { deny, ca_file }, clock.clone(), lookup)?;
+        let http = http::Http::with_lookup(&http::Options { deny, ca_file }, clock.clone(), lookup.clone())?;
+        let prober = probe::Prober { http: http.clone(), docker: docker.clone(), lookup, clock: clock.clone() };
         let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock)?;
-        Ok(Self { docker, http, notify })
+        Ok(Self { docker, http, notify, prober })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

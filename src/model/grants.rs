@@ -28,6 +28,8 @@ pub struct Grants {
     pub jobs: Vec<String>,
     /// Events that it may send.
     pub events: Vec<String>,
+    /// Silencing and acknowledging alerts needs `write`; reporting and reading need nothing.
+    pub alerts: Option<Access>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -76,6 +78,7 @@ impl Grants {
             kv: any(),
             jobs: any(),
             events: any(),
+            alerts: Some(Access::Admin),
         }
     }
 }

@@ -166,6 +166,7 @@ impl Attempt {
             log: log.clone(),
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
+            watch: self.ports.clone(),
             artifacts: self.ports.clone(),
             durable,
         }

@@ -8,9 +8,9 @@ use super::reader::{Reader, Table};
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "docker", "host", "proxy", "stack", "sql", "http", "notify", "secrets", "volumes", "process", "fs", "kv", "jobs",
-    "events",
+    "events", "alerts",
 ];
 const ACCESSES: [(&str, Access); 3] = [("read", Access::Read), ("write", Access::Write), ("admin", Access::Admin)];
 
@@ -32,6 +32,7 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         kv: kv(reader, &table),
         jobs: table.strings(reader, "jobs"),
         events: table.strings(reader, "events"),
+        alerts: table.choice(reader, "alerts", &ACCESSES[..2]),
     }
 }
 

@@ -47,10 +47,12 @@
 //! cancelled or over, so every `.await` in them is a point where they may end. Results are [`Datum`]s: use
 //! `Datum::Json` for what is JSON already, `Datum::record` for small records, `Datum::Bytes` for bodies.
 
+mod alerts;
 pub mod args;
 mod base64;
 pub mod call;
 pub mod check;
+mod checks;
 pub mod context;
 pub mod ctx;
 mod declaration;
@@ -63,6 +65,7 @@ mod jobs;
 mod json;
 mod kv;
 mod log;
+mod metrics;
 mod notify;
 pub mod reply;
 mod root;
@@ -85,6 +88,9 @@ pub const MODULES: &[&Module] = &[
     &docker::MODULE,
     &http::MODULE,
     &notify::MODULE,
+    &metrics::MODULE,
+    &alerts::MODULE,
+    &checks::MODULE,
     &json::MODULE,
     &time::MODULE,
     &duration::MODULE,

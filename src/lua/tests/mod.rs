@@ -12,3 +12,4 @@ mod interrupts;
 mod names;
 mod run;
 pub mod support;
+mod watch;

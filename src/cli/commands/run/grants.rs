@@ -4,12 +4,12 @@ use crate::base::suggest;
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const NAMES: [&str; 14] = [
-    "docker", "events", "fs", "host", "http", "jobs", "kv", "notify", "process", "proxy", "secrets", "sql", "stack",
-    "volumes",
+const NAMES: [&str; 15] = [
+    "alerts", "docker", "events", "fs", "host", "http", "jobs", "kv", "notify", "process", "proxy", "secrets", "sql",
+    "stack", "volumes",
 ];
 
-/// Adds `name=value`: an access for `docker`, `host` and `proxy`; `source:access` for `sql` and `fs`; names separated
+/// Adds `name=value`: an access for `alerts`, `docker`, `host` and `proxy`; `source:access` for `sql` and `fs`; names separated
 /// by commas for all others.
 pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), String> {
     let words = || value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
@@ -19,6 +19,7 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
             return Ok(());
         }
         "host" => return access(name, value).map(|access| grants.host = Some(access)),
+        "alerts" => return access(name, value).map(|access| grants.alerts = Some(access)),
         "proxy" => return access(name, value).map(|access| grants.proxy = Some(access)),
         "sql" | "fs" => {
             let (source, word) = value.split_once(':').ok_or_else(|| format!("write --grant {name}=NAME:read"))?;
@@ -60,6 +61,7 @@ mod tests {
     fn every_permission_can_be_given() {
         let mut grants = Grants::default();
         let given = [
+            ("alerts", "write"),
             ("docker", "read"),
             ("host", "read"),
             ("proxy", "write"),

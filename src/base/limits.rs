@@ -155,8 +155,6 @@ pub const METRIC_SERIES_PER_NAME_MAX: usize = 1_000;
 /// Points of one series that a query answers with, and series.
 pub const METRIC_POINTS_MAX: usize = 10_000;
 pub const METRIC_SERIES_ANSWERED_MAX: usize = 100;
-/// Samples that one call brings.
-pub const METRIC_SAMPLES_AT_ONCE_MAX: usize = 1_000;
 /// A metric whose last sample is older than this is not shown to scrapers.
 pub const METRIC_EXPOSED_AGE_MAX: Duration = Duration::from_secs(300);
 pub const METRIC_EXPOSED_SERIES_MAX: usize = 5_000;

@@ -135,7 +135,9 @@ async fn alerts_keep_who_saw_them_and_what_was_told(db: &mut Db) {
     assert_eq!(db.store.alerts(None).await, Ok(vec![]));
     // The one that only pended is forgotten.
     let over = db.store.alerts(Some(at(0))).await.expect("readable");
-    let expected = Alert { told: BTreeMap::from([("chat".into(), told)]), acknowledged: Some(seen), ..all[2].clone() };
+    let summary = all[1].summary.clone();
+    let expected =
+        Alert { summary, told: BTreeMap::from([("chat".into(), told)]), acknowledged: Some(seen), ..all[2].clone() };
     assert_eq!(over, [expected.clone()]);
     assert_eq!(db.store.alerts_named(&id[..6]).await, Ok(vec![expected]));
     let unknown = WatchWrite {

@@ -100,6 +100,10 @@ impl Book {
         if let Some(before) = self.by_id.get(&alert.id) {
             alert.told.clone_from(&before.told);
             alert.acknowledged.clone_from(&before.acknowledged);
+            if alert.is_over() {
+                // What was wrong, not how it is now.
+                alert.summary.clone_from(&before.summary);
+            }
         }
         self.put(alert);
     }

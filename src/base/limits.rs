@@ -194,7 +194,7 @@ pub const CHECKS_MAX: usize = 1_000;
 pub const CHECKS_AT_ONCE_MAX: usize = 32;
 pub const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(5);
 pub const CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
-pub const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(86_400);
+pub const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
 pub const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 pub const CHECK_STREAK_MAX: u32 = 100;
 /// Of an answer that is looked through for a text.

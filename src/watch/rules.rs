@@ -45,8 +45,8 @@ async fn run(watch: &Watch) -> Result<std::convert::Infallible, StoreError> {
         // Reports come with events.
         tokio::select! {
             () = clock.sleep_until(wake) => {}
-            _ = sampled.changed() => {}
-            _ = commits.changed() => clock.sleep(WATCH_LAG / 4).await,
+            Ok(()) = sampled.changed() => {}
+            Ok(()) = commits.changed() => clock.sleep(WATCH_LAG / 4).await,
         }
     }
 }

@@ -58,7 +58,7 @@ async fn run(watch: &Watch) -> Result<std::convert::Infallible, StoreError> {
         tokio::select! {
             () = clock.sleep_until(wake.unwrap_or(now)) => {}
             // Whatever is committed in the same breath is looked at together.
-            _ = commits.changed() => clock.sleep(WATCH_LAG).await,
+            Ok(()) = commits.changed() => clock.sleep(WATCH_LAG).await,
         }
     }
 }

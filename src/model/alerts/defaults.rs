@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use super::{Condition, Measure, Rule, Severity};
+use crate::base::limits::CHECK_INTERVAL_MAX;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// A check that is asked seldom still says how things are until it is asked again, and once more.
+const SILENT_CHECK: Duration = Duration::from_secs(2 * CHECK_INTERVAL_MAX.as_secs());
 
 /// By name. A rule of the configuration with the same name takes the place of one of these.
 pub fn defaults() -> Vec<Rule> {
@@ -19,6 +22,7 @@ pub fn defaults() -> Vec<Rule> {
     vec![
         Rule {
             hold: minutes(2),
+            stale: SILENT_CHECK,
             severity: Severity::Critical,
             summary: "{check} is down".into(),
             ..Rule::new("service_down", "check_up", Condition::Below { threshold: 1.0, clear: 1.0 })
@@ -35,7 +39,10 @@ pub fn defaults() -> Vec<Rule> {
                 "{value} % of the requests fail (limit {threshold} %)",
             )
         },
-        above("latency_high", "check_latency_ms", 500.0, 400.0, minutes(10), "{check} takes {value} ms to answer"),
+        Rule {
+            stale: SILENT_CHECK,
+            ..above("latency_high", "check_latency_ms", 500.0, 400.0, minutes(10), "{check} takes {value} ms to answer")
+        },
         above(
             "bandwidth_high",
             "host_network_percent",

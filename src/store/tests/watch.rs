@@ -30,6 +30,25 @@ async fn record(db: &Db, samples: Vec<Sample>) -> Result<bool, StoreError> {
     db.store.watch(WatchWrite { samples, ..WatchWrite::default() }).await
 }
 
+/// A row in each table of the watch.
+pub async fn fill(db: &Db) {
+    let silence = Silence {
+        id: "s1".into(),
+        matching: SeriesKey::new("", [("alert", "x")]).labels,
+        starts_at: at(0),
+        ends_at: at(9),
+        by: "uid:0".into(),
+        note: String::new(),
+    };
+    let write = WatchWrite {
+        samples: vec![sample("x", "a", 1, 0.1), sample("x", "a", 2, -1e300)],
+        checks: vec![Check::new("web", "tcp", "a:1".into(), Duration::from_secs(5), at(0))],
+        silences: vec![silence],
+        ..report(3, "bad", false)
+    };
+    db.store.watch(write).await.expect("written");
+}
+
 async fn samples_come_back_in_their_order_and_as_they_were(db: &mut Db) {
     let odd = [0.1 + 0.2, -0.0, 1e300, f64::MIN_POSITIVE, 90.0];
     let mut sampled = db.store.sampled();

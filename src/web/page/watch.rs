@@ -145,7 +145,7 @@ fn bar(check: &CheckView) -> Markup {
         None => format!("not asked in the last {BAR_HOURS} hours"),
     };
     let tone = |share: &Option<f64>| match share {
-        None => "slot",
+        None => "idle",
         Some(share) if *share >= 1.0 => "ok",
         Some(share) if *share > 0.5 => "warn",
         Some(_) => "bad",
@@ -180,7 +180,7 @@ fn quiet(cx: &Cx, silences: &[SilenceView]) -> Markup {
             }
         }
         @if cx.may(Role::Operator) {
-            form.filters method="post" action="/silences" {
+            form.decide method="post" action="/silences" {
                 (hidden(cx))
                 label.sr for="silence-labels" { "Labels of the alerts" }
                 input type="text" id="silence-labels" name="labels" required placeholder="alert=disk_* mount=/data" autocomplete="off";

@@ -75,7 +75,7 @@ async fn checks_have_their_uptime_and_metrics_their_text() {
     for line in [
         "disk{mount=\"/<data>\"} 97.5\n",
         "# TYPE disk gauge\n",
-        "orders_total 12.0\n",
+        "orders_total{} 12.0\n",
         "check_ok{check=\"web\"} 0.0\n",
     ] {
         assert!(text.contains(line), "{line}: {text}");

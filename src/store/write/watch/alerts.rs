@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::limits::ALERTS_LIVE_MAX;
-use crate::model::alerts::Alert;
+use crate::model::alerts::{Alert, Origin};
 use crate::store::sql::{Conn, Rows, query};
 use crate::store::text::{json_of, micros};
 use crate::store::types::*;
@@ -98,6 +98,10 @@ impl Book {
         }
         let mut alert = alert.clone();
         if let Some(before) = self.by_id.get(&alert.id) {
+            if alert.origin == Origin::Report && before.last_seen > alert.last_seen {
+                // It was reported again while somebody thought that it was not.
+                return;
+            }
             alert.told.clone_from(&before.told);
             alert.acknowledged.clone_from(&before.acknowledged);
             if alert.is_over() {

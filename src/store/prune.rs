@@ -7,7 +7,7 @@ use super::handle::Store;
 use super::sql::query;
 use super::text::{ROLLUP_STEPS, hour_of};
 use super::types::*;
-use super::write::{Command, NumberRange, Removal};
+use super::write::{Command, NumberRange, Removal, Watched};
 use crate::base::limits::{STORE_PRUNE_ARTIFACTS_MAX, STORE_PRUNE_ROWS_MAX};
 use crate::base::{JobName, RunId, Timestamp};
 
@@ -46,19 +46,21 @@ impl Store {
     pub async fn prune_watch(&self, keep: &WatchRetention, now: Timestamp) -> Result<u64> {
         let limit = STORE_PRUNE_ROWS_MAX;
         let samples_before = before(now, keep.samples);
-        let mut removed =
-            self.prune_numbered("samples", samples_before, now, |range| Removal::Samples { range }).await?;
+        let mut removed = self
+            .prune_numbered("samples", samples_before, now, |range| Removal::Watched(Watched::Samples { range }))
+            .await?;
         for (step, kept) in ROLLUP_STEPS.into_iter().zip([keep.minutes, keep.hours]) {
             let cutoff = before(now, kept);
-            removed += self.repeat(limit, || Removal::Rollups { step, before: cutoff, limit }).await?;
+            removed +=
+                self.repeat(limit, || Removal::Watched(Watched::Rollups { step, before: cutoff, limit })).await?;
         }
         let longest = keep.samples.max(keep.minutes).max(keep.hours);
         // An hour's rollup is dated from its beginning, so the series outlives it.
         let series_before = before(now, longest + Duration::from_secs(7_200));
-        removed += self.repeat(limit, || Removal::Series { before: series_before, limit }).await?;
+        removed += self.repeat(limit, || Removal::Watched(Watched::Series { before: series_before, limit })).await?;
         let alerts_before = before(now, keep.alerts);
-        removed += self.repeat(limit, || Removal::Alerts { before: alerts_before, limit }).await?;
-        removed += self.repeat(limit, || Removal::Silences { before: alerts_before, limit }).await?;
+        removed += self.repeat(limit, || Removal::Watched(Watched::Alerts { before: alerts_before, limit })).await?;
+        removed += self.repeat(limit, || Removal::Watched(Watched::Silences { before: alerts_before, limit })).await?;
         Ok(removed)
     }
 

@@ -101,11 +101,11 @@ fn reference(rule: &Rule, samples: &[(usize, f64)]) -> Episodes {
     let lasted =
         |flags: &[bool], step: usize, span: usize| step >= span && flags[step - span..=step].iter().all(|flag| *flag);
     let (mut episodes, mut fires) = (Episodes::new(), false);
-    for step in 0..MONTH_STEPS {
+    for (step, value) in known.iter().enumerate() {
         if !fires && lasted(&wrong, step, steps(rule.hold)) {
             episodes.push((step, None));
             fires = true;
-        } else if fires && (known[step].is_none() || lasted(&calm, step, steps(rule.clear_for))) {
+        } else if fires && (value.is_none() || lasted(&calm, step, steps(rule.clear_for))) {
             episodes.last_mut().expect("it fires").1 = Some(step);
             fires = false;
         }

@@ -157,7 +157,7 @@ async fn alerts_keep_who_saw_them_and_what_was_told(db: &mut Db) {
     let summary = all[1].summary.clone();
     let expected =
         Alert { summary, told: BTreeMap::from([("chat".into(), told)]), acknowledged: Some(seen), ..all[2].clone() };
-    assert_eq!(over, [expected.clone()]);
+    assert_eq!(over, std::slice::from_ref(&expected));
     assert_eq!(db.store.alerts_named(&id[..6]).await, Ok(vec![expected]));
     let unknown = WatchWrite {
         acknowledged: vec![("nothing".into(), Acknowledgement { by: String::new(), at: at(0), note: String::new() })],

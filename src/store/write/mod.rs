@@ -22,7 +22,7 @@ mod watch;
 
 pub(super) use command::{Answer, Command, Request};
 pub(super) use nodes::NodeCommand;
-pub(super) use removal::{NumberRange, Removal};
+pub(super) use removal::{NumberRange, Removal, Watched};
 pub(super) use sheet::{Applied, apply};
 #[cfg(test)]
 pub(super) use signals::due;

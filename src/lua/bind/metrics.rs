@@ -99,8 +99,11 @@ pub const MODULE: Module = Module {
 async fn record(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let series = SeriesKey { name: args.need("name")?.to_owned(), labels: args.text_map("labels").unwrap_or_default() };
     series.check().map_err(|fault| Fault { message: format!("{}: {}", context.name, fault.message), ..fault })?;
-    // Finite: the arguments' check lets no other number pass.
     let value = args.number("value").unwrap_or_default();
+    if !value.is_finite() {
+        let message = format!("{}: argument \"value\" is {value}, which is no measurement", context.name);
+        return Err(Fault::new("metrics.value", message).hint("leave out what could not be measured"));
+    }
     if !context.dry_run(&args) {
         let sample = Sample { series, at: context.clock.now(), value };
         context.run()?.watch.record(vec![sample]).await?;

@@ -68,7 +68,7 @@ fn each_wrong_use_says_what_is_wrong() {
     let cases = [
         ("aegis.metrics.record('a b', 1)".to_owned(), "metrics.name", "\"a b\""),
         ("aegis.metrics.record('aegis_runs', 1)".to_owned(), "metrics.name", "aegis_runs"),
-        ("aegis.metrics.record('x', 0/0)".to_owned(), "args.type", "\"value\""),
+        ("aegis.metrics.record('x', 0/0)".to_owned(), "metrics.value", "\"value\""),
         ("aegis.metrics.record('x', 'many')".to_owned(), "args.type", "value"),
         ("aegis.metrics.record('x', 1, { ['a b'] = '1' })".to_owned(), "metrics.labels", "\"a b\""),
         ("aegis.metrics.query('x', { step = 0 })".to_owned(), "metrics.span", "steps of"),

@@ -172,6 +172,8 @@ async fn the_next_watch_goes_on_where_the_last_one_was_and_tells_nothing_twice()
     let first = bed.keep();
     bed.record(95.0).await;
     bed.until(60, async || bed.told(1).await).await;
+    // A message that was sent and not yet noted would be sent again.
+    bed.until(5, async || bed.live().await.into_iter().find(|alert| alert.told.contains_key("ops"))).await;
     first.cancel();
     // Recorded while nobody watched.
     bed.hand.advance(Duration::from_secs(600));

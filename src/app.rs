@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use self::terms::Terms;
 use crate::admin::{self, LiveConsoles};
 use crate::base::{Clock, Supervisor, limits};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::events::Tail;
 use crate::jobs::{self, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
@@ -26,6 +26,7 @@ use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
 use crate::store::{self, Store};
 use crate::triggers::{LiveDesk, housekeeping};
+use crate::watch::{self, Watch};
 use crate::web::{self, Web};
 
 /// What the command line adds to the configuration.
@@ -139,12 +140,29 @@ impl Daemon {
         let (candidate, leadership) = self.store.candidate();
         supervisor.spawn("leadership", |stop| candidate.run(stop));
         let desk = LiveDesk { runner: self.runner.clone(), store: self.store.clone() };
+        let watch = self.watch(config, clock)?;
+        let leads = leadership.clone();
+        supervisor.spawn("watch", |stop| watch.serve(leads, stop));
         let (registry, calendars) = (self.registry.clone(), self.site.calendars.clone());
         let terms = Terms { registry, desk, clock: clock.clone(), calendars };
         supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
-        let chores = chores::chores(&config.retention, &self.store, clock);
+        let chores = chores::chores(config, &self.store, clock);
         supervisor.spawn("housekeeping", |stop| housekeeping::run(chores, stop));
         Ok(())
+    }
+
+    /// Looks at what is checked and measured, and tells people.
+    fn watch(&self, config: &Config, clock: &Clock) -> anyhow::Result<Watch> {
+        let plan = |(name, check): (&String, &config::CheckConfig)| {
+            check.plan(name).map_err(|problem| anyhow::anyhow!("checks.{name}: {problem}"))
+        };
+        let options = watch::Options {
+            rules: config.alerts.rules(),
+            checks: config.checks.iter().map(plan).collect::<anyhow::Result<_>>()?,
+            policy: config.alerts.policy(),
+        };
+        let Primitives { notify, prober, .. } = self.primitives.clone();
+        Ok(Watch { options, store: self.store.clone(), notify, prober, clock: clock.clone() })
     }
 
     /// Opens the doors, last of all.

@@ -11,7 +11,7 @@
 //! | 4 | [`lua`] | the Luau runtime and its bindings |
 //! | 5 | [`jobs`] | files become a registry of jobs |
 //! | 6 | [`runner`] | admission, dispatch, lanes |
-//! | 7 | [`triggers`], [`web`], [`admin`] | the ways in |
+//! | 7 | [`triggers`], [`watch`], [`web`], [`admin`] | the ways in, and the watch |
 //! | - | [`app`], [`config`], [`cli`] | composition, settings, command line |
 
 pub mod admin;
@@ -27,4 +27,5 @@ pub mod primitives;
 pub mod runner;
 pub mod store;
 pub mod triggers;
+pub mod watch;
 pub mod web;

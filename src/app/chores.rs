@@ -6,18 +6,28 @@ use futures_util::FutureExt;
 use tracing::{info, warn};
 
 use crate::base::Clock;
-use crate::config;
-use crate::store::{Retention, Store};
+use crate::config::Config;
+use crate::store::{Retention, Store, WatchRetention};
 use crate::triggers::housekeeping::Chore;
 
 /// Retention and checkpoints.
-pub fn chores(keep: &config::Retention, store: &Store, clock: &Clock) -> Vec<Chore> {
+pub fn chores(config: &Config, store: &Store, clock: &Clock) -> Vec<Chore> {
+    let (keep, measured) = (&config.retention, &config.metrics);
+    let watched = WatchRetention {
+        samples: measured.samples,
+        minutes: measured.minutes,
+        hours: measured.hours,
+        alerts: keep.events,
+    };
     let keep =
         Retention { runs: keep.runs, logs: keep.logs, events: keep.events, runs_per_job_min: keep.runs_per_job_min };
     vec![
         chore("retention", "0 17 * * * *", (store, clock), move |store, clock| {
-            let keep = keep.clone();
+            let (keep, watched) = (keep.clone(), watched.clone());
             async move {
+                if let Err(error) = store.prune_watch(&watched, clock.now()).await {
+                    warn!(%error, "retention of metrics could not finish; it goes on within the hour");
+                }
                 match store.prune(&keep, clock.now()).await {
                     Ok(pruned) => info!(?pruned, "retention removed what is past its time"),
                     Err(error) => warn!(%error, "retention could not finish; it goes on within the hour"),

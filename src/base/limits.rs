@@ -167,6 +167,62 @@ pub const KV_VALUE_BYTES_MAX: usize = 256 * 1024;
 pub const KV_SCOPE_KEYS_MAX: usize = 10_000;
 pub const KV_SCOPE_BYTES_MAX: usize = 64 << 20;
 
+// Metrics, alerts and checks
+pub const METRIC_NAME_BYTES_MAX: usize = 100;
+pub const METRIC_LABELS_MAX: usize = 10;
+/// Of a label's value.
+pub const METRIC_LABEL_BYTES_MAX: usize = 256;
+/// Series that are kept in all, and of one name.
+pub const METRIC_SERIES_MAX: usize = 10_000;
+pub const METRIC_SERIES_PER_NAME_MAX: usize = 1_000;
+/// Points of one series that a query answers with, and series.
+pub const METRIC_POINTS_MAX: usize = 10_000;
+pub const METRIC_SERIES_ANSWERED_MAX: usize = 100;
+/// A metric whose last sample is older than this is not shown to scrapers.
+pub const METRIC_EXPOSED_AGE_MAX: Duration = Duration::from_secs(300);
+pub const METRIC_EXPOSED_SERIES_MAX: usize = 5_000;
+pub const METRIC_RETENTION_MIN: Duration = Duration::from_secs(3_600);
+pub const ALERT_RULES_MAX: usize = 256;
+/// For `for`, `clear_for`, `window` and `stale` of a rule: samples as they are must be kept for longer.
+pub const ALERT_HOLD_MAX: Duration = Duration::from_secs(86_400);
+pub const ALERT_WINDOW_MIN: Duration = Duration::from_secs(10);
+/// Samples of one series that are held for a rule on their growth.
+pub const ALERT_WINDOW_SAMPLES_MAX: usize = 2_048;
+pub const ALERT_STALE_DEFAULT: Duration = Duration::from_secs(300);
+/// An alert of absence is over after this: what was removed for good does not come back.
+pub const ALERT_ABSENT_FORGOTTEN: Duration = Duration::from_secs(7 * 86_400);
+/// Alerts that pend or fire at once; reports beyond it are refused.
+pub const ALERTS_LIVE_MAX: usize = 5_000;
+pub const ALERT_NAME_BYTES_MAX: usize = 200;
+pub const ALERT_TEXT_BYTES_MAX: usize = 4 * 1024;
+/// A report that is not repeated within this is over, unless it says otherwise.
+pub const ALERT_REPORT_TTL_DEFAULT: Duration = Duration::from_secs(3_600);
+pub const ALERT_REPORT_TTL_MAX: Duration = Duration::from_secs(30 * 86_400);
+pub const ALERT_GROUP_WAIT_DEFAULT: Duration = Duration::from_secs(10);
+pub const ALERT_GROUP_INTERVAL_DEFAULT: Duration = Duration::from_secs(300);
+pub const ALERT_REPEAT_INTERVAL_DEFAULT: Duration = Duration::from_secs(4 * 3_600);
+/// Alerts that one notification names one by one.
+pub const ALERT_NOTICE_LINES_MAX: usize = 20;
+/// After a notification that reached nobody.
+pub const ALERT_NOTICE_RETRY: Duration = Duration::from_secs(60);
+pub const SILENCE_MAX: Duration = Duration::from_secs(366 * 86_400);
+pub const SILENCES_MAX: usize = 1_000;
+/// How often the watch writes down what it has seen, and looks for what others wrote.
+pub const WATCH_MARK_EVERY: Duration = Duration::from_secs(60);
+pub const WATCH_POLL_EVERY: Duration = Duration::from_secs(2);
+/// Samples that are on their way to the store for so long still count before what their time decides.
+pub const WATCH_LAG: Duration = Duration::from_secs(1);
+pub const WATCH_SAMPLES_AT_ONCE: usize = 2_000;
+pub const CHECKS_MAX: usize = 1_000;
+pub const CHECKS_AT_ONCE_MAX: usize = 32;
+pub const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(5);
+pub const CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
+pub const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+pub const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub const CHECK_STREAK_MAX: u32 = 100;
+/// Of an answer that is looked through for a text.
+pub const CHECK_BODY_BYTES_MAX: usize = 1 << 20;
+
 // Outgoing calls
 pub const HTTP_BODY_BYTES_DEFAULT: usize = 8 << 20;
 pub const HTTP_BODY_BYTES_MAX: usize = 64 << 20;

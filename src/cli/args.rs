@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    approve, artifacts, backup, cancel, check, completions, daemon, enable, event, init, job, jobs, logs, man, ps,
-    repl, retry, run, runs, schedule, show, test, token, trigger, types,
+    alerts, approve, artifacts, backup, cancel, check, completions, daemon, enable, event, init, job, jobs, logs, man,
+    ps, repl, retry, run, runs, schedule, show, test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -69,6 +69,13 @@ pub enum Command {
     Reject(approve::Args),
     /// List the approvals that wait for somebody
     Approvals,
+    /// List what is wrong, or say that you look after it
+    Alerts(alerts::Args),
+    /// List the checks of the configuration and what they say
+    Checks,
+    /// Keep alerts quiet for a while
+    #[command(subcommand)]
+    Silence(alerts::SilenceCommand),
     /// Send events to runs that wait for them
     #[command(subcommand)]
     Event(event::Command),
@@ -144,6 +151,13 @@ mod tests {
             "aegis approve 01jd switch --comment fine",
             "aegis reject 01jd switch -m no",
             "aegis approvals --json",
+            "aegis alerts",
+            "aegis alerts --state firing --since 24h --json",
+            "aegis alerts ack 00ff -m fine",
+            "aegis checks --json",
+            "aegis silence add alert=disk_* mount=/data --for 2h -m moving",
+            "aegis silence list",
+            "aegis silence end 01jd",
             "aegis event send paid --key order-7 --run 01jd --data {\"amount\":3}",
             "aegis artifacts 01jd",
             "aegis artifacts 01jd report.txt -o report.txt",
@@ -180,6 +194,7 @@ mod tests {
             "aegis trigger",
             "aegis trigger x --param novalue",
             "aegis runs --state odd",
+            "aegis silence add --for 2h",
             "aegis event send paid --data bare",
             "aegis artifacts 01jd -o file",
             "aegis schedule --assume 30s",

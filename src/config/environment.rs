@@ -37,7 +37,7 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 20] = [
+pub(super) const SETTINGS: [(&str, Apply); 30] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
     ("admin.socket", |config, text| put(&mut config.admin.socket, Ok(text.into()))),
@@ -60,6 +60,18 @@ pub(super) const SETTINGS: [(&str, Apply); 20] = [
     ("notify.routes", |_, _| Err("routes are set in the file alone".into())),
     ("fs.roots", |_, _| Err("roots are set in the file alone".into())),
     ("process.programs", |_, _| Err("programs are set in the file alone".into())),
+    ("metrics.samples", |config, text| put(&mut config.metrics.samples, duration(text))),
+    ("metrics.minutes", |config, text| put(&mut config.metrics.minutes, duration(text))),
+    ("metrics.hours", |config, text| put(&mut config.metrics.hours, duration(text))),
+    ("alerts.defaults", |config, text| {
+        put(&mut config.alerts.defaults, text.parse().map_err(|_| format!("{text:?} is neither true nor false")))
+    }),
+    ("alerts.group_by", |config, text| put(&mut config.alerts.group_by, Ok(words(text)))),
+    ("alerts.group_wait", |config, text| put(&mut config.alerts.group_wait, duration(text))),
+    ("alerts.group_interval", |config, text| put(&mut config.alerts.group_interval, duration(text))),
+    ("alerts.repeat_interval", |config, text| put(&mut config.alerts.repeat_interval, duration(text))),
+    ("alerts.routes", |_, _| Err("routes are set in the file alone".into())),
+    ("alerts.rules", |_, _| Err("rules are set in the file alone".into())),
 ];
 
 /// `http.listen` -> `AEGIS_HTTP_LISTEN`.

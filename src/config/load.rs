@@ -105,6 +105,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             return wrong(&format!("calendars.{name}"), "it is never closed; give it days or windows".into());
         }
     }
+    if let Err((key, problem)) = super::watch::check(config) {
+        return wrong(&key, problem);
+    }
     for (key, path) in [("scripts.dir", &config.scripts.dir), ("admin.socket", &config.admin.socket)] {
         if path.as_os_str().is_empty() {
             return wrong(key, "the path is empty".into());

@@ -7,6 +7,7 @@ mod load;
 mod redact;
 mod sections;
 mod values;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use load::{Loaded, Sources, find_file};
 pub use redact::redact_urls;
 pub use sections::*;
 pub use values::check_log_level;
+pub use watch::{Alerts, CheckConfig, Metrics, RuleConfig};
 
 /// The commented default that ships with Aegis; it loads to exactly [`Config::default`].
 pub const DEFAULT_FILE: &str = include_str!("../../config/aegis.yaml");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::calendars::Calendars;
+use super::watch::{Alerts, CheckConfig, Metrics};
 use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
@@ -35,6 +36,10 @@ pub struct Config {
     pub redis: redis::Sources,
     pub graph: redis::Sources,
     pub llm: llm::Sources,
+    pub metrics: Metrics,
+    pub alerts: Alerts,
+    #[serde(deserialize_with = "values::maybe_map")]
+    pub checks: BTreeMap<String, CheckConfig>,
     pub retention: Retention,
     pub calendars: Calendars,
 }

@@ -227,8 +227,16 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_RETENTION_LOGS", "6d"),
         ("AEGIS_RETENTION_EVENTS", "7d"),
         ("AEGIS_RETENTION_RUNS_PER_JOB_MIN", "1"),
+        ("AEGIS_METRICS_SAMPLES", "3h"),
+        ("AEGIS_METRICS_MINUTES", "3d"),
+        ("AEGIS_METRICS_HOURS", "30d"),
+        ("AEGIS_ALERTS_DEFAULTS", "false"),
+        ("AEGIS_ALERTS_GROUP_BY", "alert, host"),
+        ("AEGIS_ALERTS_GROUP_WAIT", "1s"),
+        ("AEGIS_ALERTS_GROUP_INTERVAL", "1m"),
+        ("AEGIS_ALERTS_REPEAT_INTERVAL", "1h"),
     ];
-    assert_eq!(all.len() + 3, SETTINGS.len(), "routes, roots and programs are the keys without a variable");
+    assert_eq!(all.len() + 5, SETTINGS.len(), "routes, roots, programs and rules are the keys without a variable");
     for one in all {
         assert!(SETTINGS.iter().any(|(key, _)| variable(key) == one.0), "{}", one.0);
         assert_ne!(load("", &[one]), Ok(Config::default()), "{} changes nothing", one.0);
@@ -242,4 +250,56 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         assert_eq!(load("", &[variable]), Err(expected.to_owned()));
     }
     assert_eq!(load("", &[("AEGIS_UNRELATED_THING", "x")]), Ok(Config::default()));
+}
+
+/// The commented examples below `key`, with their marks taken off.
+fn example(key: &str) -> String {
+    let (_, section) = DEFAULT_FILE.split_once(&format!("{key}\n")).expect("the key");
+    section.lines().map_while(|line| line.strip_prefix("  # ")).collect::<Vec<_>>().join("\n  ")
+}
+
+const ROUTES: &str = "notify:\n  routes:\n    alerts: []\n    phone: []\n    sales: []\n";
+
+#[test]
+fn the_shipped_examples_of_rules_and_checks_can_be_used_as_they_are() {
+    let text = format!("{ROUTES}alerts:\n  {}\nchecks:\n  {}\n", example("  rules: {}"), example("checks:"));
+    let config = load(&text, &[]).expect("the examples are understood");
+    let own: Vec<String> = config.alerts.rules.keys().cloned().collect();
+    assert_eq!(own, ["backup_missing", "orders_slow", "queue_long", "refunds_many"]);
+    let shipped = crate::model::alerts::defaults().len();
+    assert_eq!(config.alerts.rules().len(), shipped + own.len());
+    let kinds: Vec<&str> =
+        config.checks.iter().map(|(name, check)| check.plan(name).expect("a plan").probe.kind()).collect();
+    assert_eq!(kinds, ["container", "tcp", "dns", "http"]);
+    let without = load("alerts: { defaults: false }", &[]).expect("understood");
+    assert_eq!(without.alerts.rules(), []);
+}
+
+#[test]
+fn wrong_rules_and_checks_name_the_place_and_the_remedy() {
+    let rule = |rule: &str| format!("alerts:\n  rules:\n    x: {{ {rule} }}\n");
+    let check = |check: &str| format!("checks:\n  x: {{ {check} }}\n");
+    let cases = [
+        (rule("metric: up"), "a rule needs one of above, below and absent"),
+        (rule("metric: up, above: 1, below: 2"), "a rule needs one of above, below and absent"),
+        (rule("metric: up, above: 1, clear: 2"), "clear: 2 is more than above: 1"),
+        (rule("metric: up, percent_of: all, above: 1"), "percent_of: needs window"),
+        (rule("metric: up, above: 1, for: soon"), "\"soon\" is not a duration"),
+        (rule("metric: a b, above: 1"), "metric: \"a b\" is not a metric's name"),
+        (rule("metric: up, abvoe: 1"), "unknown key \"abvoe\""),
+        (rule("metric: up, above: 1, routes: [ops]"), "alerts.rules.x.routes: there is no route \"ops\""),
+        ("alerts: { routes: { warning: [ops] } }".to_owned(), "alerts.routes.warning: there is no route \"ops\""),
+        (check("interval: 5s"), "a check needs one of http, tcp, dns and container"),
+        (check("tcp: web"), "tcp: \"web\" is not host:port"),
+        (check("http: web"), "http: this is not a URL"),
+        (check("tcp: \"a:1\", interval: 1s"), "interval: write 5s to 1h"),
+        (check("tcp: \"a:1\", interval: 5s, timeout: 10s"), "timeout: write more than 0 and at most the interval, 5s"),
+        (check("tcp: \"a:1\", down_after: 0"), "down_after: write 1 to 100"),
+        (check("tcp: \"a:1\", status: [200]"), "status: and contains are for http"),
+        ("metrics: { samples: 1m }".to_owned(), "metrics.samples: at least 1h must be kept"),
+    ];
+    for (text, problem) in cases {
+        let found = load(&text, &[]).expect_err(problem);
+        assert!(found.contains(problem), "{text}: {found}");
+    }
 }

@@ -66,6 +66,15 @@ pub(super) fn cron<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     })
 }
 
+/// A mapping, or nothing but comments in its place.
+pub(super) fn maybe_map<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 pub(super) fn redacted<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&redact_urls(url))
 }

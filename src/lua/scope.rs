@@ -9,9 +9,12 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::{Fault, JobName, RunId, Timestamp};
+use crate::model::alerts::{Acknowledgement, Alert, Silence};
+use crate::model::checks::Check;
+use crate::model::metrics::Sample;
 use crate::model::run::Progress;
 use crate::model::{Entry, Grants, LogLevel, Run, Signal, StepKey, Trigger};
-use crate::store::{KvEntry, KvOutcome, KvWrite};
+use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
 
 /// Everything that an attempt of a run is given.
 #[derive(Debug, Clone)]
@@ -32,6 +35,7 @@ pub struct RunScope {
     pub log: Arc<dyn LogSink>,
     pub jobs: Arc<dyn JobsPort>,
     pub kv: Arc<dyn KvPort>,
+    pub watch: Arc<dyn WatchPort>,
     pub artifacts: Arc<dyn ArtifactPort>,
     /// None for jobs that do not say `resume = true`, for hooks and for consoles.
     pub durable: Option<Durable>,
@@ -98,6 +102,22 @@ pub trait KvPort: Debug + Send + Sync {
     fn list(&self, scope: String, prefix: String, limit: usize)
     -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>>;
     fn write(&self, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>>;
+}
+
+/// Metrics, alerts and checks, as scripts reach them.
+pub trait WatchPort: Debug + Send + Sync {
+    fn record(&self, samples: Vec<Sample>) -> BoxFuture<'_, Result<(), Fault>>;
+    fn query(&self, asked: MetricQuery) -> BoxFuture<'_, Result<Vec<SeriesPoints>, Fault>>;
+    /// Of one metric, or all.
+    fn series(&self, name: Option<String>) -> BoxFuture<'_, Result<Vec<SeriesRow>, Fault>>;
+    /// Those that live, and those that were over since a moment.
+    fn alerts(&self, over_since: Option<Timestamp>) -> BoxFuture<'_, Result<Vec<Alert>, Fault>>;
+    /// Whether that changed something.
+    fn report(&self, report: Report) -> BoxFuture<'_, Result<bool, Fault>>;
+    /// False when no alert of that id lives.
+    fn acknowledge(&self, id: String, seen: Acknowledgement) -> BoxFuture<'_, Result<bool, Fault>>;
+    fn silence(&self, silence: Silence) -> BoxFuture<'_, Result<(), Fault>>;
+    fn checks(&self) -> BoxFuture<'_, Result<Vec<Check>, Fault>>;
 }
 
 /// How an attempt ended.

@@ -34,6 +34,8 @@ pub struct Grants {
     pub jobs: Vec<String>,
     /// Events that it may send.
     pub events: Vec<String>,
+    /// Silencing and acknowledging alerts needs `write`; reporting and reading need nothing.
+    pub alerts: Option<Access>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -85,6 +87,7 @@ impl Grants {
             kv: any(),
             jobs: any(),
             events: any(),
+            alerts: Some(Access::Admin),
         }
     }
 }

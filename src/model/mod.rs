@@ -1,13 +1,16 @@
 //! Rank 1: the nouns and rules of Aegis as pure data. No IO, no async, no clock.
 
 pub mod absence;
+pub mod alerts;
 pub mod calendar;
+pub mod checks;
 pub mod event;
 pub mod grants;
 pub mod identity;
 pub mod job;
 pub mod journal;
 pub mod log;
+pub mod metrics;
 pub mod millis;
 pub mod occurrence;
 pub mod params;

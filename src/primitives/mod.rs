@@ -13,6 +13,7 @@ pub mod notify;
 pub mod option;
 pub mod permit;
 pub mod probe;
+pub mod prober;
 pub mod process;
 pub mod redis;
 pub mod sql;
@@ -37,6 +38,7 @@ pub struct Primitives {
     pub redis: redis::Redis,
     pub graph: graph::Graph,
     pub llm: llm::Llm,
+    pub prober: prober::Prober,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -93,6 +95,12 @@ impl Primitives {
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
         let options = http::Options { deny, ca_file: ca_file.clone() };
         let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
+        let prober = prober::Prober {
+            http: http.clone(),
+            docker: docker.clone(),
+            lookup: lookup.clone(),
+            clock: clock.clone(),
+        };
         let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup);
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
@@ -103,7 +111,7 @@ impl Primitives {
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
         let host = host::Host::new(clock);
-        Ok(Self { docker, http, notify, sql, redis, graph, llm, fs, process, host, probe })
+        Ok(Self { docker, http, notify, sql, redis, graph, llm, fs, process, host, probe, prober })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

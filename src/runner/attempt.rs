@@ -185,6 +185,7 @@ impl Attempt {
             log: log.clone(),
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
+            watch: self.ports.clone(),
             artifacts: Arc::new(Keeper { ports: self.ports.clone(), fence: run.fence }),
             durable,
         }

@@ -167,6 +167,7 @@ impl Session {
             log,
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
+            watch: self.ports.clone(),
             artifacts: self.ports.clone(),
             durable: None,
         }

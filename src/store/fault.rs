@@ -22,6 +22,8 @@ impl From<StoreError> for Fault {
             }
             StoreError::ScopeFull { .. } => Self::new("kv.full", message)
                 .hint("delete what is not needed any more, or let it go by itself with ttl"),
+            StoreError::TooMany { .. } => Self::new("store.too_many", message)
+                .hint("a label whose values never end, such as an id, makes a series of each; leave it out"),
             StoreError::TooLarge { .. } => Self::new("store.too_large", message),
         }
     }

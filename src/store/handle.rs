@@ -30,6 +30,7 @@ struct Shared {
     queue: mpsc::Sender<Request>,
     readers: Readers,
     marks: watch::Receiver<CommitMark>,
+    sampled: watch::Receiver<i64>,
     followers: Followers,
     counters: Arc<Counters>,
     clock: Clock,
@@ -53,11 +54,13 @@ impl Store {
         let event_seq = conn.fetch_one(newest).await.map_err(refuse)?.int("value")?;
         let (queue, requests) = mpsc::channel(STORE_QUEUE_COMMANDS_MAX);
         let (marks, seen_marks) = watch::channel(CommitMark { event_seq, log_commits: 0 });
+        let (sampled, seen_samples) = watch::channel(0);
         let (followers, counters) = (Followers::default(), Arc::new(Counters::default()));
         let shared = Shared {
             queue,
             readers: target.readers(),
             marks: seen_marks,
+            sampled: seen_samples,
             followers: followers.clone(),
             counters: counters.clone(),
             clock: clock.clone(),
@@ -66,13 +69,18 @@ impl Store {
         };
         let link = super::link::Link::new(target, conn, lock);
         let (node, own) = (options.node, RunId::generate());
-        let writer = Writer { link, queue: requests, marks, followers, counters, clock, node, own };
+        let writer = Writer { link, queue: requests, marks, sampled, followers, counters, clock, node, own };
         Ok((Self(Arc::new(shared)), writer))
     }
 
     /// Changes with every commit that holds events or logs.
     pub fn commits(&self) -> watch::Receiver<CommitMark> {
         self.0.marks.clone()
+    }
+
+    /// Changes with every commit of this daemon that holds samples.
+    pub fn sampled(&self) -> watch::Receiver<i64> {
+        self.0.sampled.clone()
     }
 
     /// Changes with every commit that concerns `run`: its lines, its state, its progress.
@@ -255,6 +263,12 @@ impl Store {
     /// Removes and returns it, so that of two callers one gets it: for login links. None when it has expired.
     pub async fn take_session(&self, hash: &str) -> Result<Option<SessionRow>> {
         self.write(Command::TakeSession(hash.to_owned())).await
+    }
+
+    /// Samples, alerts, checks and silences, in one transaction. True when a report or an acknowledgement changed
+    /// something. Refused whole when it would bring more series or alerts than are kept.
+    pub async fn watch(&self, write: WatchWrite) -> Result<bool> {
+        self.write(Command::Watch(Box::new(write))).await
     }
 
     /// SQLite: checkpoints the log and lets it shrink. PostgreSQL: nothing.

@@ -123,7 +123,7 @@ mod tests {
         /// What PostgreSQL takes, less one.
         const PAYLOAD_BYTES_MAX: usize = 7_999;
         let touched = (0..1_000).map(|_| RunId::generate()).collect();
-        let applied = Applied { event_seq: Some(i64::MAX), log_lines: 1, touched, answers: Vec::new() };
+        let applied = Applied { event_seq: Some(i64::MAX), log_lines: 1, touched, ..Applied::default() };
         let notice = Notice::of(&applied, RunId::generate()).expect("there is something to tell");
         assert!(notice.more && notice.runs.len() == STORE_NOTIFY_RUNS_MAX);
         assert!(serde_json::to_string(&notice).expect("plain").len() <= PAYLOAD_BYTES_MAX);

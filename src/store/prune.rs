@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::handle::Store;
 use super::sql::query;
-use super::text::hour_of;
+use super::text::{ROLLUP_STEPS, hour_of};
 use super::types::*;
-use super::write::{Command, NumberRange, Removal};
+use super::write::{Command, NumberRange, Removal, Watched};
 use crate::base::limits::{STORE_PRUNE_ARTIFACTS_MAX, STORE_PRUNE_ROWS_MAX};
 use crate::base::{JobName, RunId, Timestamp, VersionHash};
 
@@ -40,6 +40,29 @@ impl Store {
         pruned.sessions = self.repeat(limit, || Removal::Sessions { before: now, limit }).await?;
         pruned.versions = self.prune_versions(runs_before).await?;
         Ok(pruned)
+    }
+
+    /// Removes samples, rollups, alerts and silences that are older than `keep` says, and series of which nothing is
+    /// left. Returns how many rows went.
+    pub async fn prune_watch(&self, keep: &WatchRetention, now: Timestamp) -> Result<u64> {
+        let limit = STORE_PRUNE_ROWS_MAX;
+        let samples_before = before(now, keep.samples);
+        let mut removed = self
+            .prune_numbered("samples", samples_before, now, |range| Removal::Watched(Watched::Samples { range }))
+            .await?;
+        for (step, kept) in ROLLUP_STEPS.into_iter().zip([keep.minutes, keep.hours]) {
+            let cutoff = before(now, kept);
+            removed +=
+                self.repeat(limit, || Removal::Watched(Watched::Rollups { step, before: cutoff, limit })).await?;
+        }
+        let longest = keep.samples.max(keep.minutes).max(keep.hours);
+        // An hour's rollup is dated from its beginning, so the series outlives it.
+        let series_before = before(now, longest + Duration::from_secs(7_200));
+        removed += self.repeat(limit, || Removal::Watched(Watched::Series { before: series_before, limit })).await?;
+        let alerts_before = before(now, keep.alerts);
+        removed += self.repeat(limit, || Removal::Watched(Watched::Alerts { before: alerts_before, limit })).await?;
+        removed += self.repeat(limit, || Removal::Watched(Watched::Silences { before: alerts_before, limit })).await?;
+        Ok(removed)
     }
 
     async fn remove(&self, what: Removal) -> Result<u64> {

@@ -9,7 +9,7 @@ use super::StoreError;
 use super::sql::{Conn, Dialect, query};
 
 /// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
-const STEPS: [(i64, &str, &str, &str); 3] = [
+const STEPS: [(i64, &str, &str, &str); 4] = [
     (
         1,
         "init",
@@ -27,6 +27,12 @@ const STEPS: [(i64, &str, &str, &str); 3] = [
         "ledger",
         include_str!("../../migrations/sqlite/0003_ledger.sql"),
         include_str!("../../migrations/postgres/0003_ledger.sql"),
+    ),
+    (
+        4,
+        "watch",
+        include_str!("../../migrations/sqlite/0004_watch.sql"),
+        include_str!("../../migrations/postgres/0004_watch.sql"),
     ),
 ];
 

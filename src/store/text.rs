@@ -11,6 +11,18 @@ use crate::base::Timestamp;
 /// An hour of `run_hours`.
 pub(super) const HOUR_MICROS: i64 = 3_600_000_000;
 
+/// A minute and an hour: the steps of `rollups`, in microseconds.
+pub(super) const ROLLUP_STEPS: [i64; 2] = [60_000_000, HOUR_MICROS];
+
+/// A double as the integer of the same bits: databases differ in how they write a fraction.
+pub(super) fn to_bits(value: f64) -> i64 {
+    value.to_bits().cast_signed()
+}
+
+pub(super) fn from_bits(bits: i64) -> f64 {
+    f64::from_bits(bits.cast_unsigned())
+}
+
 /// PostgreSQL has no NUL in text; both databases get the replacement character, so that they hold the same.
 pub(super) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }

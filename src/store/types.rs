@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::base::{Fault, JobName, RunId, Timestamp, VersionHash};
+use crate::model::alerts::{Acknowledgement, Alert, Silence, Told};
+use crate::model::checks::Check;
+use crate::model::metrics::{Labels, Rollup, Sample, SeriesKey};
 use crate::model::run::Progress;
 use crate::model::{Actor, Entry, JobSpec, LogLine, NewEvent, Occurrence, OccurrenceState, Run, RunState, StepKey};
 
@@ -43,6 +46,8 @@ pub enum StoreError {
     Corrupt { reason: String },
     #[error("the key-value scope {scope:?} is full: it holds at most {keys_max} keys and {bytes_max} bytes")]
     ScopeFull { scope: String, keys_max: usize, bytes_max: usize },
+    #[error("{what} would be one too many: at most {limit} are kept")]
+    TooMany { what: String, limit: usize },
     #[error("{what} is {bytes} bytes long; at most {limit} are allowed")]
     TooLarge { what: String, bytes: usize, limit: usize },
 }
@@ -58,7 +63,10 @@ impl StoreError {
 
     /// Whether the same may go well later. What is too large stays so, and what is corrupt; a closed store stays closed.
     pub fn may_pass(&self) -> bool {
-        !matches!(self, Self::Closed | Self::TooLarge { .. } | Self::ScopeFull { .. } | Self::Corrupt { .. })
+        !matches!(
+            self,
+            Self::Closed | Self::TooLarge { .. } | Self::TooMany { .. } | Self::ScopeFull { .. } | Self::Corrupt { .. }
+        )
     }
 }
 
@@ -412,4 +420,75 @@ pub struct NodeRow {
     pub labels: Vec<String>,
     pub started_at: Timestamp,
     pub lease_until: Timestamp,
+}
+
+/// What is to be written of metrics, alerts, checks and silences. What is empty is left as it is.
+#[derive(Debug, Clone, Default)]
+pub struct WatchWrite {
+    /// Their series are made as needed.
+    pub samples: Vec<Sample>,
+    /// What the rules found. What routes were told and who acknowledged them is kept. One that was pending and is over
+    /// is forgotten.
+    pub alerts: Vec<Alert>,
+    pub reports: Vec<Report>,
+    /// By the alert's id.
+    pub acknowledged: Vec<(String, Acknowledgement)>,
+    /// By the alert's id and the route.
+    pub told: Vec<(String, String, Told)>,
+    pub checks: Vec<Check>,
+    /// Checks of other names are forgotten.
+    pub checks_only: Option<Vec<String>>,
+    pub silences: Vec<Silence>,
+    /// All samples up to this number have been looked at.
+    pub seen: Option<i64>,
+    pub events: Vec<NewEvent>,
+}
+
+/// What a script says of one thing.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// As it is if nothing is known of it yet. Of one that is alive the text, the severity and the moments are renewed.
+    pub alert: Alert,
+    /// It is fine (again).
+    pub ok: bool,
+}
+
+/// A series with its last sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesRow {
+    pub series: SeriesKey,
+    pub last_at: Timestamp,
+    pub last_value: f64,
+}
+
+/// Which samples to read.
+#[derive(Debug, Clone)]
+pub struct MetricQuery {
+    pub name: String,
+    /// Labels that a series must have; values may be patterns with `*`.
+    pub matching: Labels,
+    pub from: Timestamp,
+    /// Not included.
+    pub to: Timestamp,
+    /// Samples of each such span become one point.
+    pub step: Duration,
+}
+
+/// A series and its points, oldest first; each stands at the beginning of its span.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesPoints {
+    pub series: SeriesKey,
+    pub points: Vec<(Timestamp, Rollup)>,
+}
+
+/// How long what was measured is kept.
+#[derive(Debug, Clone)]
+pub struct WatchRetention {
+    /// Samples as they came.
+    pub samples: Duration,
+    /// Rollups of a minute, and of an hour.
+    pub minutes: Duration,
+    pub hours: Duration,
+    /// Alerts that are over, and silences.
+    pub alerts: Duration,
 }

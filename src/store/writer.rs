@@ -26,6 +26,8 @@ pub struct Writer {
     pub(super) link: Link,
     pub(super) queue: mpsc::Receiver<Request>,
     pub(super) marks: watch::Sender<CommitMark>,
+    /// The highest number of a sample that is committed.
+    pub(super) sampled: watch::Sender<i64>,
     pub(super) followers: Followers,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
@@ -219,6 +221,9 @@ impl Writer {
                 mark.log_commits += u64::from(applied.log_lines > 0);
             });
         }
+        if let Some(seq) = applied.sample_seq {
+            self.sampled.send_replace(seq);
+        }
         self.followers.wake(&applied.touched);
         applied.answers
     }
@@ -235,6 +240,7 @@ impl Applied {
         self.answers.extend(later.answers);
         self.event_seq = later.event_seq.or(self.event_seq);
         self.log_lines += later.log_lines;
+        self.sample_seq = later.sample_seq.or(self.sample_seq);
         self.touched.extend(later.touched);
     }
 }

@@ -17,12 +17,12 @@ use prometheus_client::registry::{Registry, Unit};
 use super::error::{ApiError, ApiResult};
 use super::parts::Parts;
 use super::process::{self, Process};
-use crate::base::clock::since;
+use crate::base::clock::{earlier, since};
 use crate::base::{Timestamp, limits};
 use crate::jobs::Severity;
 use crate::model::{OccurrenceState, RunState};
 use crate::runner::{DURATION_BUCKETS_S, Numbers};
-use crate::store::StoreMetrics;
+use crate::store::{SeriesRow, StoreMetrics};
 
 /// What the web part counts itself. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -66,10 +66,14 @@ impl Metrics {
         let snapshot = Snapshot::read(parts).await?;
         let mut registry = Registry::with_prefix("aegis");
         registry.register_collector(Box::new(snapshot));
-        let mut own = String::new();
+        let mut scripts = Registry::default();
+        scripts.register_collector(Box::new(Recorded::read(parts).await?));
+        let (mut own, mut recorded) = (String::new(), String::new());
         let mut shared = String::new();
-        let both = encode(&mut own, &registry).and_then(|()| encode(&mut shared, &self.registry));
-        both.map_err(|_| {
+        let all = encode(&mut own, &registry)
+            .and_then(|()| encode(&mut recorded, &scripts))
+            .and_then(|()| encode(&mut shared, &self.registry));
+        all.map_err(|_| {
             ApiError::new(
                 axum::http::StatusCode::INTERNAL_SERVER_ERROR,
                 "metrics.encode",
@@ -77,7 +81,8 @@ impl Metrics {
             )
         })?;
         // One text has one end mark.
-        Ok(own.strip_suffix("# EOF\n").unwrap_or(&own).to_owned() + &shared)
+        let open = |text: &str| text.strip_suffix("# EOF\n").unwrap_or(text).to_owned();
+        Ok(open(&own) + &open(&recorded) + &shared)
     }
 }
 
@@ -126,6 +131,38 @@ impl Snapshot {
             process: process::read(),
             now: parts.clock.now(),
         })
+    }
+}
+
+/// What scripts and checks recorded lately.
+#[derive(Debug)]
+struct Recorded(Vec<SeriesRow>);
+
+impl Recorded {
+    async fn read(parts: &Parts) -> ApiResult<Self> {
+        let since = earlier(parts.clock.now(), limits::METRIC_EXPOSED_AGE_MAX);
+        let mut rows = parts.store.series(None, Some(since)).await?;
+        rows.truncate(limits::METRIC_EXPOSED_SERIES_MAX);
+        Ok(Self(rows))
+    }
+}
+
+impl Collector for Recorded {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Encoded {
+        // They come in the order of their names.
+        for family in self.0.chunk_by(|one, other| one.series.name == other.series.name) {
+            let Some(first) = family.first() else { continue };
+            let name = first.series.name.as_str();
+            // Whether it only grows is its script's business: the name says so to whoever reads it.
+            let kind = if name.ends_with("_total") { MetricType::Unknown } else { MetricType::Gauge };
+            let mut metric = encoder.encode_descriptor(name, "Recorded by a script or a check", None, kind)?;
+            for row in family {
+                let labels: Vec<(&str, &str)> =
+                    row.series.labels.iter().map(|(label, value)| (label.as_str(), value.as_str())).collect();
+                ConstGauge::new(row.last_value).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! One file a command. Each has its `Args` and a `run` that does it.
 
+pub(super) mod alerts;
 pub(super) mod approve;
 pub(super) mod artifacts;
 pub(super) mod backup;
@@ -51,6 +52,9 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Approve(args) => approve::run(args, true, &ctx).await,
         Command::Reject(args) => approve::run(args, false, &ctx).await,
         Command::Approvals => approve::list(&ctx).await,
+        Command::Alerts(args) => alerts::run(args, &ctx).await,
+        Command::Checks => alerts::checks(&ctx).await,
+        Command::Silence(command) => alerts::silence(command, &ctx).await,
         Command::Event(command) => event::run(command, &ctx).await,
         Command::Artifacts(args) => artifacts::run(args, &ctx).await,
         Command::Retry(args) => retry::run(args, &ctx).await,

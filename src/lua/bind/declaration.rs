@@ -104,6 +104,7 @@ const PERMISSIONS: Record = Record {
         Field::optional("kv", Type::List(&Type::String), "Shared scopes: `shared:NAME`"),
         Field::optional("jobs", Type::List(&Type::String), "Jobs that it may start"),
         Field::optional("events", Type::List(&Type::String), "Events that it may send, by pattern"),
+        Field::optional("alerts", Type::Choice(&["read", "write"]), "`\"write\"`: silence and acknowledge alerts"),
     ],
 };
 

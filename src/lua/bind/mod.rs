@@ -47,10 +47,12 @@
 //! cancelled or over, so every `.await` in them is a point where they may end. Results are [`Datum`]s: use
 //! `Datum::Json` for what is JSON already, `Datum::record` for small records, `Datum::Bytes` for bodies.
 
+mod alerts;
 pub mod args;
 mod base64;
 pub mod call;
 pub mod check;
+mod checks;
 pub mod context;
 mod csv;
 pub mod ctx;
@@ -71,6 +73,7 @@ mod json;
 mod kv;
 mod llm;
 mod log;
+mod metrics;
 mod notify;
 mod process;
 mod redis;
@@ -113,6 +116,9 @@ pub const MODULES: &[&Module] = &[
     &redis::MODULE,
     &graph::MODULE,
     &llm::MODULE,
+    &metrics::MODULE,
+    &alerts::MODULE,
+    &checks::MODULE,
     &json::MODULE,
     &time::MODULE,
     &duration::MODULE,

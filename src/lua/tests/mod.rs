@@ -16,3 +16,4 @@ mod run;
 mod sql;
 mod sources;
 pub mod support;
+mod watch;

@@ -11,17 +11,22 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::Timestamp;
 use crate::base::{Clock, Fault, RunId};
-use crate::lua::{Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope};
+use crate::lua::{Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope, WatchPort};
+use crate::model::alerts::{Acknowledgement, Alert, Silence};
+use crate::model::checks::Check;
+use crate::model::metrics::Sample;
 use crate::model::run::Progress;
 use crate::model::{Grants, LogLevel, Run, RunState, Trigger, TriggerKind};
-use crate::store::{KvEntry, KvOutcome, KvWrite};
+use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
 
 pub struct Bed {
     pub io: Runtime,
     pub engine: Engine,
     pub log: Arc<Recorder>,
     pub kv: Arc<MemoryKv>,
+    pub watch: Arc<Watched>,
     pub jobs: Arc<FakeJobs>,
     pub artifacts: Arc<Artifacts>,
     pub cancel: CancellationToken,
@@ -42,6 +47,7 @@ impl Default for Bed {
             engine,
             log: Arc::default(),
             kv: Arc::default(),
+            watch: Arc::default(),
             jobs: Arc::default(),
             artifacts: Arc::default(),
             cancel: CancellationToken::new(),
@@ -71,6 +77,7 @@ impl Bed {
             log: self.log.clone(),
             jobs: self.jobs.clone(),
             kv: self.kv.clone(),
+            watch: self.watch.clone(),
             artifacts: self.artifacts.clone(),
             durable: None,
         }
@@ -243,5 +250,54 @@ impl crate::lua::ArtifactPort for Artifacts {
     ) -> BoxFuture<'_, Result<(), Fault>> {
         self.0.lock().expect("not poisoned").push((name, media_type, content));
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// Keeps what scripts say, and knows nothing.
+#[derive(Debug, Default)]
+pub struct Watched {
+    pub samples: Mutex<Vec<Sample>>,
+    pub reports: Mutex<Vec<Report>>,
+    pub silences: Mutex<Vec<Silence>>,
+}
+
+fn ready<T: Send + 'static>(value: T) -> BoxFuture<'static, Result<T, Fault>> {
+    Box::pin(async { Ok(value) })
+}
+
+impl WatchPort for Watched {
+    fn record(&self, samples: Vec<Sample>) -> BoxFuture<'_, Result<(), Fault>> {
+        self.samples.lock().expect("not poisoned").extend(samples);
+        ready(())
+    }
+
+    fn query(&self, _: MetricQuery) -> BoxFuture<'_, Result<Vec<SeriesPoints>, Fault>> {
+        ready(Vec::new())
+    }
+
+    fn series(&self, _: Option<String>) -> BoxFuture<'_, Result<Vec<SeriesRow>, Fault>> {
+        ready(Vec::new())
+    }
+
+    fn alerts(&self, _: Option<Timestamp>) -> BoxFuture<'_, Result<Vec<Alert>, Fault>> {
+        ready(Vec::new())
+    }
+
+    fn report(&self, report: Report) -> BoxFuture<'_, Result<bool, Fault>> {
+        self.reports.lock().expect("not poisoned").push(report);
+        ready(true)
+    }
+
+    fn acknowledge(&self, _: String, _: Acknowledgement) -> BoxFuture<'_, Result<bool, Fault>> {
+        ready(false)
+    }
+
+    fn silence(&self, silence: Silence) -> BoxFuture<'_, Result<(), Fault>> {
+        self.silences.lock().expect("not poisoned").push(silence);
+        ready(())
+    }
+
+    fn checks(&self) -> BoxFuture<'_, Result<Vec<Check>, Fault>> {
+        ready(Vec::new())
     }
 }

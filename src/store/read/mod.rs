@@ -12,6 +12,7 @@ mod occurrences;
 mod parked;
 mod runs;
 mod stats;
+mod watch;
 
 pub(super) use access::session_from;
 #[cfg(test)]

@@ -20,4 +20,5 @@ mod retention;
 mod runs;
 mod signals;
 mod starts;
+mod watch;
 mod writer;

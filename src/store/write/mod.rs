@@ -18,10 +18,12 @@ mod runs;
 mod sheet;
 mod signals;
 mod start;
+mod watch;
 
 pub(super) use command::{Answer, Command, Request};
 pub(super) use nodes::NodeCommand;
-pub(super) use removal::{NumberRange, Removal};
+pub(super) use removal::{NumberRange, Removal, Watched};
 pub(super) use sheet::{Applied, apply};
 #[cfg(test)]
 pub(super) use signals::due;
+pub(super) use watch::rollup_from;

@@ -48,6 +48,8 @@ pub enum Removal {
         before: Timestamp,
         limit: usize,
     },
+    /// Of what is measured and what was wrong.
+    Watched(Watched),
     /// Versions that are not current.
     Versions(Vec<VersionHash>),
 }
@@ -109,6 +111,7 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
         )
         .bind(*before)
         .bind(*limit),
+        Removal::Watched(what) => what.delete(),
         Removal::Versions(hashes) => query(
             "DELETE FROM versions WHERE hash IN (SELECT value->>0 FROM {rows}) AND superseded_at IS NOT NULL
                  AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.version = versions.hash)",
@@ -116,6 +119,66 @@ pub async fn remove(conn: &mut Conn, what: &Removal) -> Result<u64, StoreError> 
         .bind(Rows::of(hashes.iter().map(|hash| [hash]))?),
     };
     conn.execute(statement).await
+}
+
+/// What the watch keeps.
+#[derive(Debug, Clone, Copy)]
+pub enum Watched {
+    Samples {
+        range: NumberRange,
+    },
+    /// Rollups of this step, in microseconds, that began before `before`.
+    Rollups {
+        step: i64,
+        before: Timestamp,
+        limit: usize,
+    },
+    /// Series without a sample since `before`.
+    Series {
+        before: Timestamp,
+        limit: usize,
+    },
+    /// Alerts that were over before `before`.
+    Alerts {
+        before: Timestamp,
+        limit: usize,
+    },
+    /// Silences that ended before `before`.
+    Silences {
+        before: Timestamp,
+        limit: usize,
+    },
+}
+
+impl Watched {
+    fn delete(self) -> Query {
+        match self {
+            Self::Samples { range } => range.delete("samples"),
+            Self::Rollups { step, before, limit } => query(
+                "DELETE FROM rollups WHERE (series, step, start) IN
+                     (SELECT series, step, start FROM rollups WHERE step = $1 AND start < $2 ORDER BY start LIMIT $3)",
+            )
+            .bind(step)
+            .bind(before)
+            .bind(limit),
+            Self::Series { before, limit } => {
+                query("DELETE FROM series WHERE id IN (SELECT id FROM series WHERE last_at < $1 ORDER BY last_at LIMIT $2)")
+                    .bind(before)
+                    .bind(limit)
+            }
+            Self::Alerts { before, limit } => query(
+                "DELETE FROM alerts WHERE id IN
+                     (SELECT id FROM alerts WHERE resolved_at < $1 ORDER BY resolved_at LIMIT $2)",
+            )
+            .bind(before)
+            .bind(limit),
+            Self::Silences { before, limit } => query(
+                "DELETE FROM silences WHERE id IN (SELECT id FROM silences WHERE ends_at < $1 ORDER BY ends_at LIMIT $2)",
+            )
+            .bind(before)
+            .bind(limit),
+        }
+    }
 }
 
 /// Rows before `before`, of those with numbers after `after` and up to `up_to`.

@@ -2,14 +2,14 @@
 //!
 //! Callers wait for their answers, so commands that wait side by side are concurrent and may take effect in any order
 //! that keeps the kinds' own order: versions, jobs, accepted runs, changes of runs, starts, journals, events and decisions,
-//! what is due, artifacts, daemons, progress, occurrences, key-value, access, removals, and last the log lines and events that all of those brought along.
+//! what is due, artifacts, daemons, progress, occurrences, key-value, access, what is watched, removals, and last the log lines and events that all of those brought along.
 
 use std::borrow::Cow;
 
 use super::command::{Answer, Command};
 use super::{
     Removal, accept, access, artifacts, events, jobs, journal, kv, logs, nodes, occurrences, removal, runs, signals,
-    start,
+    start, watch,
 };
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
@@ -28,6 +28,8 @@ pub struct Applied {
     pub log_lines: usize,
     /// Runs that have new lines, a new state or new progress.
     pub touched: Vec<RunId>,
+    /// The highest number of a sample, if there were samples.
+    pub sample_seq: Option<i64>,
 }
 
 /// The sheet on which the steps of one `apply` note their results.
@@ -85,6 +87,7 @@ struct Groups<'a> {
     until: Vec<(&'a [JobName], Timestamp)>,
     kv: Vec<(usize, &'a KvWrite)>,
     access: Vec<(usize, &'a Command)>,
+    watch: Vec<(usize, &'a WatchWrite)>,
     removals: Vec<(usize, &'a Removal)>,
     ping: bool,
 }
@@ -121,6 +124,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
             Err(refusal) => sheet.refuse(index, refusal),
         }
     }
+    let sample_seq = watch::write(conn, &groups.watch, &mut sheet).await?;
     for (index, what) in groups.removals {
         let count = removal::remove(conn, what).await?;
         sheet.answer(index, Answer::Count(count));
@@ -137,6 +141,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
         event_seq,
         log_lines: sheet.logs.len(),
         touched: sheet.touched,
+        sample_seq,
     })
 }
 
@@ -170,6 +175,7 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             Command::PutToken(_) | Command::RevokeToken(..) | Command::PutSession(_) | Command::TakeSession(_) => {
                 groups.access.push((index, command));
             }
+            Command::Watch(write) => groups.watch.push((index, write)),
             Command::Remove(removal) => groups.removals.push((index, removal)),
             Command::Ping => groups.ping = true,
             // The writer has taken it out before.

@@ -8,6 +8,7 @@ mod jobs;
 mod ops;
 mod runs;
 mod tokens;
+mod watch;
 
 use std::sync::Arc;
 
@@ -44,6 +45,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "durable", description = "What durable runs have done, wait for and keep."),
         (name = "schedule", description = "Due times: what became of them and what is to come."),
         (name = "containers", description = "Containers on the Docker host."),
+        (name = "alerts", description = "What is wrong, what is asked, and what nobody wants to hear of."),
         (name = "events", description = "What happened, as it happens."),
         (name = "tokens", description = "Who may call."),
         (name = "health", description = "For monitors."),
@@ -96,6 +98,11 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(containers::start))
         .routes(routes!(containers::stop))
         .routes(routes!(containers::restart))
+        .routes(routes!(watch::alerts))
+        .routes(routes!(watch::acknowledge))
+        .routes(routes!(watch::silences, watch::silence))
+        .routes(routes!(watch::end_silence))
+        .routes(routes!(watch::checks))
         .routes(routes!(events::stream))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

@@ -16,13 +16,22 @@ pub enum Place {
     Runs,
     Schedule,
     Containers,
+    Health,
     Api,
     Settings,
 }
 
 impl Place {
-    pub const ALL: [Self; 7] =
-        [Self::Overview, Self::Jobs, Self::Runs, Self::Schedule, Self::Containers, Self::Api, Self::Settings];
+    pub const ALL: [Self; 8] = [
+        Self::Overview,
+        Self::Jobs,
+        Self::Runs,
+        Self::Schedule,
+        Self::Containers,
+        Self::Health,
+        Self::Api,
+        Self::Settings,
+    ];
 
     pub fn href(self) -> &'static str {
         match self {
@@ -31,6 +40,7 @@ impl Place {
             Self::Runs => "/runs",
             Self::Schedule => "/schedule",
             Self::Containers => "/containers",
+            Self::Health => "/alerts",
             Self::Api => "/docs",
             Self::Settings => "/settings",
         }
@@ -43,6 +53,7 @@ impl Place {
             Self::Runs => "Runs",
             Self::Schedule => "Schedule",
             Self::Containers => "Containers",
+            Self::Health => "Health",
             Self::Api => "API",
             Self::Settings => "Settings",
         }
@@ -56,6 +67,7 @@ impl Place {
             Self::Runs => 'r',
             Self::Schedule => 's',
             Self::Containers => 'c',
+            Self::Health => 'h',
             Self::Api => 'a',
             Self::Settings => 't',
         }
@@ -68,6 +80,7 @@ impl Place {
             Self::Runs => Icon::Runs,
             Self::Schedule => Icon::Schedule,
             Self::Containers => Icon::Containers,
+            Self::Health => Icon::Health,
             Self::Api => Icon::Book,
             Self::Settings => Icon::Settings,
         }

@@ -25,6 +25,7 @@ mod schedule;
 mod settings;
 mod steps;
 mod ui;
+mod watch;
 
 use std::sync::Arc;
 
@@ -55,6 +56,10 @@ pub fn router(document: Arc<utoipa::openapi::OpenApi>) -> Router<Web> {
         .route("/containers", get(containers::page))
         .route("/containers/{id}", get(containers::show))
         .route("/containers/{id}/{action}", get(containers::confirm).post(containers::act))
+        .route("/alerts", get(watch::page))
+        .route("/alerts/{id}/acknowledge", post(watch::acknowledge))
+        .route("/silences", post(watch::silence))
+        .route("/silences/{id}/end", post(watch::end_silence))
         .route("/docs", get(move |cx| docs::page(cx, document.clone())))
         .route("/settings", get(settings::page))
         .route("/settings/tokens", post(settings::create_token))

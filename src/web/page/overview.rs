@@ -6,8 +6,9 @@ use maud::{Markup, html};
 use super::cx::Cx;
 use super::icons::{Icon, icon};
 use super::layout::{Page, Place};
-use super::{approvals, jobs::diagnostic, ui};
+use super::{approvals, jobs::diagnostic, ui, watch};
 use crate::base::{Timestamp, limits};
+use crate::model::alerts::AlertState;
 use crate::model::{Run, RunState, TriggerKind};
 use crate::runner::LiveRun;
 use crate::store::{Bucket, RunFilter};
@@ -18,6 +19,7 @@ use crate::web::read::containers::{self, ContainerView};
 use crate::web::read::jobs::{self, DiagnosticView, JobSummary};
 use crate::web::read::missed::{self, MissedView};
 use crate::web::read::steps;
+use crate::web::read::watch::{AlertView, alerts};
 
 const DAY_S: i64 = 86_400;
 const BUCKET_S: i64 = 1_800;
@@ -26,12 +28,13 @@ const SHOWN: usize = 8;
 pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
     let since = Timestamp::from_second((cx.now.as_second() - DAY_S) / BUCKET_S * BUCKET_S + BUCKET_S).unwrap_or(cx.now);
     let parked = RunFilter { states: vec![RunState::Parked], limit: SHOWN, ..RunFilter::default() };
-    let (jobs, waiting, parked, buckets, dependencies, containers) = tokio::join!(
+    let (jobs, waiting, parked, buckets, dependencies, alerts, containers) = tokio::join!(
         jobs::list(&web, &cx.who),
         steps::approvals(&web, &cx.who),
         web.parts.store.runs(&parked),
         web.parts.store.run_buckets(None, since, BUCKET_S),
         web.health.refresh(),
+        read_alerts(&web),
         tokio::time::timeout(limits::HEALTH_PROBE_TIMEOUT, containers::list(&web)),
     );
     let jobs = jobs?;
@@ -42,7 +45,7 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
     let live = web.parts.runner.live();
     let body = html! {
         (approvals::waiting(&cx, &waiting?, SHOWN))
-        (attention(&cx, (&jobs, &missed), &diagnostics, &containers, &dependencies))
+        (attention(&cx, (&jobs, &missed), &diagnostics, &containers, &dependencies, &alerts?))
         div.columns {
             (running(&cx, &live, &parked?))
             (next(&cx, &jobs))
@@ -51,6 +54,13 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
         (system(&cx, &dependencies, &jobs, &containers))
     };
     Ok(Page::new(Place::Overview, "Overview", body).live("containers=1").render(&cx))
+}
+
+/// Alerts that fire and that nobody has seen or silenced.
+async fn read_alerts(web: &Web) -> ApiResult<Vec<AlertView>> {
+    let mut found = alerts(web, None).await?;
+    found.retain(|alert| alert.state == AlertState::Firing && alert.quiet.is_none());
+    Ok(found)
 }
 
 fn is_failing(job: &JobSummary) -> bool {
@@ -72,11 +82,12 @@ fn attention(
     diagnostics: &[DiagnosticView],
     containers: &[ContainerView],
     dependencies: &[Dependency],
+    alerts: &[AlertView],
 ) -> Markup {
     let failing: Vec<&JobSummary> = jobs.iter().filter(|job| is_failing(job)).collect();
     let unwell: Vec<&ContainerView> = containers.iter().filter(|container| is_unwell(container)).collect();
     let down: Vec<&Dependency> = dependencies.iter().filter(|dependency| !dependency.ok).collect();
-    let count = failing.len() + unwell.len() + down.len() + diagnostics.len() + missed.len();
+    let count = failing.len() + unwell.len() + down.len() + diagnostics.len() + missed.len() + alerts.len();
     let body = html! {
         @if count == 0 {
             @if jobs.is_empty() { (first_steps()) } @else {
@@ -85,11 +96,13 @@ fn attention(
         } @else {
             ul.attention {
                 @for dependency in down { li { (down_line(cx, dependency)) } }
+                @for alert in alerts.iter().take(SHOWN) { li { (watch::line(cx, alert)) } }
                 @for job in failing.iter().take(SHOWN) { li { (failing_line(cx, job)) } }
                 @for found in missed.iter().take(SHOWN) { li { (missed_line(cx, found)) } }
                 @for container in unwell.iter().take(SHOWN) { li { (unwell_line(container)) } }
                 @for found in diagnostics.iter().take(SHOWN) { li { (diagnostic(found, cx.now)) } }
             }
+            @if alerts.len() > SHOWN { p.more { a href="/alerts" { "All " (alerts.len()) " firing alerts" } } }
             @if failing.len() > SHOWN { p.more { a href="/jobs?show=failing" { "All " (failing.len()) " failing jobs" } } }
             @if missed.len() > SHOWN { p.more { a href="/schedule?state=missed" { "All " (missed.len()) " jobs that missed due times" } } }
             @if diagnostics.len() > SHOWN { p.more { a href="/jobs?show=rejected" { "All " (diagnostics.len()) " diagnostics" } } }

@@ -11,3 +11,4 @@ pub mod schedule;
 pub mod simulation;
 pub mod steps;
 pub mod text;
+pub mod watch;

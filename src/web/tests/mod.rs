@@ -7,3 +7,4 @@ mod pages;
 mod serving;
 mod streams;
 mod support;
+mod watch;

@@ -56,6 +56,7 @@ async fn every_page_is_sound() {
         "/schedule",
         "/schedule?span=7d",
         "/containers",
+        "/alerts",
         "/docs",
         "/settings",
         &format!("/runs/{good}"),

@@ -4,13 +4,13 @@ use crate::base::suggest;
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const NAMES: [&str; 17] = [
-    "docker", "events", "fs", "graph", "host", "http", "jobs", "kv", "llm", "notify", "process", "proxy", "redis",
-    "secrets", "sql", "stack", "volumes",
+const NAMES: [&str; 18] = [
+    "alerts", "docker", "events", "fs", "graph", "host", "http", "jobs", "kv", "llm", "notify", "process", "proxy",
+    "redis", "secrets", "sql", "stack", "volumes",
 ];
 
-/// Adds `name=value`: an access for `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`, `graph` and `fs`; names separated
-/// by commas for all others.
+/// Adds `name=value`: an access for `alerts`, `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`, `graph`
+/// and `fs`; names separated by commas for all others.
 pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), String> {
     let words = || value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
     let list = match name {
@@ -19,6 +19,7 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
             return Ok(());
         }
         "host" => return access(name, value).map(|access| grants.host = Some(access)),
+        "alerts" => return access(name, value).map(|access| grants.alerts = Some(access)),
         "proxy" => return access(name, value).map(|access| grants.proxy = Some(access)),
         "sql" | "redis" | "graph" | "fs" => {
             let (source, word) = value.split_once(':').ok_or_else(|| format!("write --grant {name}=NAME:read"))?;
@@ -66,6 +67,7 @@ mod tests {
     fn every_permission_can_be_given() {
         let mut grants = Grants::default();
         let given = [
+            ("alerts", "write"),
             ("docker", "read"),
             ("host", "read"),
             ("proxy", "write"),

@@ -4,6 +4,7 @@ mod durable;
 mod grants;
 mod kv;
 mod ports;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -92,6 +93,7 @@ fn scope(job: &Job, args: &Args, cancel: CancellationToken, ctx: &Context) -> Re
         log: Arc::new(ports::Terminal { clock: ctx.clock.clone(), json: ctx.out.json }),
         jobs: Arc::new(ports::NoDaemon),
         kv: Arc::new(kv::Memory::new(ctx.clock.clone())),
+        watch: Arc::new(ports::NoDaemon),
         artifacts: Arc::new(ports::NoDaemon),
         durable: None,
     })

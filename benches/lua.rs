@@ -7,12 +7,17 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aegis::base::{Clock, Fault, RunId};
-use aegis::lua::{ArtifactPort, Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope};
+use aegis::base::{Clock, Fault, RunId, Timestamp};
+use aegis::lua::{
+    ArtifactPort, Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope, WatchPort,
+};
+use aegis::model::alerts::{Acknowledgement, Alert, Silence};
+use aegis::model::checks::Check;
+use aegis::model::metrics::Sample;
 use aegis::model::run::Progress;
 use aegis::model::{Grants, LogLevel, Run, Signal, Trigger, TriggerKind};
 use aegis::primitives::{Options, Primitives};
-use aegis::store::{KvEntry, KvOutcome, KvWrite};
+use aegis::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -186,6 +191,7 @@ fn scope() -> RunScope {
         log: Arc::new(Nothing),
         jobs: Arc::new(Nothing),
         kv: Arc::new(Nothing),
+        watch: Arc::new(Nothing),
         artifacts: Arc::new(Nothing),
         durable: None,
     }
@@ -238,6 +244,40 @@ impl KvPort for Nothing {
     }
 
     fn write(&self, _: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+        absent()
+    }
+}
+
+impl WatchPort for Nothing {
+    fn record(&self, _: Vec<Sample>) -> BoxFuture<'_, Result<(), Fault>> {
+        absent()
+    }
+
+    fn query(&self, _: MetricQuery) -> BoxFuture<'_, Result<Vec<SeriesPoints>, Fault>> {
+        absent()
+    }
+
+    fn series(&self, _: Option<String>) -> BoxFuture<'_, Result<Vec<SeriesRow>, Fault>> {
+        absent()
+    }
+
+    fn alerts(&self, _: Option<Timestamp>) -> BoxFuture<'_, Result<Vec<Alert>, Fault>> {
+        absent()
+    }
+
+    fn report(&self, _: Report) -> BoxFuture<'_, Result<bool, Fault>> {
+        absent()
+    }
+
+    fn acknowledge(&self, _: String, _: Acknowledgement) -> BoxFuture<'_, Result<bool, Fault>> {
+        absent()
+    }
+
+    fn silence(&self, _: Silence) -> BoxFuture<'_, Result<(), Fault>> {
+        absent()
+    }
+
+    fn checks(&self) -> BoxFuture<'_, Result<Vec<Check>, Fault>> {
         absent()
     }
 }

@@ -89,18 +89,27 @@ impl Default for Options {
 impl Primitives {
     /// Connects to nothing. Fails when the certificate file, a pattern or a route of the configuration cannot be used.
     pub fn new(options: Options) -> Result<Self, Fault> {
-        let Options { clock, docker_host, deny, ca_file, routes, sql, redis, graph, llm, secrets, roots, process, lookup } =
-            options;
+        let Options {
+            clock,
+            docker_host,
+            deny,
+            ca_file,
+            routes,
+            sql,
+            redis,
+            graph,
+            llm,
+            secrets,
+            roots,
+            process,
+            lookup,
+        } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
         let options = http::Options { deny, ca_file: ca_file.clone() };
         let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
-        let prober = prober::Prober {
-            http: http.clone(),
-            docker: docker.clone(),
-            lookup: lookup.clone(),
-            clock: clock.clone(),
-        };
+        let prober =
+            prober::Prober { http: http.clone(), docker: docker.clone(), lookup: lookup.clone(), clock: clock.clone() };
         let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup);
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };

@@ -80,15 +80,15 @@ const UI: Record = Record {
 
 const PERMISSIONS: Record = Record {
     name: "Permissions",
-    doc: "What the job may touch; what is absent it may not. `host`, `proxy`, `stack`, `secrets`, `volumes`, \
-          `process` and `fs` are kept for later: no function of this version asks for them.",
+    doc: "What the job may touch; what is absent it may not. `proxy`, `stack`, `secrets` and `volumes` are kept for \
+          later: no function of this version asks for them.",
     fields: &[
         Field::optional(
             "docker",
             Type::Any,
             "`\"read\"`, `\"write\"`, `\"admin\"`, or a table of name patterns by these",
         ),
-        Field::optional("host", Type::Choice(&["read", "write", "admin"]), "The host's metrics and services"),
+        Field::optional("host", Type::Choice(&["read", "write", "admin"]), "Looking at this machine"),
         Field::optional("proxy", Type::Choice(&["read", "write", "admin"]), "The load balancer"),
         Field::optional("stack", Type::List(&Type::String), "Compose stacks, by pattern"),
         Field::optional("sql", Type::Map(&Type::String), "`\"read\"` or `\"write\"` by data source"),
@@ -99,8 +99,8 @@ const PERMISSIONS: Record = Record {
         Field::optional("notify", Type::List(&Type::String), "Routes"),
         Field::optional("secrets", Type::List(&Type::String), "Names of secrets"),
         Field::optional("volumes", Type::List(&Type::String), "Volumes, by pattern"),
-        Field::optional("process", Type::List(&Type::String), "Host commands"),
-        Field::optional("fs", Type::Map(&Type::String), "Access by root"),
+        Field::optional("process", Type::List(&Type::String), "Programs, by name"),
+        Field::optional("fs", Type::Map(&Type::String), "Access by root: read, write"),
         Field::optional("kv", Type::List(&Type::String), "Shared scopes: `shared:NAME`"),
         Field::optional("jobs", Type::List(&Type::String), "Jobs that it may start"),
         Field::optional("events", Type::List(&Type::String), "Events that it may send, by pattern"),

@@ -13,7 +13,7 @@ mod interrupts;
 mod machine;
 mod names;
 mod run;
-mod sql;
 mod sources;
+mod sql;
 pub mod support;
 mod watch;

@@ -88,7 +88,7 @@ impl Command {
             Self::Events(events) => told(events),
             Self::Signal(signal) => ROW + json_bytes(&signal.payload),
             Self::Kv(write) => ROW + json(&write.value),
-            Self::Watch(write) => ROW + ROW * (write.samples.len() + 4 * write.alerts.len()),
+            Self::Watch(write) => ROW + ROW * (write.samples.len() + 4 * write.alerts.len()) + told(&write.events),
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
             Self::Miss(absence) => absence.missed.len() * ROW,
             Self::ScheduledUntil(jobs, _) => jobs.len() * ROW,

@@ -4,8 +4,8 @@ mod daemon;
 mod docker;
 mod grants;
 mod host;
-mod sql;
 mod sources;
+mod sql;
 mod storage;
 
 use comfy_table::{Cell, Color};

@@ -134,6 +134,19 @@ fn errors_name_the_place_and_the_remedy() {
             "runner.max_running: 4 is less than runner.lanes (8): some lanes would never work",
         ),
         (
+            "retention:\n  logs: 91d\n",
+            "retention.logs: logs cannot be kept longer than their runs: lower retention.logs or raise retention.runs",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(load(text, &[]), Err(expected.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_calendar_is_told_with_its_place() {
+    let cases = [
+        (
             "calendars:\n  h: { zone: Europe/Berlyn, days: [\"12-25\"] }\n",
             "aegis.yaml:2:14: calendars.h.zone: \"Europe/Berlyn\" is not a time zone; did you mean \"Europe/Berlin\"?; use an IANA name such as \"UTC\" or \"Europe/Berlin\"\n  2 |   h: { zone: Europe/Berlyn, days: [\"12-25\"] }\n    |              ^",
         ),
@@ -146,10 +159,6 @@ fn errors_name_the_place_and_the_remedy() {
             "aegis.yaml:3:43: calendars.h.windows[0].for: a window lasts longer than nothing and at most 366 days, such as \"4h\"\n  3 |     windows: [{ cron: \"0 2 * * SUN\", for: 0s }]\n    |                                           ^",
         ),
         ("calendars: { h: {} }\n", "calendars.h: it is never closed; give it days or windows"),
-        (
-            "retention:\n  logs: 91d\n",
-            "retention.logs: logs cannot be kept longer than their runs: lower retention.logs or raise retention.runs",
-        ),
     ];
     for (text, expected) in cases {
         assert_eq!(load(text, &[]), Err(expected.to_owned()), "{text}");

@@ -211,6 +211,8 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_RETENTION_LOGS", "6d"),
         ("AEGIS_RETENTION_EVENTS", "7d"),
         ("AEGIS_RETENTION_RUNS_PER_JOB_MIN", "1"),
+        ("AEGIS_NODE_NAME", "one"),
+        ("AEGIS_NODE_LABELS", "gpu, eu"),
     ];
     assert_eq!(all.len() + 1, SETTINGS.len(), "routes are the one key without a variable");
     for one in all {

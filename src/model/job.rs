@@ -38,6 +38,9 @@ pub struct JobSpec {
     pub retry: RetryPolicy,
     #[serde(default)]
     pub overlap: Overlap,
+    /// Labels that a daemon must have to execute it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs_on: Vec<String>,
     #[serde(default)]
     pub concurrency: Option<Concurrency>,
     #[serde(default)]
@@ -75,6 +78,7 @@ impl JobSpec {
             limits: JobLimits::default(),
             retry: RetryPolicy::default(),
             overlap: Overlap::default(),
+            runs_on: Vec::new(),
             concurrency: None,
             priority: 0,
             resume: false,

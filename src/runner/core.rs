@@ -501,7 +501,7 @@ impl Core {
             None => drop(table.remove(&run)),
         }
         drop(table);
-        let (running, waiting) = (self.live.running(), self.live.waiting());
+        let (running, waiting) = (self.live.running(), self.live.waiting_here());
         self.metrics.update(|numbers| (numbers.running, numbers.waiting) = (running, waiting));
     }
 }

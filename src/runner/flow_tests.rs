@@ -61,6 +61,7 @@ impl Bench {
             running_max: 8,
             grace: Duration::from_secs(3_600),
             shares: false,
+            labels: Vec::new(),
             hurry: hurry.clone(),
         };
         let (dispatcher, runner) =

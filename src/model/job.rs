@@ -66,6 +66,11 @@ fn enabled() -> bool {
 
 impl JobSpec {
     /// A job of that name with every field at its default.
+    /// Whether a daemon with these labels may execute it.
+    pub fn runs_with(&self, labels: &[String]) -> bool {
+        self.runs_on.iter().all(|label| labels.contains(label))
+    }
+
     pub fn named(name: JobName) -> Self {
         Self {
             name,

@@ -136,7 +136,7 @@ impl Core {
     /// The moment at which everything until the next call happens.
     pub fn at(&mut self, now: Timestamp) {
         if now < self.now {
-            self.live.ask_again_at(later(now, START_RETRY));
+            self.live.ask_again_at(later(now, START_RETRY), now);
         }
         self.now = now;
     }

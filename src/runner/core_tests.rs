@@ -11,7 +11,7 @@ use super::logs::Flusher;
 use crate::base::clock::later;
 use crate::base::{Clock, Fault, RunId, Timestamp};
 use crate::jobs::Job;
-use crate::lua::{Bundle, Outcome};
+use crate::lua::Outcome;
 use crate::model::job::{Overlap, RetryPolicy};
 use crate::model::{Actor, JobSpec, Run, RunState, Trigger, TriggerKind};
 use crate::store::{Guarded, Started, Transition};
@@ -25,13 +25,7 @@ fn durable(attempts: u32) -> Arc<Job> {
         retry: RetryPolicy { attempts, initial: BACKOFF, ..RetryPolicy::default() },
         ..JobSpec::named("deploy".parse().expect("a name"))
     };
-    Arc::new(Job {
-        spec: Arc::new(spec),
-        bundle: Arc::new(Bundle::new(vec![])),
-        file: "deploy.lua".into(),
-        loaded_at: Timestamp::UNIX_EPOCH,
-        enabled_override: None,
-    })
+    Job::with(spec, "")
 }
 
 struct Table {

@@ -310,7 +310,7 @@ impl Handle {
 
     /// Jobs that ask for labels which this daemon does not have.
     pub(super) fn misplaced_jobs(&self) -> Vec<JobName> {
-        let lacks = |job: &&Arc<Job>| job.spec.runs_on.iter().any(|label| !self.shared.labels.contains(label));
+        let lacks = |job: &&Arc<Job>| !job.spec.runs_with(&self.shared.labels);
         self.shared.registry.snapshot().jobs.values().filter(lacks).map(|job| job.spec.name.clone()).collect()
     }
 

@@ -188,7 +188,7 @@ impl Live {
 
     /// Whether this daemon has the labels that the job asks for. Runs of others wait here for one that has.
     pub fn fits(&self, spec: &JobSpec) -> bool {
-        spec.runs_on.iter().all(|label| self.labels.contains(label))
+        spec.runs_with(&self.labels)
     }
 
     pub fn get_mut(&mut self, run: RunId) -> Option<&mut Entry> {
@@ -381,14 +381,13 @@ impl Live {
     }
 
     /// The clock was set back: what was held back until a moment that is far away now asks at this one.
-    pub fn ask_again_at(&mut self, moment: Timestamp) {
+    pub fn ask_again_at(&mut self, moment: Timestamp, now: Timestamp) {
         let held: Vec<RunId> = self.held_back.values().copied().collect();
         for run in held {
             self.unqueue(run);
             let Some(entry) = self.entries.get_mut(&run) else { continue };
             entry.run.not_before = Some(moment);
-            let (rank, group) = (entry.rank(), entry.group.clone());
-            self.queue.push_at(moment, &group, rank);
+            self.enqueue(run, now);
             self.hold_back(run);
         }
     }

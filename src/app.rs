@@ -85,14 +85,17 @@ impl Daemon {
         supervisor: &mut Supervisor,
         address: SocketAddr,
     ) -> anyhow::Result<Self> {
-        let options = store::Options { url: config.store.url.clone(), node: node_name() };
+        let options = store::Options { url: config.store.url.clone(), node: node_name(&config.node) };
         let (store, writer) = Store::open(options, clock.clone()).await?;
         let listener = writer.listener();
         supervisor.spawn_within("store", limits::SHUTDOWN_STORE_WAIT, |stop| writer.run(stop));
         supervisor.spawn("store listener", |stop| listener.run(stop));
         let shares = store.is_shared();
         let lease = match shares {
-            true => Some(Lease::register(store.clone(), clock, place(&store, address)).await?),
+            true => {
+                let labels = config.node.labels.clone();
+                Some(Lease::register(store.clone(), clock, place(&store, address), labels).await?)
+            }
             false => None,
         };
 
@@ -116,6 +119,7 @@ impl Daemon {
             running_max: config.runner.max_running,
             grace: config.runner.shutdown_grace,
             shares,
+            labels: config.node.labels.clone(),
             hurry: CancellationToken::new(),
         };
         let (dispatcher, runner) =
@@ -346,7 +350,10 @@ fn place(store: &Store, address: SocketAddr) -> String {
     format!("{} {address} {} {}", store.node(), boot.trim(), network.display())
 }
 
-fn node_name() -> String {
+fn node_name(node: &crate::config::Node) -> String {
+    if let Some(name) = &node.name {
+        return name.clone();
+    }
     let name = rustix::system::uname();
     name.nodename().to_string_lossy().into_owned()
 }

@@ -149,6 +149,8 @@ pub const ARTIFACT_NAME_BYTES_MAX: usize = 255;
 pub const STORE_PRUNE_ARTIFACTS_MAX: usize = 16;
 /// Runs that a commit names to the other daemons; of more they are told that there were more.
 pub const STORE_NOTIFY_RUNS_MAX: usize = 64;
+/// A command says that it waits when the daemon has not answered for so long.
+pub const CLI_SILENT_MAX: Duration = Duration::from_secs(10);
 /// A daemon that shares its database and gave no sign for this long has lost its runs to the others.
 pub const LEASE: Duration = Duration::from_secs(12);
 pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(3);

@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use super::failure::{Exit, Failure};
 use crate::admin::{CONSOLE_PATH, CONSOLE_UPGRADE};
+use crate::base::quantity::show_duration;
 use crate::base::{Fault, limits};
 
 /// Cheap; each request has a connection of its own.
@@ -134,8 +135,16 @@ impl Client {
             None => builder.body(Full::<Bytes>::default()),
         };
         let request = request.map_err(|error| Failure::usage(format!("this cannot be asked for: {error}")))?;
-        let response = sender.send_request(request).await.map_err(|error| self.broke(&error))?;
-        Ok(Answer { response, connection: task })
+        let mut answer = std::pin::pin!(sender.send_request(request));
+        let response = match tokio::time::timeout(limits::CLI_SILENT_MAX, &mut answer).await {
+            Ok(response) => response,
+            Err(_) => {
+                let silent = show_duration(limits::CLI_SILENT_MAX);
+                anstream::eprintln!("the daemon has not answered for {silent}; still waiting, Ctrl-C gives up");
+                answer.await
+            }
+        };
+        Ok(Answer { response: response.map_err(|error| self.broke(&error))?, connection: task })
     }
 
     fn unreachable(&self, error: &std::io::Error) -> Failure {

@@ -37,7 +37,7 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 30] = [
+pub(super) const SETTINGS: [(&str, Apply); 32] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
     ("admin.socket", |config, text| put(&mut config.admin.socket, Ok(text.into()))),
@@ -57,6 +57,8 @@ pub(super) const SETTINGS: [(&str, Apply); 30] = [
     ("retention.logs", |config, text| put(&mut config.retention.logs, duration(text))),
     ("retention.events", |config, text| put(&mut config.retention.events, duration(text))),
     ("retention.runs_per_job_min", |config, text| put(&mut config.retention.runs_per_job_min, number(text))),
+    ("node.name", |config, text| put(&mut config.node.name, Ok((!text.is_empty()).then(|| text.to_owned())))),
+    ("node.labels", |config, text| put(&mut config.node.labels, Ok(words(text)))),
     ("notify.routes", |_, _| Err("routes are set in the file alone".into())),
     ("fs.roots", |_, _| Err("roots are set in the file alone".into())),
     ("process.programs", |_, _| Err("programs are set in the file alone".into())),

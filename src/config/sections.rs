@@ -42,6 +42,17 @@ pub struct Config {
     pub checks: BTreeMap<String, CheckConfig>,
     pub retention: Retention,
     pub calendars: Calendars,
+    pub node: Node,
+}
+
+/// This daemon among those that share the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    /// The host's name unless said otherwise.
+    pub name: Option<String>,
+    /// What jobs may ask for with `runs_on`.
+    pub labels: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -244,6 +244,8 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_ALERTS_GROUP_WAIT", "1s"),
         ("AEGIS_ALERTS_GROUP_INTERVAL", "1m"),
         ("AEGIS_ALERTS_REPEAT_INTERVAL", "1h"),
+        ("AEGIS_NODE_NAME", "one"),
+        ("AEGIS_NODE_LABELS", "gpu, eu"),
     ];
     assert_eq!(all.len() + 5, SETTINGS.len(), "routes, roots, programs and rules are the keys without a variable");
     for one in all {

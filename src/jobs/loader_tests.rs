@@ -64,8 +64,11 @@ impl Bed {
         self.folder.path().join("scripts").join(path)
     }
 
+    /// In one step, so that nobody sees half of it.
     fn write(&self, path: &str, text: &str) {
-        fs::write(self.path(path), text).expect("written");
+        let aside = self.folder.path().join("aside");
+        fs::write(&aside, text).expect("written");
+        fs::rename(aside, self.path(path)).expect("moved");
     }
 
     async fn start(&self) -> Live {
@@ -184,13 +187,13 @@ async fn required_files_reload_the_jobs_that_need_them_and_no_others() {
     live.jobs().await;
     assert_ne!(version(&live), first, "a required file that appears matters");
     assert_eq!(live.inspected(), 1);
+    bed.write("lib/unused.lua", "return 2");
+    live.jobs().await;
+    assert_eq!(live.inspected(), 0);
+    // Last, because what is broken and was written just now is read again with each look.
     bed.write("lib/shared.lua", "! broken");
     live.jobs().await;
     assert_eq!(live.diagnostics(), [kept("a.lua", "script.syntax")]);
-    bed.write("lib/unused.lua", "return 2");
-    live.inspected();
-    live.jobs().await;
-    assert_eq!(live.inspected(), 0);
     live.end().await;
     bed.end().await;
 }

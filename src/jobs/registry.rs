@@ -24,6 +24,14 @@ pub struct Job {
 }
 
 impl Job {
+    /// The job of a file with this source, which nobody has enabled or disabled.
+    #[cfg(test)]
+    pub fn with(spec: JobSpec, source: &str) -> Arc<Self> {
+        let file = format!("{}.lua", spec.name);
+        let bundle = Arc::new(Bundle::new(vec![(file.clone(), source.to_owned())]));
+        Arc::new(Self { spec: Arc::new(spec), bundle, file, loaded_at: Timestamp::UNIX_EPOCH, enabled_override: None })
+    }
+
     /// Whether its schedules fire. A disabled job can still be triggered by hand.
     pub fn is_enabled(&self) -> bool {
         self.enabled_override.unwrap_or(self.spec.enabled)

@@ -161,7 +161,8 @@ pub fn syntax_fault(file: &str, source: &str, message: &str) -> Fault {
         None => (1, message),
     };
     let position = ScriptPosition { file: file.to_owned(), line: number, column: None, text: line(source, number) };
-    let fault = Fault::new("script.syntax", cut(text)).at(position);
+    // With the place: a file that another one requires is named by nothing else.
+    let fault = Fault::new("script.syntax", format!("{file}:{number}: {}", cut(text))).at(position);
     match syntax_hint(text) {
         Some(hint) => fault.hint(hint),
         None => fault,

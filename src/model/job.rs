@@ -38,6 +38,9 @@ pub struct JobSpec {
     pub retry: RetryPolicy,
     #[serde(default)]
     pub overlap: Overlap,
+    /// Labels that a daemon must have to execute it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs_on: Vec<String>,
     #[serde(default)]
     pub concurrency: Option<Concurrency>,
     #[serde(default)]
@@ -63,6 +66,11 @@ fn enabled() -> bool {
 
 impl JobSpec {
     /// A job of that name with every field at its default.
+    /// Whether a daemon with these labels may execute it.
+    pub fn runs_with(&self, labels: &[String]) -> bool {
+        self.runs_on.iter().all(|label| labels.contains(label))
+    }
+
     pub fn named(name: JobName) -> Self {
         Self {
             name,
@@ -75,6 +83,7 @@ impl JobSpec {
             limits: JobLimits::default(),
             retry: RetryPolicy::default(),
             overlap: Overlap::default(),
+            runs_on: Vec::new(),
             concurrency: None,
             priority: 0,
             resume: false,

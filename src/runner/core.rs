@@ -136,7 +136,7 @@ impl Core {
     /// The moment at which everything until the next call happens.
     pub fn at(&mut self, now: Timestamp) {
         if now < self.now {
-            self.live.ask_again_at(later(now, START_RETRY));
+            self.live.ask_again_at(later(now, START_RETRY), now);
         }
         self.now = now;
     }
@@ -501,7 +501,7 @@ impl Core {
             None => drop(table.remove(&run)),
         }
         drop(table);
-        let (running, waiting) = (self.live.running(), self.live.waiting());
+        let (running, waiting) = (self.live.running(), self.live.waiting_here());
         self.metrics.update(|numbers| (numbers.running, numbers.waiting) = (running, waiting));
     }
 }

@@ -11,7 +11,7 @@ use super::logs::Flusher;
 use crate::base::clock::later;
 use crate::base::{Clock, Fault, RunId, Timestamp};
 use crate::jobs::Job;
-use crate::lua::{Bundle, Outcome};
+use crate::lua::Outcome;
 use crate::model::job::{Overlap, RetryPolicy};
 use crate::model::{Actor, JobSpec, Run, RunState, Trigger, TriggerKind};
 use crate::store::{Guarded, Started, Transition};
@@ -25,13 +25,7 @@ fn durable(attempts: u32) -> Arc<Job> {
         retry: RetryPolicy { attempts, initial: BACKOFF, ..RetryPolicy::default() },
         ..JobSpec::named("deploy".parse().expect("a name"))
     };
-    Arc::new(Job {
-        spec: Arc::new(spec),
-        bundle: Arc::new(Bundle::new(vec![])),
-        file: "deploy.lua".into(),
-        loaded_at: Timestamp::UNIX_EPOCH,
-        enabled_override: None,
-    })
+    Job::with(spec, "")
 }
 
 struct Table {
@@ -198,4 +192,51 @@ fn a_run_that_was_with_another_daemon_meanwhile_comes_back_as_it_is() {
     let effects = table.effects();
     let [Effect::Start(start)] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!((start.run, start.fence, start.attempt), (stale, 3, 1), "before {other}, which has not begun");
+}
+
+#[test]
+fn a_run_is_executed_by_a_daemon_with_the_labels_that_its_job_asks_for() {
+    let mut table = Table::new(true);
+    let job = durable(1);
+    let spec = JobSpec { runs_on: vec!["gpu".into()], ..(*job.spec).clone() };
+    let wants = Arc::new(Job { spec: Arc::new(spec), ..(*job).clone() });
+    table.queued(&wants);
+    assert_eq!(table.asked_to_start(), [], "it waits for another daemon");
+    assert_eq!((table.core.live.waiting(), table.core.live.waiting_here()), (1, 0));
+    let mut table = Table::new(true);
+    table.core.live.labels = vec!["eu".into(), "gpu".into()];
+    let run = table.queued(&wants);
+    assert_eq!(table.asked_to_start(), [run]);
+}
+
+#[test]
+fn a_run_that_was_woken_meanwhile_is_replaced_like_any_that_came_before() {
+    let mut table = Table::new(false);
+    let job = durable(1);
+    let replaces = Arc::new(Job {
+        spec: Arc::new(JobSpec { overlap: Overlap::Replace, ..(*job.spec).clone() }),
+        ..(*job).clone()
+    });
+    let earlier = table.queued(&replaces);
+    table.begin(earlier, 0);
+    let request = crate::runner::SubmitRequest {
+        job: job.spec.name.clone(),
+        params: Default::default(),
+        trigger: Trigger::new(TriggerKind::Api, "test"),
+        idempotency_key: None,
+        dry_run: false,
+        parent: None,
+        occurrence: None,
+    };
+    table.core.submit(request, replaces.clone(), oneshot::channel().0);
+    let Some(Effect::Accept(new)) = table.core.take_effects().pop() else { panic!("it is to be written") };
+    let change = table.finish(earlier, 1, parked());
+    table.core.settled(change, Ok(Guarded::Applied));
+    table.effects();
+    let trigger = Trigger::new(TriggerKind::Api, "test");
+    let run = Run::new(earlier, job.spec.name.clone(), trigger, table.now);
+    let woken = Run { fence: 1, attempt: 1, deadline_at: Some(later(table.now, BACKOFF)), ..run };
+    table.core.comes_back(woken, replaces, 0, Comeback::Woken);
+    table.core.accepted(new.run.id, Ok(crate::store::Accepted::New));
+    assert!(table.core.live.get_mut(earlier).is_some_and(|entry| entry.stop.why().is_some()), "it is to end");
 }

@@ -155,7 +155,7 @@ impl Dispatcher {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (flusher, announced) = Flusher::new();
         let (metrics, live) = (Arc::new(Metrics::default()), LiveTable::default());
-        let core = Core::new(
+        let mut core = Core::new(
             clock.clone(),
             metrics.clone(),
             live.clone(),
@@ -163,7 +163,10 @@ impl Dispatcher {
             options.running_max,
             options.shares,
         );
-        let shared = Arc::new(Shared { store, registry, clock, lanes, metrics, live, enabling: Default::default() });
+        core.live.labels.clone_from(&options.labels);
+        let labels = options.labels.clone();
+        let enabling = Default::default();
+        let shared = Arc::new(Shared { store, registry, clock, lanes, labels, metrics, live, enabling });
         let handle = Handle { inbox: outbox.clone(), shared: shared.clone(), flusher };
         let dispatcher = Self {
             core,

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::base::{Clock, JobName, RunId, Timestamp};
 use crate::jobs::{Job, Registry};
-use crate::lua::{Bundle, Engine, EngineOptions};
+use crate::lua::{Engine, EngineOptions};
 use crate::model::job::Overlap;
 use crate::model::params::Params;
 use crate::model::{Actor, JobSpec, Occurrence, OccurrenceState, RunState, Trigger, TriggerKind};
@@ -30,14 +30,7 @@ struct Bench {
 }
 
 fn job(name: &str, source: &str, overlap: Overlap) -> Arc<Job> {
-    let file = format!("{name}.lua");
-    Arc::new(Job {
-        spec: Arc::new(JobSpec { overlap, ..JobSpec::named(name.parse().expect("a name")) }),
-        bundle: Arc::new(Bundle::new(vec![(file.clone(), source.to_owned())])),
-        file,
-        loaded_at: Timestamp::UNIX_EPOCH,
-        enabled_override: None,
-    })
+    Job::with(JobSpec { overlap, ..JobSpec::named(name.parse().expect("a name")) }, source)
 }
 
 impl Bench {
@@ -61,6 +54,7 @@ impl Bench {
             running_max: 8,
             grace: Duration::from_secs(3_600),
             shares: false,
+            labels: Vec::new(),
             hurry: hurry.clone(),
         };
         let (dispatcher, runner) =

@@ -32,6 +32,8 @@ pub struct Options {
     pub grace: Duration,
     /// Other daemons start runs of the same store too.
     pub shares: bool,
+    /// What jobs may ask for with `runs_on`.
+    pub labels: Vec<String>,
     /// Cancelled when somebody cannot wait for the end of the grace.
     pub hurry: CancellationToken,
 }
@@ -51,6 +53,7 @@ pub(super) struct Shared {
     pub registry: Registry,
     pub clock: Clock,
     pub lanes: Lanes,
+    pub labels: Vec<String>,
     pub metrics: Arc<Metrics>,
     /// Written by the dispatcher alone.
     pub live: LiveTable,
@@ -95,6 +98,8 @@ pub enum SubmitError {
     UnknownJob { job: String, hint: String },
     #[error("{}", list(.0))]
     BadParams(Vec<BadParam>),
+    #[error("job {job} runs on daemons with the labels {labels}, which this one does not have")]
+    Misplaced { job: String, labels: String },
     #[error("{limit} runs are waiting already; try again when some are done")]
     QueueFull { limit: usize },
     #[error(transparent)]
@@ -115,6 +120,8 @@ impl From<SubmitError> for Fault {
             SubmitError::BadParams(problems) => {
                 Self::new("params.invalid", message).details(serde_json::json!({ "params": problems }))
             }
+            SubmitError::Misplaced { .. } => Self::new("job.misplaced", message)
+                .hint("give this daemon the labels with node.labels in its configuration, or change the job's runs_on"),
             SubmitError::QueueFull { .. } => Self::new("runner.queue_full", message).retryable(),
             SubmitError::Store(error) => error.into(),
             SubmitError::Closed => Self::new("runner.closed", message).retryable(),
@@ -299,6 +306,12 @@ impl Handle {
     /// Runs that are queued or running now, oldest first.
     pub fn live(&self) -> Vec<LiveRun> {
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Jobs that ask for labels which this daemon does not have.
+    pub(super) fn misplaced_jobs(&self) -> Vec<JobName> {
+        let lacks = |job: &&Arc<Job>| !job.spec.runs_with(&self.shared.labels);
+        self.shared.registry.snapshot().jobs.values().filter(lacks).map(|job| job.spec.name.clone()).collect()
     }
 
     /// Those of `runs` that are not alive here.

@@ -10,7 +10,7 @@ use super::sim::{Comeback, Core, Effect, new_core};
 use crate::base::clock::later;
 use crate::base::{Clock, RunId, Timestamp};
 use crate::jobs::Job;
-use crate::lua::{Bundle, Outcome};
+use crate::lua::Outcome;
 use crate::model::params::Params;
 use crate::model::{Actor, JobSpec, Run, RunState, Trigger, TriggerKind};
 use crate::store::{Accepted, Guarded, StartRun, Started};
@@ -28,13 +28,7 @@ impl Bed {
     }
 
     fn of(spec: JobSpec) -> Self {
-        let job = Arc::new(Job {
-            spec: Arc::new(spec),
-            bundle: Arc::new(Bundle::new(vec![])),
-            file: "backup.lua".into(),
-            loaded_at: Timestamp::UNIX_EPOCH,
-            enabled_override: None,
-        });
+        let job = Job::with(spec, "");
         let (clock, _) = Clock::fake(Timestamp::UNIX_EPOCH);
         let mut core = new_core(clock, 3, true, Box::new(RunId::generate));
         let request = SubmitRequest {

@@ -32,11 +32,15 @@ impl Lease {
     ///
     /// # Errors
     /// When another daemon has the name, or the database does not answer.
-    pub async fn register(store: Store, clock: &Clock, address: String) -> Result<Self, StoreError> {
+    pub async fn register(
+        store: Store,
+        clock: &Clock,
+        address: String,
+        labels: Vec<String>,
+    ) -> Result<Self, StoreError> {
         let now = clock.now();
         let name = store.node().to_owned();
-        let node =
-            NodeRow { name, epoch: 0, address, labels: Vec::new(), started_at: now, lease_until: later(now, LEASE) };
+        let node = NodeRow { name, epoch: 0, address, labels, started_at: now, lease_until: later(now, LEASE) };
         let mut lease = Self { store, node, renewed: Instant::now() };
         lease.sign_on(clock).await?;
         Ok(lease)
@@ -145,7 +149,7 @@ impl Lease {
         if numbers.waiting > 0 || free == 0 {
             return Ok(());
         }
-        let claimed = self.store.claim(runner.shared.clock.now(), free).await?;
+        let claimed = self.store.claim(runner.shared.clock.now(), free, runner.misplaced_jobs()).await?;
         if !claimed.is_empty() {
             comes_back(runner, claimed).await;
         }

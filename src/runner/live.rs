@@ -14,7 +14,7 @@ use super::queue::{Group, Queue, Rank};
 use super::stop::Stop;
 use crate::base::{JobName, RunId, Timestamp};
 use crate::jobs::Job;
-use crate::model::{Run, RunState, TriggerKind};
+use crate::model::{JobSpec, Run, RunState, TriggerKind};
 
 /// A run that is queued or running now, for readers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -173,6 +173,10 @@ pub struct Live {
     bytes: usize,
     next_order: u64,
     running_max: usize,
+    /// Runs here that only another daemon may execute.
+    misplaced: usize,
+    /// What this daemon has of what jobs ask for with `runs_on`.
+    pub labels: Vec<String>,
     /// No other daemon wakes or ends this one's parked runs, so that they can be counted here.
     counts_parked: bool,
 }
@@ -180,6 +184,11 @@ pub struct Live {
 impl Live {
     pub fn new(running_max: usize, counts_parked: bool) -> Self {
         Self { running_max, counts_parked, ..Self::default() }
+    }
+
+    /// Whether this daemon has the labels that the job asks for. Runs of others wait here for one that has.
+    pub fn fits(&self, spec: &JobSpec) -> bool {
+        spec.runs_with(&self.labels)
     }
 
     pub fn get_mut(&mut self, run: RunId) -> Option<&mut Entry> {
@@ -233,6 +242,7 @@ impl Live {
             bytes,
             order,
         };
+        self.misplaced += usize::from(!self.fits(&entry.job.spec));
         self.entries.insert(id, entry);
     }
 
@@ -284,6 +294,7 @@ impl Live {
         self.unqueue(run);
         let entry = self.entries.remove(&run)?;
         self.bytes -= entry.bytes;
+        self.misplaced -= usize::from(!self.fits(&entry.job.spec));
         if let Some(key) = &entry.run.idempotency_key {
             self.by_idempotency_key.remove(&(entry.run.job.clone(), key.clone()));
         }
@@ -370,14 +381,13 @@ impl Live {
     }
 
     /// The clock was set back: what was held back until a moment that is far away now asks at this one.
-    pub fn ask_again_at(&mut self, moment: Timestamp) {
+    pub fn ask_again_at(&mut self, moment: Timestamp, now: Timestamp) {
         let held: Vec<RunId> = self.held_back.values().copied().collect();
         for run in held {
             self.unqueue(run);
             let Some(entry) = self.entries.get_mut(&run) else { continue };
             entry.run.not_before = Some(moment);
-            let (rank, group) = (entry.rank(), entry.group.clone());
-            self.queue.push_at(moment, &group, rank);
+            self.enqueue(run, now);
             self.hold_back(run);
         }
     }
@@ -410,7 +420,7 @@ impl Live {
             !self.held_back.contains_key(group)
                 && self.entries.get(run).is_some_and(|entry| {
                     let view = self.view(&group.job, group.key.as_deref().filter(|_| !entry.holds_key));
-                    may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })
+                    self.fits(&entry.job.spec) && may_start(&entry.job.spec, &View { resumes: entry.resumes, ..view })
                 })
         });
         self.queue.show(group, head);
@@ -453,10 +463,11 @@ impl Live {
         (runs.running.iter().chain(&runs.waiting).copied().collect(), runs.parked)
     }
 
-    /// Whether the one came in before the other.
+    /// Whether the one came in before the other, which has not begun. One that goes on after it was parked has a place
+    /// behind its age.
     pub fn came_before(&self, one: RunId, other: RunId) -> bool {
         let order = |run| self.entries.get(&run).map(|entry| entry.order);
-        order(one) < order(other)
+        one != other && (self.entries.get(&one).is_some_and(|entry| entry.resumes) || order(one) < order(other))
     }
 
     /// The first waiting run, in order of priority and age, that may start.
@@ -486,6 +497,11 @@ impl Live {
 
     pub fn waiting(&self) -> usize {
         self.entries.len() - self.running
+    }
+
+    /// Those that wait for this daemon, and not for one with other labels.
+    pub fn waiting_here(&self) -> usize {
+        self.waiting().saturating_sub(self.misplaced)
     }
 }
 

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::base::Clock;
 use crate::base::clock::later;
-use crate::lua::Bundle;
 use crate::model::job::{Concurrency, Overlap};
 use crate::model::{JobSpec, Trigger};
 use crate::runner::logs::Flusher;
@@ -16,13 +15,7 @@ use crate::runner::stop::Stopped;
 fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
     let mut spec = JobSpec::named(name.parse().expect("a good name"));
     change(&mut spec);
-    Arc::new(Job {
-        spec: Arc::new(spec),
-        bundle: Arc::new(Bundle::new(vec![])),
-        file: format!("{name}.lua"),
-        loaded_at: Timestamp::UNIX_EPOCH,
-        enabled_override: None,
-    })
+    Job::with(spec, "")
 }
 
 fn add(live: &mut Live, job: &Arc<Job>, params: Value, not_before: Option<Timestamp>) -> RunId {

@@ -32,6 +32,10 @@ impl Core {
         if let Some(run) = request.idempotency_key.as_deref().and_then(|key| self.live.with_key(&job.spec.name, key)) {
             return self.repeat(run, reply);
         }
+        if !self.shares && !self.live.fits(&job.spec) {
+            let (job, labels) = (job.spec.name.to_string(), job.spec.runs_on.join(", "));
+            return drop(reply.send(Err(SubmitError::Misplaced { job, labels })));
+        }
         let params = serde_json::Value::Object(request.params.clone());
         let key = job.spec.concurrency.as_ref().map(|limit| limit.key_for(&params));
         let view = self.live.view(&job.spec.name, key.as_deref());
@@ -44,7 +48,7 @@ impl Core {
             return;
         }
         let (start, replaces) = match decision {
-            Decision::Start => (!self.asks_the_store(&job, key.is_some()), false),
+            Decision::Start => (!self.asks_the_store(&job, key.is_some()) && self.live.fits(&job.spec), false),
             Decision::Queue => (false, false),
             Decision::Replace => (false, true),
             Decision::Coalesce { run } => {

@@ -3,7 +3,7 @@
 use super::handle::Store;
 use super::types::*;
 use super::write::{Command, NodeCommand};
-use crate::base::Timestamp;
+use crate::base::{JobName, Timestamp};
 use crate::model::Run;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -26,9 +26,9 @@ impl Store {
     }
 
     /// Takes over at most `limit` queued runs of other daemons whose time has come, oldest first, and returns them with
-    /// their new fences. Whoever held them is told [`Started::Lost`] when it starts them.
-    pub async fn claim(&self, now: Timestamp, limit: usize) -> Result<Vec<Run>> {
-        self.write(Command::Node(NodeCommand::Claim { now, limit })).await
+    /// their new fences. Whoever held them is told [`Started::Lost`] when it starts them. None of the jobs in `except`.
+    pub async fn claim(&self, now: Timestamp, limit: usize, except: Vec<JobName>) -> Result<Vec<Run>> {
+        self.write(Command::Node(NodeCommand::Claim { now, limit, except })).await
     }
 
     /// Takes over at most `limit` queued and running runs of daemons that have no live lease, oldest first, and returns

@@ -23,6 +23,9 @@ mod sabotage;
 mod trial;
 mod two;
 
+#[path = "../postgres/server.rs"]
+mod server;
+
 #[path = "../it/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the integration tests, which use more of it")]
 mod support;

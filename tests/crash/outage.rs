@@ -15,7 +15,8 @@ use crate::{dice, report};
 /// Longer than a daemon waits for a lock, so that writes are refused and tried again.
 const OUTAGE: Duration = Duration::from_secs(7);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(60);
-const DISK: &str = "16m";
+/// Much more than the log of the database takes before it is carried over, much less than takes long to fill.
+const DISK: &str = "64m";
 
 /// Mounts a small disk at `data/`, in a mount namespace of the daemon's own: nothing is left to unmount.
 fn with_small_disk() -> [String; 5] {
@@ -108,6 +109,7 @@ async fn fill(filler: PathBuf) {
     let mut file = std::fs::File::create(&filler).expect("the small disk can be reached");
     let began = std::time::Instant::now();
     while began.elapsed() < OUTAGE {
+        while file.write_all(&[0; 1 << 18]).is_ok() {}
         while file.write_all(&[0; 4096]).is_ok() {}
         while file.write_all(&[0]).is_ok() {}
         tokio::time::sleep(Duration::from_millis(50)).await;

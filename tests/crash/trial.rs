@@ -12,9 +12,9 @@ use crate::jobs::{self, KINDS, TICKING};
 use crate::load::Load;
 use crate::postgres::Postgres;
 use crate::record::Record;
-use crate::support::TestApp;
 use crate::support::api::{Api, items};
 use crate::support::app::Builder;
+use crate::support::{TestApp, eventually};
 
 pub const CALLERS: u64 = 6;
 /// What is left after the last restart has this long to end, on a machine that is busy with other tests.
@@ -167,13 +167,20 @@ pub async fn jobs_are_live(api: &Api) -> i64 {
 /// the checks say that it is.
 pub async fn drain(api: &Api, books: &Books) {
     for job in TICKING {
-        let answer = api.post(&format!("/api/v1/jobs/{job}/disable"), json!({})).await;
-        answer.expect(reqwest::StatusCode::OK);
+        // Right after an outage the daemon may find its connections broken only now.
+        eventually("the schedule is held", || async {
+            let answer = api.post(&format!("/api/v1/jobs/{job}/disable"), json!({})).await;
+            answer.status.is_success().then_some(())
+        })
+        .await;
     }
     let began = Instant::now();
     loop {
-        let alive = api.get("/api/v1/runs?state=queued,running,parked&limit=20").await.expect(reqwest::StatusCode::OK);
-        let alive = items(&alive.body, "runs");
+        let alive = eventually("the runs that are alive are told", || async {
+            let alive = api.get("/api/v1/runs?state=queued,running,parked&limit=20").await;
+            alive.status.is_success().then(|| items(&alive.body, "runs"))
+        })
+        .await;
         if alive.is_empty() {
             return;
         }

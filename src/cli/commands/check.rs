@@ -121,7 +121,10 @@ pub(super) fn lines(diagnostic: &Diagnostic) -> String {
         Severity::Warning => "warning".yellow().to_string(),
     };
     let place = fault.at.as_ref().map_or_else(|| diagnostic.file.clone(), |at| place(&diagnostic.file, at));
-    let mut text = format!("{place}: {severity}: {}", show::plain(&fault.message));
+    // The compiler's messages begin with their place, which is said already.
+    let said = fault.at.as_ref().map(|at| format!("{}:{}: ", at.file, at.line)).unwrap_or_default();
+    let message = fault.message.strip_prefix(&*said).unwrap_or(&fault.message);
+    let mut text = format!("{place}: {severity}: {}", show::plain(message));
     if let Some(line) = fault.at.as_ref().and_then(|at| at.text.as_deref()) {
         text.push_str(&format!("\n    {}", show::plain(line.trim_start())));
     }

@@ -17,7 +17,7 @@ use crate::model::JobSpec;
 use crate::model::job::{TriggerSpec, UiSpec};
 
 /// The fields of the table that a file gives to `aegis.job`.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 25] = [
     "name",
     "description",
     "tags",
@@ -30,6 +30,7 @@ const FIELDS: [&str; 24] = [
     "memory",
     "retry",
     "overlap",
+    "runs_on",
     "concurrency",
     "priority",
     "resume",
@@ -86,6 +87,7 @@ fn read(reader: &mut Reader, table: &Table, name: JobName, site: &Site) -> JobSp
         limits: policy::limits(reader, table, resume),
         retry: policy::retry(reader, table),
         overlap: policy::overlap(reader, table),
+        runs_on: table.strings(reader, "runs_on"),
         concurrency: policy::concurrency(reader, table, &params),
         params,
         priority: policy::priority(reader, table),

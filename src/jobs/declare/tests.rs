@@ -36,7 +36,7 @@ fn a_whole_table_is_understood() {
         "schedule": [{"cron": "0 6 * * *", "timezone": "Europe/Berlin", "jitter": "10s", "window": "2h"}, {"every": 30}],
         "on": {"docker": {"event": "die"}},
         "params": {"stack": {"type": "string", "default": "all", "choices": ["all", "web"]}},
-        "timeout": "2m", "cpu": 1.5, "memory": "128MiB", "overlap": "queue", "priority": 5.0,
+        "timeout": "2m", "cpu": 1.5, "memory": "128MiB", "overlap": "queue", "runs_on": ["gpu"], "priority": 5.0,
         "retry": {"attempts": 3, "backoff": "linear", "initial": "2s", "on": ["http.*"]},
         "concurrency": {"key": "sweep/${stack}"},
         "permissions": {
@@ -53,6 +53,7 @@ fn a_whole_table_is_understood() {
     assert_eq!((cron.jitter, cron.window), (Duration::from_secs(10), Some(Duration::from_secs(7_200))));
     assert_eq!(every.rule, Rule::Every { interval: Duration::from_secs(30) });
     assert_eq!((spec.limits.cpu, spec.limits.memory_bytes), (Duration::from_millis(1_500), 128 << 20));
+    assert_eq!(spec.runs_on, ["gpu"]);
     assert_eq!((spec.retry.attempts, spec.retry.backoff, spec.overlap), (3, Backoff::Linear, Overlap::Queue));
     assert_eq!(spec.concurrency.as_ref().map(|limit| limit.limit), Some(1));
     assert!(matches!(&spec.permissions.docker, Some(DockerGrant::Named(named)) if named[&Access::Write] == ["web-*"]));

@@ -136,6 +136,11 @@ pub const JOB: Record = Record {
             Type::Choice(&["skip", "queue", "replace", "parallel"]),
             "What happens to a run that comes while another is alive; skip unless said otherwise",
         ),
+        Field::optional(
+            "runs_on",
+            Type::List(&Type::String),
+            "Labels that a daemon must have to execute it, where several share the work",
+        ),
         Field::optional("concurrency", Type::Record(&CONCURRENCY), "A limit shared by runs of one key"),
         Field::optional("priority", Type::Integer, "Higher goes first; 0 unless said otherwise"),
         Field::optional(

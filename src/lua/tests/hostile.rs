@@ -16,7 +16,7 @@ use crate::lua::{Engine, Outcome, RunScope};
 const SOURCES: [&str; 3] =
     [include_str!("hostile/loops.lua"), include_str!("hostile/memory.lua"), include_str!("hostile/escapes.lua")];
 
-const TIMEOUT: Duration = Duration::from_millis(120);
+const TIMEOUT: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_millis(100);
 const LANES: usize = 2;
 const INNOCENTS: usize = 100;

@@ -72,11 +72,13 @@ async fn a_lease_is_renewed_by_its_holder_only(db: &mut Db) {
 async fn queued_runs_of_others_are_claimed(db: &mut Db) {
     let runs = held_elsewhere(db).await;
     db.store.accept_run(new_run(&run("own", 1_000_000))).await.expect("accepted");
-    let one = db.store.claim(at(1_000_100), 1).await.expect("claimed");
+    let except = vec![job("a"), job("c")];
+    assert_eq!(db.store.claim(at(1_000_100), 10, except).await, Ok(vec![]), "none that this daemon may not execute");
+    let one = db.store.claim(at(1_000_100), 1, vec![]).await.expect("claimed");
     assert_eq!(names(&one), [("a", 1)]);
-    let rest = db.store.claim(at(1_000_100), 10).await.expect("claimed");
+    let rest = db.store.claim(at(1_000_100), 10, vec![]).await.expect("claimed");
     assert_eq!(names(&rest), [("c", 1)], "one runs, and one waits for its time");
-    assert_eq!(db.store.claim(at(1_000_100), 10).await, Ok(vec![]));
+    assert_eq!(db.store.claim(at(1_000_100), 10, vec![]).await, Ok(vec![]));
     assert_eq!(db.store.start_run(start(&runs[0], 0, 1)).await, Ok(Started::Lost), "who held it does not know");
     assert_eq!(db.store.start_run(start(&runs[0], 1, 1)).await, Ok(Started::Applied));
 }

@@ -1,11 +1,7 @@
 //! A PostgreSQL of the tests' own: in a temporary folder, reachable by a socket in it and no other way, and gone when
 //! the test process is.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::str::FromStr as _;
-use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -14,6 +10,10 @@ use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::OnceCell;
 
 use crate::base::RunId;
+use server::Server;
+
+#[path = "../../../tests/postgres/server.rs"]
+mod server;
 
 /// Names a server to use instead; its user must be allowed to create databases.
 const URL_VARIABLE: &str = "AEGIS_TEST_POSTGRES_URL";
@@ -23,8 +23,7 @@ static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 #[derive(Debug)]
 struct Cluster {
     url: String,
-    /// Holds the keeper's input open; the keeper stops the server when it closes.
-    _keeper: Option<Child>,
+    _server: Option<Server>,
 }
 
 /// A new, empty database; returns its URL.
@@ -129,77 +128,13 @@ async fn pump(
 impl Cluster {
     async fn start() -> Self {
         if let Ok(url) = std::env::var(URL_VARIABLE) {
-            return Self { url, _keeper: None };
+            return Self { url, _server: None };
         }
-        let bin = server_programs();
-        let folder = own_folder();
-        let data = folder.join("data");
-        let made = unprivileged(&bin.join("initdb"))
-            .arg("--pgdata")
-            .arg(&data)
-            .args(["--username=aegis", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
-            .output()
-            .expect("initdb starts");
-        assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
-        let mut keeper = keep_server(&bin.join("postgres"), &folder, &data);
-        let url = format!("postgres://aegis@localhost/postgres?host={}", folder.display());
-        for _ in 0..200 {
-            if PgConnection::connect(&url).await.is_ok() {
-                return Self { url, _keeper: Some(keeper) };
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        drop(keeper.stdin.take());
-        let log = std::fs::read_to_string(folder.join("log")).unwrap_or_default();
-        keeper.wait().expect("the shell ends");
-        panic!("the test's PostgreSQL did not start: {log}");
+        let options = ["listen_addresses=", "fsync=off", "max_connections=300", "shared_buffers=32MB"];
+        let words: Vec<&str> = options.iter().flat_map(|option| ["-c", option]).collect();
+        let server = Server::start(&words);
+        let url = format!("postgres://aegis@localhost/postgres?host={}", server.folder.display());
+        let server = server.answers(&url).await;
+        Self { url, _server: Some(server) }
     }
-}
-
-/// A temporary folder that belongs to the server's user.
-fn own_folder() -> PathBuf {
-    let made = unprivileged(Path::new("mktemp")).args(["-d", "-t", "aegis-postgres-XXXXXXXX"]).output();
-    let made = made.expect("mktemp starts");
-    assert!(made.status.success(), "no temporary folder: {}", String::from_utf8_lossy(&made.stderr));
-    PathBuf::from(String::from_utf8_lossy(&made.stdout).trim())
-}
-
-/// Starts the server under a shell that waits for the end of its input, which comes with the end of this process.
-fn keep_server(postgres: &Path, folder: &Path, data: &Path) -> Child {
-    const SCRIPT: &str = r#"
-        "$1" -D "$3" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=300 -c shared_buffers=32MB \
-            </dev/null >"$2/log" 2>&1 &
-        cat >/dev/null
-        kill -INT $!
-        wait
-        rm -rf "$2""#;
-    let mut shell = unprivileged(Path::new("/bin/sh"));
-    shell.args(["-c", SCRIPT, "keeper"]).arg(postgres).arg(folder).arg(data);
-    let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("a shell starts");
-    child.stdin.as_mut().expect("it is piped").flush().expect("it is open");
-    child
-}
-
-/// PostgreSQL refuses to run as root; then it runs as the user that its package made.
-fn unprivileged(program: &Path) -> Command {
-    if !rustix::process::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]).arg(program);
-    command
-}
-
-/// The folder of the newest installed server.
-fn server_programs() -> PathBuf {
-    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = debian.map(|entry| entry.path().join("bin")).collect();
-    folders.sort();
-    folders.reverse();
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    folders.extend(std::env::split_paths(&path));
-    let found = folders.into_iter().find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists());
-    found.unwrap_or_else(|| {
-        panic!("these tests need a PostgreSQL server: apt-get install postgresql on Debian, or set {URL_VARIABLE}")
-    })
 }

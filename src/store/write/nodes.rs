@@ -3,10 +3,10 @@
 
 use super::command::Answer;
 use super::sheet::Sheet;
-use crate::base::Timestamp;
+use crate::base::{JobName, Timestamp};
 use crate::model::Run;
 use crate::store::read::understood;
-use crate::store::sql::{Conn, query};
+use crate::store::sql::{Conn, Rows, query};
 use crate::store::text::{clean, json_of};
 use crate::store::types::*;
 
@@ -29,6 +29,7 @@ pub enum NodeCommand {
     Claim {
         now: Timestamp,
         limit: usize,
+        except: Vec<JobName>,
     },
     Orphans {
         now: Timestamp,
@@ -60,8 +61,10 @@ pub async fn run<'a>(
                 let release = query("DELETE FROM nodes WHERE name = $1 AND epoch = $2");
                 Answer::Flag(conn.execute(release.bind(name.as_str()).bind(*epoch)).await? > 0)
             }
-            NodeCommand::Claim { now, limit } => Answer::Runs(take(conn, CLAIM, node, *now, *limit).await?),
-            NodeCommand::Orphans { now, limit } => Answer::Runs(take(conn, ORPHANS, node, *now, *limit).await?),
+            NodeCommand::Claim { now, limit, except } => {
+                Answer::Runs(take(conn, CLAIM, node, *now, *limit, except).await?)
+            }
+            NodeCommand::Orphans { now, limit } => Answer::Runs(take(conn, ORPHANS, node, *now, *limit, &[]).await?),
         };
         if let Answer::Runs(runs) = &answer {
             sheet.touched.extend(runs.iter().map(|run| run.id));
@@ -103,22 +106,31 @@ async fn register(
 }
 
 /// Queued runs that another daemon holds and has not begun.
-const CLAIM: &str = "state = 'queued' AND finished_at IS NULL AND node <> $1
-    AND (not_before IS NULL OR not_before <= $2)";
+const CLAIM: &str = "state = 'queued' AND finished_at IS NULL AND node <> $2
+    AND (not_before IS NULL OR not_before <= $3)";
 
 /// Queued and running runs of daemons whose lease is over, or that have gone away.
-const ORPHANS: &str = "state IN ('queued', 'running') AND finished_at IS NULL AND node <> $1
-    AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.name = runs.node AND nodes.lease_until > $2)";
+const ORPHANS: &str = "state IN ('queued', 'running') AND finished_at IS NULL AND node <> $2
+    AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.name = runs.node AND nodes.lease_until > $3)";
 
-/// Takes over what `which` says, oldest first.
-async fn take(conn: &mut Conn, which: &str, node: &str, now: Timestamp, limit: usize) -> Result<Vec<Run>> {
+/// Takes over what `which` says and is of none of the jobs in `except`, oldest first.
+async fn take(
+    conn: &mut Conn,
+    which: &str,
+    node: &str,
+    now: Timestamp,
+    limit: usize,
+    except: &[JobName],
+) -> Result<Vec<Run>> {
     // Rows that somebody else has locked, at a prompt say, are left for the next time instead of being waited for.
     let update = query(format!(
-        "UPDATE runs SET node = $1, fence = fence + 1
-         WHERE id IN (SELECT id FROM runs WHERE {which} ORDER BY queued_at, id LIMIT $3{{skip_locked}})
+        "UPDATE runs SET node = $2, fence = fence + 1
+         WHERE id IN (SELECT id FROM runs WHERE {which} AND job NOT IN (SELECT value->>0 FROM {{rows}})
+             ORDER BY queued_at, id LIMIT $4{{skip_locked}})
          RETURNING *"
     ));
-    let rows = conn.fetch(update.bind(node).bind(now).bind(limit)).await?;
+    let except = Rows::of(except.iter().map(|job| [job]))?;
+    let rows = conn.fetch(update.bind(except).bind(node).bind(now).bind(limit)).await?;
     let mut runs = understood(&rows);
     runs.sort_by_key(|run| (run.queued_at, run.id));
     Ok(runs)

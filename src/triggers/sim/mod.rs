@@ -16,10 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::Timestamp;
 use crate::base::clock::later;
 use crate::jobs::Job;
-use crate::lua::Bundle;
 use crate::model::JobSpec;
 use crate::model::job::{Concurrency, Overlap};
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
@@ -31,13 +29,7 @@ const SEEDS: u64 = 300;
 fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
     let mut spec = JobSpec::named(name.parse().expect("a good name"));
     change(&mut spec);
-    Arc::new(Job {
-        spec: Arc::new(spec),
-        bundle: Arc::new(Bundle::new(vec![])),
-        file: format!("{name}.lua"),
-        loaded_at: Timestamp::UNIX_EPOCH,
-        enabled_override: None,
-    })
+    Job::with(spec, "")
 }
 
 fn every(seconds: u64, catch_up: CatchUp) -> Vec<ScheduleSpec> {

@@ -160,6 +160,7 @@ impl App {
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = jobs();
         let options = runner::Options {
+            labels: Vec::new(),
             lanes: 1,
             running_max: 8,
             grace: Duration::from_secs(1),

@@ -1,7 +1,6 @@
 //! The service: permit, time and size around every query.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -12,11 +11,11 @@ use crate::base::quantity::show_duration;
 use crate::base::{Fault, limits};
 use crate::model::grants::Access;
 use crate::primitives::permit::{Denied, SourcePermit};
-use crate::primitives::redis::{Lease, Place, Pool, PoolOptions, Problem, RedisError, Reply, Sources};
+use crate::primitives::redis::{Lease, Place, Pool, PoolOptions, Pools, Problem, RedisError, Reply, Sources};
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Graph(Arc<BTreeMap<String, Pool>>);
+pub struct Graph(Pools);
 
 /// A query of one graph.
 #[derive(Debug, Clone)]
@@ -87,26 +86,21 @@ const READ_ONLY: &str = "is to be executed only on read-only queries";
 impl Graph {
     /// Connects to nothing.
     pub fn new(sources: Sources, options: &PoolOptions) -> Self {
-        let pool = |(name, source): (String, _)| {
-            let place = Place { area: "graph", source: name.clone() };
-            (name, Pool::new(place, source, 2, options.clone()))
-        };
-        Self(Arc::new(sources.into_iter().map(pool).collect()))
+        Self(Pools::new("graph", 2, sources, options))
     }
 
     pub fn sources(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.names()
     }
 
     /// Each source with what its server says to a ping.
     pub async fn ping(&self) -> Vec<(Place, Result<(), Problem>)> {
-        let one = async |pool: &Pool| (pool.place().clone(), pool.ping().await);
-        futures_util::future::join_all(self.0.values().map(one)).await
+        self.0.ping().await
     }
 
     /// Through `GRAPH.RO_QUERY` unless the permit lets it write.
     pub async fn query(&self, permit: &SourcePermit, query: &Query<'_>) -> Result<Answer, GraphError> {
-        let pool = self.pool(permit)?;
+        let pool = self.0.of(permit)?;
         let text = text(pool.place(), query)?;
         let writes = permit.reaches(Access::Write) && !query.dry_run;
         let mut lease = lease(pool, query.timeout.saturating_add(limits::GRAPH_ANSWER_MARGIN)).await?;
@@ -127,7 +121,7 @@ impl Graph {
 
     /// How the server would carry a query out.
     pub async fn explain(&self, permit: &SourcePermit, query: &Query<'_>) -> Result<Vec<String>, GraphError> {
-        let pool = self.pool(permit)?;
+        let pool = self.0.of(permit)?;
         let text = text(pool.place(), query)?;
         let mut lease = lease(pool, query.timeout).await?;
         explain(&mut lease, query.graph, &text).await.map_err(|problem| refused(pool, query, problem))
@@ -135,7 +129,7 @@ impl Graph {
 
     /// The names of a source's graphs.
     pub async fn graphs(&self, permit: &SourcePermit, timeout: Duration) -> Result<Vec<String>, GraphError> {
-        let pool = self.pool(permit)?;
+        let pool = self.0.of(permit)?;
         let failed = |problem| RedisError::Failed { place: pool.place().clone(), problem };
         let answer = lease(pool, timeout).await?.ask(&redis::cmd("GRAPH.LIST")).await.map_err(failed)?;
         let names = answer.as_list().unwrap_or_default().iter().filter_map(Reply::as_text);
@@ -152,7 +146,7 @@ impl Graph {
         timeout: Duration,
         dry_run: bool,
     ) -> Result<bool, GraphError> {
-        let pool = self.pool(permit)?;
+        let pool = self.0.of(permit)?;
         permit.check(Access::Write, &format!("deleting the graph {graph:?} of {}", pool.place()))?;
         check_name(pool.place(), graph)?;
         if dry_run {
@@ -165,13 +159,6 @@ impl Graph {
             Err(Problem::Refused { text, .. }) if text.contains("empty key") => Ok(false),
             Err(problem) => Err(RedisError::Failed { place: pool.place().clone(), problem }.into()),
         }
-    }
-
-    fn pool(&self, permit: &SourcePermit) -> Result<&Pool, RedisError> {
-        self.0.get(permit.source()).ok_or_else(|| RedisError::UnknownSource {
-            place: Place { area: "graph", source: permit.source().to_owned() },
-            known: self.0.keys().cloned().collect(),
-        })
     }
 }
 

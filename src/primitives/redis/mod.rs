@@ -4,13 +4,14 @@
 //! its flags, once per connection, and the grant is held against the answer. A connection serves one call at a time, so
 //! that a reply's bytes can be counted while they arrive, a call that is dropped takes its connection with it, and a
 //! transaction has no strangers in it. Commands that would change what a connection is (`SELECT`, `SUBSCRIBE`, `MULTI`)
-//! are refused: the next call would find it so. The graph database speaks the same protocol and shares [`Pool`].
+//! are refused: the next call would find it so. The graph database speaks the same protocol and shares [`Pools`].
 
 mod address;
 mod class;
 mod connection;
 mod error;
 mod pool;
+mod pools;
 mod reply;
 mod service;
 mod source;
@@ -22,6 +23,7 @@ mod tests;
 
 pub use error::{Place, Problem, RedisError};
 pub use pool::{Lease, Pool, PoolOptions};
+pub use pools::Pools;
 pub use reply::Reply;
 pub use service::{CallOptions, Command, Done, Redis};
 pub use source::{Source, Sources};

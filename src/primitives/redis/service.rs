@@ -1,14 +1,14 @@
 //! The service: permit, class, time and size around every command.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use redis::Value;
 
 use super::class::Class;
 use super::error::{Place, Problem, RedisError};
-use super::pool::{Lease, Pool, PoolOptions};
+use super::pool::{Lease, PoolOptions};
+use super::pools::Pools;
 use super::reply::Reply;
 use super::source::Sources;
 use crate::base::limits;
@@ -17,7 +17,7 @@ use crate::primitives::permit::SourcePermit;
 
 /// Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Redis(Arc<BTreeMap<String, Pool>>);
+pub struct Redis(Pools);
 
 /// A command's name and arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,21 +71,16 @@ impl Command {
 impl Redis {
     /// Connects to nothing.
     pub fn new(sources: Sources, options: &PoolOptions) -> Self {
-        let pool = |(name, source): (String, _)| {
-            let place = Place { area: "redis", source: name.clone() };
-            (name, Pool::new(place, source, 3, options.clone()))
-        };
-        Self(Arc::new(sources.into_iter().map(pool).collect()))
+        Self(Pools::new("redis", 3, sources, options))
     }
 
     pub fn sources(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.names()
     }
 
     /// Each source with what its server says to a ping.
     pub async fn ping(&self) -> Vec<(Place, Result<(), Problem>)> {
-        let one = async |pool: &Pool| (pool.place().clone(), pool.ping().await);
-        futures_util::future::join_all(self.0.values().map(one)).await
+        self.0.ping().await
     }
 
     /// Carries out commands one after the other, and gives as many replies.
@@ -99,7 +94,7 @@ impl Redis {
         commands: &[Command],
         options: CallOptions,
     ) -> Result<Done, RedisError> {
-        let pool = self.pool(permit)?;
+        let pool = self.0.of(permit)?;
         let place = pool.place();
         check_sizes(place, commands)?;
         let failed = |problem| RedisError::Failed { place: place.clone(), problem };
@@ -126,7 +121,7 @@ impl Redis {
         section: &str,
         timeout: Duration,
     ) -> Result<BTreeMap<String, String>, RedisError> {
-        let pool = self.pool(permit)?;
+        let pool = self.0.of(permit)?;
         let failed = |problem| RedisError::Failed { place: pool.place().clone(), problem };
         let mut lease = pool.lease(timeout).await.map_err(failed)?;
         let mut command = redis::cmd("INFO");
@@ -137,13 +132,6 @@ impl Redis {
         let lines = answer.as_text().unwrap_or_default().lines();
         let fields = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.trim_end().split_once(':'));
         Ok(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-
-    fn pool(&self, permit: &SourcePermit) -> Result<&Pool, RedisError> {
-        self.0.get(permit.source()).ok_or_else(|| RedisError::UnknownSource {
-            place: Place { area: "redis", source: permit.source().to_owned() },
-            known: self.0.keys().cloned().collect(),
-        })
     }
 }
 

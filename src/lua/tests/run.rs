@@ -26,14 +26,15 @@ fn a_run_returns_its_result() {
 #[test]
 fn waiting_calls_wait_without_holding_the_lane() {
     let bed = Bed::default();
-    let sleeper = bundle(&job("aegis.sleep('60ms') return 1"));
+    let sleeper = bundle(&job("aegis.sleep('300ms') return 1"));
     let began = Instant::now();
     let outcomes = on_lane(async {
         let runs = (0..10).map(|_| bed.engine.execute(sleeper.clone(), bed.scope()));
         futures_util::future::join_all(runs).await
     });
     assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Returned(json!(1))), "{outcomes:?}");
-    assert!(began.elapsed() < Duration::from_millis(500), "{:?}", began.elapsed());
+    // One after the other they would take as long as this.
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 }
 
 #[test]
@@ -67,29 +68,26 @@ fn a_cancelled_run_is_cancelled_asleep_or_busy() {
             tokio::time::sleep(Duration::from_millis(30)).await;
             cancel.cancel();
         });
-        let began = Instant::now();
         assert_eq!(bed.body(body), Outcome::Cancelled, "{body}");
-        assert!(began.elapsed() < Duration::from_secs(2), "{body}: {:?}", began.elapsed());
     }
 }
 
 #[test]
 fn busy_runs_take_turns() {
     let bed = Bed::default();
-    let busy = bundle(&job("local t = os.clock() while os.clock() - t < 1 do end return 1"));
-    let quick = bundle(&job("return os.clock()"));
-    let lateness = on_lane(async {
+    let busy = bundle(&job("while true do end"));
+    let quick = bundle(&job("return 'done'"));
+    let (quick, busy) = on_lane(async {
         let (engine, scope) = (bed.engine.clone(), bed.scope());
-        let local = tokio::task::spawn_local(async move { engine.execute(busy, scope).await });
+        let busy = tokio::task::spawn_local(async move { engine.execute(busy, scope).await });
         tokio::task::yield_now().await;
-        let began = Instant::now();
-        bed.engine.execute(quick, bed.scope()).await;
-        let lateness = began.elapsed();
-        local.await.expect("the busy run ends");
-        lateness
+        let quick = bed.engine.execute(quick, bed.scope()).await;
+        bed.cancel.cancel();
+        (quick, busy.await.expect("the busy run ends"))
     });
-    // It computes for a second: without turns the quick one would wait for all of it.
-    assert!(lateness < Duration::from_millis(600), "{lateness:?}");
+    // Without turns the quick one would begin when the busy one has used up its time, and find nothing to cancel.
+    assert!(matches!(quick, Outcome::Returned(_)), "{quick:?}");
+    assert_eq!(busy, Outcome::Cancelled);
 }
 
 #[test]
@@ -110,12 +108,12 @@ fn tasks_of_a_group_run_together() {
     let began = Instant::now();
     let made = bed.value(
         "return ctx:map({ 'a', 'b', 'c', 'd' }, function(item, index)
-           aegis.sleep('80ms')
+           aegis.sleep('500ms')
            return item .. index
          end, { limit = 4 })",
     );
     assert_eq!(made, json!(["a1", "b2", "c3", "d4"]));
-    assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(bed.value("return ctx:all { function() return 1 end, function() end }"), json!([1, null]));
 }
 
@@ -128,7 +126,7 @@ fn a_failing_task_cancels_its_siblings() {
                    function() aegis.sleep('20ms') error { code = 'x.failed', message = 'no' } end }",
     );
     assert_eq!(&*fault.code, "x.failed");
-    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     assert!(bed.log.texts().is_empty());
 }
 

@@ -18,7 +18,7 @@ use crate::model::run::Progress;
 use crate::model::{Actor, Grants, JobSpec, LogLevel, LogLine, Run, RunState, Trigger, TriggerKind};
 use crate::store::NewRun;
 
-/// Messages to a reader that does not read: beyond this the line's output is cut, the run's log is not.
+/// Messages to a reader that does not read: beyond this the line's output is cut and it is said, the run's log is not.
 const REPLIES_MAX: usize = 1_024;
 
 /// What a console line sends back while it runs, and at its end.
@@ -121,8 +121,9 @@ impl Session {
         let _ = replies.try_send(ConsoleLine::Started(run.id));
         let log = RunLog::new(run.id, shared.clock.clone(), &self.handle.flusher, 0);
         log.begin_attempt(1, None);
-        let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq: AtomicU64::new(0) };
-        let outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
+        let sink = Arc::new(Tee::new(log.clone(), replies.clone(), run.id));
+        let outcome = console.eval(self.scope(run.id, cancel.clone(), sink.clone()), &code).await;
+        sink.tell_of_unread().await;
         let (lines, _) = log.finish(&shared.store).await;
         let spec = JobSpec::named(run.job.clone());
         let stopped = cancel.is_cancelled().then(|| {
@@ -190,14 +191,36 @@ struct Tee {
     replies: mpsc::Sender<ConsoleLine>,
     run: RunId,
     seq: AtomicU64,
+    /// Lines that the person was not sent, because earlier ones were not read yet.
+    unread: AtomicU64,
+}
+
+impl Tee {
+    fn new(log: Arc<RunLog>, replies: mpsc::Sender<ConsoleLine>, run: RunId) -> Self {
+        Self { log, replies, run, seq: AtomicU64::new(0), unread: AtomicU64::new(0) }
+    }
+
+    fn reply(&self, level: LogLevel, text: String, fields: Value) -> ConsoleLine {
+        let (seq, at) = (self.seq.fetch_add(1, Ordering::Relaxed) + 1, self.log.now());
+        ConsoleLine::Log(LogLine { run: self.run, seq, at, attempt: 1, level, text, fields })
+    }
+
+    /// Says how many lines are missing, once there is room for it.
+    async fn tell_of_unread(&self) {
+        let unread = self.unread.load(Ordering::Relaxed);
+        if unread > 0 {
+            let run = self.run;
+            let text = format!("{unread} lines came faster than they were read; see them with: aegis logs {run}");
+            let _ = self.replies.send(self.reply(LogLevel::Warn, text, Value::Null)).await;
+        }
+    }
 }
 
 impl LogSink for Tee {
     fn line(&self, level: LogLevel, text: String, fields: Value) {
-        let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
-        let at = self.log.now();
-        let line = LogLine { run: self.run, seq, at, attempt: 1, level, text: text.clone(), fields: fields.clone() };
-        let _ = self.replies.try_send(ConsoleLine::Log(line));
+        if self.replies.try_send(self.reply(level, text.clone(), fields.clone())).is_err() {
+            self.unread.fetch_add(1, Ordering::Relaxed);
+        }
         self.log.line(level, text, fields);
     }
 
@@ -213,4 +236,35 @@ struct Silent;
 impl LogSink for Silent {
     fn line(&self, _: LogLevel, _: String, _: Value) {}
     fn progress(&self, _: Progress) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Clock;
+    use crate::runner::logs::Flusher;
+
+    #[tokio::test]
+    async fn lines_that_nobody_read_in_time_are_counted_and_told() {
+        let run = RunId::generate();
+        let (flusher, _announced) = Flusher::new();
+        let (replies, mut read) = mpsc::channel(2);
+        let sink = Tee::new(RunLog::new(run, Clock::system(), &flusher, 0), replies, run);
+        for text in ["a", "b", "c", "d", "e"] {
+            sink.line(LogLevel::Info, text.into(), Value::Null);
+        }
+        let mut texts = Vec::new();
+        let told = async {
+            sink.tell_of_unread().await;
+            drop(sink);
+        };
+        let reading = async {
+            while let Some(ConsoleLine::Log(line)) = read.recv().await {
+                texts.push(line.text);
+            }
+        };
+        tokio::join!(told, reading);
+        assert_eq!(texts[..2], ["a", "b"]);
+        assert_eq!(texts[2..], [format!("3 lines came faster than they were read; see them with: aegis logs {run}")]);
+    }
 }

@@ -19,7 +19,7 @@ use crate::admin::{self, LiveConsoles};
 use crate::base::{Clock, Supervisor, limits};
 use crate::config::{self, Config};
 use crate::events::Tail;
-use crate::jobs::{self, Loader, Registry, Site};
+use crate::jobs::{self, Gate, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
 use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
@@ -111,6 +111,7 @@ impl Daemon {
             registry: registry.clone(),
             clock: clock.clone(),
             site: site.clone(),
+            gate: gate(config)?,
         });
         supervisor.spawn("loader", |stop| loader.run(stop));
 
@@ -200,6 +201,7 @@ impl Daemon {
             }
         });
         web::Parts {
+            loader: self.loader.clone(),
             store: self.store.clone(),
             tail: Tail::new(self.store.clone()),
             runner: self.runner.clone(),
@@ -308,6 +310,21 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
 /// What job files may name, as the configuration has it. Also for checking files without a daemon.
 pub fn site(config: &Config) -> anyhow::Result<Site> {
     Ok(Site { calendars: Arc::new(config.calendars().context("calendars")?) })
+}
+
+/// The operator's policy. Also for checking files without a daemon.
+pub fn gate(config: &Config) -> anyhow::Result<Gate> {
+    let path = &config.scripts.policy;
+    let is_default = *path == config::Config::default().scripts.policy;
+    anyhow::ensure!(
+        is_default || path.exists(),
+        "there is no policy at {}: set scripts.policy to a file, or leave it out",
+        path.display()
+    );
+    Gate::open(path).map_err(|faults| {
+        let said: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("the policy is wrong, and there is no earlier one to go on with:\n{}", said.join("\n"))
+    })
 }
 
 /// Until a signal asks for the end, or a part ends by itself.

@@ -19,6 +19,7 @@ pub fn chores(config: &Config, store: &Store, clock: &Clock) -> Vec<Chore> {
         hours: measured.hours,
         alerts: keep.events,
     };
+    let audited = keep.audit;
     let keep =
         Retention { runs: keep.runs, logs: keep.logs, events: keep.events, runs_per_job_min: keep.runs_per_job_min };
     vec![
@@ -27,6 +28,9 @@ pub fn chores(config: &Config, store: &Store, clock: &Clock) -> Vec<Chore> {
             async move {
                 if let Err(error) = store.prune_watch(&watched, clock.now()).await {
                     warn!(%error, "retention of metrics could not finish; it goes on within the hour");
+                }
+                if let Err(error) = store.prune_audit(audited, clock.now()).await {
+                    warn!(%error, "retention of the audit log could not finish; it goes on within the hour");
                 }
                 match store.prune(&keep, clock.now()).await {
                     Ok(pruned) => info!(?pruned, "retention removed what is past its time"),

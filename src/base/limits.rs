@@ -112,6 +112,9 @@ pub const LOG_LINES_PER_RUN_MAX: u64 = 100_000;
 pub const LOG_BYTES_PER_RUN_MAX: usize = 16 << 20;
 pub const LOG_BUFFER_LINES_MAX: usize = 4_096;
 pub const EVENT_DATA_BYTES_MAX: usize = 64 * 1024;
+/// Of each text of an audit record, and of its particulars as JSON.
+pub const AUDIT_TEXT_BYTES_MAX: usize = 512;
+pub const AUDIT_DATA_BYTES_MAX: usize = 4 * 1024;
 
 // Store
 pub const STORE_BATCH_COMMANDS_MAX: usize = 512;
@@ -402,6 +405,8 @@ pub const ADMIN_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 /// A console that nobody types into gives its VM back.
 pub const CONSOLE_IDLE_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// Between two looks of `aegis audit tail -f` at a log that stands still.
+pub const AUDIT_POLL: Duration = Duration::from_millis(500);
 /// One answer of the daemon, held by the command line.
 pub const CLI_ANSWER_BYTES_MAX: usize = 64 << 20;
 pub const CONSOLE_HISTORY_LINES_MAX: usize = 10_000;
@@ -431,6 +436,7 @@ pub const SHUTDOWN_RUNNER_MARGIN: Duration = Duration::from_secs(10);
 pub const SHUTDOWN_STORE_WAIT: Duration = Duration::from_secs(10);
 
 // Configuration
+pub const POLICY_RULES_MAX: usize = 1_000;
 pub const CONFIG_FILE_BYTES_MAX: u64 = 1 << 20;
 /// Less history than this and runs would vanish while someone looks at them.
 pub const RETENTION_MIN: Duration = Duration::from_secs(3_600);

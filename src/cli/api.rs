@@ -31,6 +31,8 @@ pub(super) struct Job {
     #[serde(default)]
     pub live: usize,
     #[serde(default)]
+    pub waiting: usize,
+    #[serde(default)]
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -39,8 +41,41 @@ pub(super) struct JobDetail {
     #[serde(flatten)]
     pub job: Job,
     pub spec: Value,
+    #[serde(default)]
+    pub rights: Rights,
     pub upcoming: Vec<Upcoming>,
     pub versions: Vec<Version>,
+}
+
+/// What becomes of a job's permissions.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Rights {
+    pub granted: Vec<String>,
+    pub capped: Vec<CappedRight>,
+    pub waiting: Option<WaitingRights>,
+    pub approved: Option<ApprovedRights>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct CappedRight {
+    pub right: String,
+    pub policy: String,
+    pub allowed: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WaitingRights {
+    pub hash: String,
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub kept: Vec<String>,
+    pub held: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ApprovedRights {
+    pub by: String,
+    pub at: Timestamp,
 }
 
 #[derive(Debug, Deserialize)]

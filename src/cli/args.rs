@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    alerts, approve, artifacts, backup, cancel, check, completions, daemon, enable, event, init, job, jobs, logs, man,
-    ps, repl, retry, run, runs, schedule, show, test, token, trigger, types,
+    alerts, approve, artifacts, audit, backup, cancel, check, completions, daemon, enable, event, init, job, jobs,
+    logs, man, ps, repl, retry, run, runs, schedule, show, test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -96,6 +96,9 @@ pub enum Command {
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Show who did what, and prove that the log of it is whole
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// List the daemons that share the database
     Nodes,
     /// Write a consistent copy of Aegis's own state, while the daemon runs
@@ -142,6 +145,9 @@ mod tests {
             "aegis test scripts",
             "aegis jobs --json",
             "aegis job hello",
+            "aegis job approve hello --yes",
+            "aegis audit tail -f --since 1h --job hello --json",
+            "aegis audit verify",
             "aegis trigger hello --param name=x --wait --follow --idempotency-key k --dry-run",
             "aegis runs --job hello --state failed --since 1h",
             "aegis show 01jd",
@@ -198,6 +204,8 @@ mod tests {
             "aegis event send paid --data bare",
             "aegis artifacts 01jd -o file",
             "aegis schedule --assume 30s",
+            "aegis job",
+            "aegis audit verify --anchor 12",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -37,8 +37,9 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 32] = [
+pub(super) const SETTINGS: [(&str, Apply); 34] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
+    ("scripts.policy", |config, text| put(&mut config.scripts.policy, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
     ("admin.socket", |config, text| put(&mut config.admin.socket, Ok(text.into()))),
     ("http.listen", |config, text| put(&mut config.http.listen, values::parse_address(text))),
@@ -56,6 +57,7 @@ pub(super) const SETTINGS: [(&str, Apply); 32] = [
     ("retention.runs", |config, text| put(&mut config.retention.runs, duration(text))),
     ("retention.logs", |config, text| put(&mut config.retention.logs, duration(text))),
     ("retention.events", |config, text| put(&mut config.retention.events, duration(text))),
+    ("retention.audit", |config, text| put(&mut config.retention.audit, duration(text))),
     ("retention.runs_per_job_min", |config, text| put(&mut config.retention.runs_per_job_min, number(text))),
     ("node.name", |config, text| put(&mut config.node.name, Ok((!text.is_empty()).then(|| text.to_owned())))),
     ("node.labels", |config, text| put(&mut config.node.labels, Ok(words(text)))),

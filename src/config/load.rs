@@ -93,9 +93,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             "logs cannot be kept longer than their runs: lower retention.logs or raise retention.runs".into(),
         );
     }
-    for (name, kept) in
-        [("runs", config.retention.runs), ("logs", config.retention.logs), ("events", config.retention.events)]
-    {
+    for (name, kept) in [
+        ("runs", config.retention.runs),
+        ("logs", config.retention.logs),
+        ("events", config.retention.events),
+        ("audit", config.retention.audit),
+    ] {
         if kept < limits::RETENTION_MIN {
             return wrong(&format!("retention.{name}"), format!("at least {:?} must be kept", limits::RETENTION_MIN));
         }
@@ -108,7 +111,11 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     if let Err((key, problem)) = super::watch::check(config) {
         return wrong(&key, problem);
     }
-    for (key, path) in [("scripts.dir", &config.scripts.dir), ("admin.socket", &config.admin.socket)] {
+    for (key, path) in [
+        ("scripts.dir", &config.scripts.dir),
+        ("scripts.policy", &config.scripts.policy),
+        ("admin.socket", &config.admin.socket),
+    ] {
         if path.as_os_str().is_empty() {
             return wrong(key, "the path is empty".into());
         }

@@ -59,11 +59,13 @@ pub struct Node {
 #[serde(default, deny_unknown_fields)]
 pub struct Scripts {
     pub dir: PathBuf,
+    /// What the operator lets scripts have; a file that is not there bounds nothing.
+    pub policy: PathBuf,
 }
 
 impl Default for Scripts {
     fn default() -> Self {
-        Self { dir: "./scripts".into() }
+        Self { dir: "./scripts".into(), policy: "./config/policy.yaml".into() }
     }
 }
 
@@ -218,6 +220,9 @@ pub struct Retention {
     pub logs: Duration,
     #[serde(with = "values::duration")]
     pub events: Duration,
+    /// Records of the audit log.
+    #[serde(with = "values::duration")]
+    pub audit: Duration,
     /// The newest runs of each job stay whatever their age.
     pub runs_per_job_min: usize,
 }
@@ -225,6 +230,6 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         let days = |days: u64| Duration::from_secs(days * 86_400);
-        Self { runs: days(90), logs: days(30), events: days(30), runs_per_job_min: 20 }
+        Self { runs: days(90), logs: days(30), events: days(30), audit: days(365), runs_per_job_min: 20 }
     }
 }

@@ -61,7 +61,8 @@ pub fn load_file(
     let version =
         result.map_err(|fault| vec![fault]).and_then(|bundle| inspect(engine, bundle, site)).map_err(errors)?;
     let noted = warnings(&version.spec).into_iter().map(|fault| diagnostic(Severity::Warning, fault)).collect();
-    let job = Job { spec: version.spec, bundle: version.bundle, file, loaded_at: now, enabled_override: None };
+    let job =
+        Job { spec: version.spec, bundle: version.bundle, file, loaded_at: now, enabled_override: None, held: false };
     Ok((job, noted))
 }
 

@@ -120,7 +120,7 @@ impl Notes<'_> {
         });
     }
 
-    fn warning(&mut self, file: &str, fault: Fault) {
+    pub fn warning(&mut self, file: &str, fault: Fault) {
         let severity = Severity::Warning;
         self.add(Diagnostic { file: file.to_owned(), severity, fault, since: self.now, last_good_kept: false });
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::json;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -12,14 +13,16 @@ use tracing::error;
 use super::bundling::{self, Bundling};
 use super::compile::{self, Inspect, Version};
 use super::files::{FileState, Files, Notes};
+use super::gate::Gate;
 use super::publish::{Changes, Publisher};
-use super::registry::{Registry, Snapshot};
+use super::registry::{Registry, Snapshot, Waiting};
 use super::scan::{Scan, scan};
 use super::site::Site;
 use super::watch::{Touched, Watch};
 use crate::base::{Clock, Fault, JobName, limits};
 use crate::lua::{Bundle, Engine};
-use crate::store::Store;
+use crate::model::{Actor, NewAudit, NewEvent};
+use crate::store::{RightsRow, Store};
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -30,6 +33,8 @@ pub struct Options {
     pub registry: Registry,
     pub clock: Clock,
     pub site: Site,
+    /// What the operator says of scripts.
+    pub gate: Gate,
 }
 
 /// Asks the loader to look now. Cheap to clone.
@@ -38,6 +43,8 @@ pub struct Handle {
     requests: mpsc::Sender<oneshot::Sender<()>>,
     passes: watch::Receiver<u64>,
     registry: Registry,
+    store: Store,
+    clock: Clock,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +64,38 @@ impl Handle {
         self.requests.send(done).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)?;
         Ok(self.registry.snapshot())
+    }
+
+    /// Approves the rights of `job` that wait, as they are while their hash is `rights`, and lets them have effect.
+    ///
+    /// # Errors
+    /// Nothing waits, or something else than what was looked at; the database does not take it.
+    pub async fn approve(&self, job: &JobName, rights: &str, by: &Actor) -> Result<Arc<Waiting>, Fault> {
+        let Some(waiting) = self.registry.snapshot().waiting.get(job).cloned() else {
+            return Err(Fault::new("rights.not_waiting", format!("no rights of the job {job} wait for an approval")));
+        };
+        if waiting.hash != rights {
+            return Err(Fault::new(
+                "rights.changed",
+                format!("the rights that the job {job} asks for have changed since"),
+            )
+            .hint("look at what waits now, and approve that"));
+        }
+        let now = self.clock.now();
+        let row = RightsRow {
+            job: job.clone(),
+            rights: waiting.rights.clone(),
+            hash: waiting.hash.clone(),
+            approved_by: by.0.clone(),
+            approved_at: now,
+        };
+        let data = json!({ "version": waiting.version, "rights": waiting.added, "hash": waiting.hash });
+        let record = NewAudit::new(now, by.0.clone(), "rights.approve", job.as_str()).job(job).data(data.clone());
+        let event = NewEvent::new(now, "job.approved").job(job).data(data);
+        self.store.approve_rights(row, record, event).await?;
+        // What is approved is on disk; a loader that stops now finds it there at the next start.
+        let _: Result<_, Stopped> = self.reload().await;
+        Ok(waiting)
     }
 
     /// Resolves once the folder was looked at for the first time: the registry is filled.
@@ -80,6 +119,7 @@ pub struct Loader {
     clock: Clock,
     publisher: Publisher,
     files: Files,
+    gate: Gate,
     touched: Arc<Touched>,
     /// Away while a blocking look is under way.
     watch: Option<Watch>,
@@ -91,7 +131,9 @@ pub struct Loader {
 impl Loader {
     pub fn new(options: Options) -> (Self, Handle) {
         let engine: Arc<dyn Inspect> = Arc::new(options.engine.clone());
-        Self::with_engine(options.dir, engine, options.site, options.clock, (options.registry, options.store))
+        let (gate, live) = (options.gate, (options.registry, options.store));
+        let (loader, handle) = Self::with_engine(options.dir, engine, options.site, options.clock, live);
+        (Self { gate, ..loader }, handle)
     }
 
     fn with_engine(
@@ -105,7 +147,8 @@ impl Loader {
         let touched = Arc::new(Touched::default());
         let (sender, requests) = mpsc::channel(limits::RELOAD_REQUESTS_MAX);
         let (passes, seen) = watch::channel(0);
-        let handle = Handle { requests: sender, passes: seen, registry: registry.clone() };
+        let (registry_of, store_of, clock_of) = (registry.clone(), store.clone(), clock.clone());
+        let handle = Handle { requests: sender, passes: seen, registry: registry_of, store: store_of, clock: clock_of };
         let loader = Self {
             watch: Some(Watch::new(root.clone(), touched.clone())),
             root,
@@ -114,6 +157,7 @@ impl Loader {
             clock,
             publisher: Publisher { registry, store },
             files: Files::default(),
+            gate: Gate::default(),
             touched,
             is_watching: false,
             requests,
@@ -175,8 +219,12 @@ impl Loader {
         };
         let outdated = self.files.outdated(&scan, &touched, &self.root);
         self.load(outdated, &scan).await;
+        self.gate.look().await;
         let now = self.clock.now();
-        self.publisher.publish(self.files.desired(&scan, &live, now), now).await
+        let mut desired = self.files.desired(&scan, &live, now);
+        let waiting = self.gate.admit(&self.publisher.store, &live, &mut desired, now).await;
+        self.publisher.bound((self.gate.file(), self.gate.policy.clone()), waiting, now).await;
+        self.publisher.publish(desired, now).await
     }
 
     async fn look(&mut self) -> Result<Scan, Fault> {
@@ -322,6 +370,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.map_err(failed)
 }
 
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod gate_tests;
 #[cfg(test)]
 #[path = "loader_tests.rs"]
 mod tests;

@@ -8,9 +8,10 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::files::{Desired, Notes};
-use super::registry::{Diagnostic, Job, Registry, Severity, Snapshot};
+use super::policy::Policy;
+use super::registry::{Diagnostic, Job, Registry, Severity, Snapshot, Waiting};
 use crate::base::{Fault, JobName, Timestamp, limits};
-use crate::model::NewEvent;
+use crate::model::{NewAudit, NewEvent};
 use crate::store::{JobRow, ScriptVersion, Store, StoreError};
 
 /// What one pass changed.
@@ -31,6 +32,51 @@ pub struct Publisher {
 }
 
 impl Publisher {
+    /// Makes the policy and what waits the registry's own, before a version goes live that they bound.
+    pub async fn bound(
+        &self,
+        (file, policy): (String, Arc<Policy>),
+        waiting: BTreeMap<JobName, Arc<Waiting>>,
+        now: Timestamp,
+    ) {
+        let live = self.registry.snapshot();
+        let is_other = live.policy != policy;
+        if !is_other && live.waiting == waiting {
+            return;
+        }
+        let mut events = Vec::new();
+        // At the start the policy is what it is; nobody has changed it then.
+        if is_other && live.generation > 0 {
+            warn!(%file, "the policy has changed");
+            events.push(NewEvent::new(now, "policy.changed").data(json!({ "file": file })));
+            self.record(NewAudit::new(now, "daemon", "policy.change", file));
+        }
+        for (name, one) in waiting.iter().filter(|(name, one)| live.waiting.get(*name).is_none_or(|was| was != *one)) {
+            warn!(job = %name, rights = ?one.added, "new rights wait for approval");
+            let data = json!({ "version": one.version, "rights": one.added, "hash": one.hash });
+            events.push(NewEvent::new(now, "job.waiting").job(name).data(data.clone()));
+            self.record(NewAudit::new(now, "daemon", "rights.wait", name.as_str()).job(name).data(data));
+        }
+        self.registry.update(|snapshot| {
+            for (name, job) in &mut snapshot.jobs {
+                let held = waiting.get(name).is_some_and(|one| one.held && one.version == job.bundle.hash);
+                if job.held != held {
+                    Arc::make_mut(job).held = held;
+                }
+            }
+            (snapshot.policy, snapshot.waiting) = (policy, waiting);
+        });
+        if let Err(error) = self.store.append_events(events).await {
+            warn!(%error, "the events of a change of rights could not be stored");
+        }
+    }
+
+    fn record(&self, record: NewAudit) {
+        if let Err(error) = self.store.queue_audit(record) {
+            warn!(%error, "a change of scripts was not recorded in the audit log");
+        }
+    }
+
     /// Stores new versions with their events, then swaps the registry once, if anything is different.
     pub async fn publish(&self, mut desired: Desired, now: Timestamp) -> Changes {
         let live = self.registry.snapshot();
@@ -43,7 +89,8 @@ impl Publisher {
             .filter(|(name, (file, version))| !is_live(name, file, version.bundle.hash))
             .map(|(name, (file, version))| {
                 let (spec, bundle) = (version.spec.clone(), version.bundle.clone());
-                let job = Job { spec, bundle, file: file.clone(), loaded_at: now, enabled_override: None };
+                let held = live.waiting.get(name).is_some_and(|waiting| waiting.version == bundle.hash);
+                let job = Job { spec, bundle, file: file.clone(), loaded_at: now, enabled_override: None, held };
                 (name.clone(), job)
             })
             .collect();
@@ -128,6 +175,7 @@ impl Publisher {
         let mut events = Vec::new();
         for name in &changes.removed {
             info!(job = %name, "removed");
+            self.record(NewAudit::new(now, "daemon", "job.remove", name.as_str()).job(name));
             events.push(NewEvent::new(now, "job.removed").job(name));
         }
         for file in &changes.rejected {
@@ -170,6 +218,11 @@ async fn save_one(
         created_at: now,
     };
     let event = NewEvent::new(now, "job.loaded").job(&name).data(json!({ "file": job.file, "version": hash }));
+    let record = NewAudit::new(now, "daemon", "job.load", name.as_str()).job(&name);
+    let record = record.data(json!({ "file": job.file, "version": hash }));
+    if let Err(error) = store.queue_audit(record) {
+        warn!(%error, job = %name, "a new version was not recorded in the audit log");
+    }
     let stored = store.put_version(version, vec![event]).await;
     (name, job, stored)
 }

@@ -7,9 +7,11 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::base::{Fault, JobName, Timestamp};
+use super::policy::Policy;
+use crate::base::{Fault, JobName, Timestamp, VersionHash};
 use crate::lua::Bundle;
-use crate::model::JobSpec;
+use crate::model::grants::{Cap, Origin};
+use crate::model::{Grants, JobSpec, Right};
 
 /// One live job: the last good version of its file.
 #[derive(Debug, Clone)]
@@ -21,6 +23,8 @@ pub struct Job {
     pub loaded_at: Timestamp,
     /// What `enable` or `disable` said; None leaves it to the script.
     pub enabled_override: Option<bool>,
+    /// Rights of it wait for a person: its schedules do not fire.
+    pub held: bool,
 }
 
 impl Job {
@@ -29,12 +33,19 @@ impl Job {
     pub fn with(spec: JobSpec, source: &str) -> Arc<Self> {
         let file = format!("{}.lua", spec.name);
         let bundle = Arc::new(Bundle::new(vec![(file.clone(), source.to_owned())]));
-        Arc::new(Self { spec: Arc::new(spec), bundle, file, loaded_at: Timestamp::UNIX_EPOCH, enabled_override: None })
+        Arc::new(Self {
+            spec: Arc::new(spec),
+            bundle,
+            file,
+            loaded_at: Timestamp::UNIX_EPOCH,
+            enabled_override: None,
+            held: false,
+        })
     }
 
     /// Whether its schedules fire. A disabled job can still be triggered by hand.
     pub fn is_enabled(&self) -> bool {
-        self.enabled_override.unwrap_or(self.spec.enabled)
+        !self.held && self.enabled_override.unwrap_or(self.spec.enabled)
     }
 }
 
@@ -57,6 +68,24 @@ pub struct Diagnostic {
     pub last_good_kept: bool,
 }
 
+/// A version with rights that wait for a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Waiting {
+    pub file: String,
+    pub version: VersionHash,
+    /// All rights of the version that have an effect: what an approval approves.
+    pub rights: Vec<Right>,
+    /// Those that wait.
+    pub added: Vec<Right>,
+    /// Rights of the version that goes on which this one does without.
+    pub removed: Vec<Right>,
+    /// Of `rights`: an approval is of these and of no others.
+    pub hash: String,
+    pub since: Timestamp,
+    /// No earlier version goes on in its place: it is live itself, without what waits and without its schedules.
+    pub held: bool,
+}
+
 /// The state of the registry at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
@@ -64,6 +93,25 @@ pub struct Snapshot {
     pub generation: u64,
     pub jobs: BTreeMap<JobName, Arc<Job>>,
     pub diagnostics: Vec<Diagnostic>,
+    /// What the operator says of scripts.
+    pub policy: Arc<Policy>,
+    pub waiting: BTreeMap<JobName, Arc<Waiting>>,
+}
+
+impl Snapshot {
+    /// What a run of this version may do: its manifest, within the policy, without what waits.
+    pub fn grants(&self, job: &Job) -> Grants {
+        let mut grants = job.spec.permissions.clone();
+        grants.caps.extend(self.policy.cap(&job.file));
+        let waiting = self.waiting.get(&job.spec.name).filter(|waiting| waiting.version == job.bundle.hash);
+        if let Some(waiting) = waiting {
+            let rights = job.spec.permissions.rights();
+            let approved = Grants::of_rights(rights.iter().filter(|right| !waiting.added.contains(right)));
+            let origin = Origin::Approval { job: job.spec.name.to_string() };
+            grants.caps.push(Arc::new(Cap { grants: approved, origin }));
+        }
+        grants
+    }
 }
 
 /// Cheap to clone.

@@ -27,5 +27,7 @@ pub use console::{Console, EvalOutcome, is_incomplete};
 pub use docs::{doc, reference, types};
 pub use durable::MemoryJournal;
 pub use engine::{Engine, EngineOptions, Inspected};
-pub use scope::{ArtifactPort, Durable, JobsPort, JournalPort, KvPort, LogSink, Outcome, RunScope, WatchPort};
+pub use scope::{
+    ArtifactPort, AuditPort, Durable, JobsPort, JournalPort, KvPort, LogSink, Outcome, RunScope, WatchPort,
+};
 pub use testing::TestResult;

@@ -13,7 +13,8 @@ use crate::model::alerts::{Acknowledgement, Alert, Silence};
 use crate::model::checks::Check;
 use crate::model::metrics::Sample;
 use crate::model::run::Progress;
-use crate::model::{Entry, Grants, LogLevel, Run, Signal, StepKey, Trigger};
+use crate::model::{Entry, Grants, LogLevel, NewAudit, Run, Signal, StepKey, Trigger};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit};
 use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
 
 /// Everything that an attempt of a run is given.
@@ -37,6 +38,7 @@ pub struct RunScope {
     pub kv: Arc<dyn KvPort>,
     pub watch: Arc<dyn WatchPort>,
     pub artifacts: Arc<dyn ArtifactPort>,
+    pub audit: Arc<dyn AuditPort>,
     /// None for jobs that do not say `resume = true`, for hooks and for consoles.
     pub durable: Option<Durable>,
 }
@@ -80,6 +82,14 @@ pub trait ArtifactPort: Debug + Send + Sync {
     ) -> BoxFuture<'_, Result<(), Fault>>;
 }
 
+/// Where privileged calls are recorded.
+pub trait AuditPort: Debug + Send + Sync {
+    /// Whether a record of what is about to be done will find room; without one nothing privileged is done.
+    fn has_room(&self) -> Result<(), Fault>;
+    /// Does not wait. What a run records is on disk no later than its end.
+    fn record(&self, record: NewAudit);
+}
+
 /// Where a run's lines and progress go. Bounded: a flood is cut with a note, never buffered without end.
 pub trait LogSink: Debug + Send + Sync {
     fn line(&self, level: LogLevel, text: String, fields: Value);
@@ -90,18 +100,24 @@ pub trait LogSink: Debug + Send + Sync {
 pub trait JobsPort: Debug + Send + Sync {
     /// Names, schedules, states: what `aegis.jobs.list` shows.
     fn list(&self) -> BoxFuture<'_, Result<Value, Fault>>;
-    fn trigger(&self, job: String, params: Value, by: Trigger, dry_run: bool) -> BoxFuture<'_, Result<RunId, Fault>>;
+    fn trigger(&self, job: JobPermit, params: Value, by: Trigger, dry_run: bool)
+    -> BoxFuture<'_, Result<RunId, Fault>>;
     fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>>;
-    /// Sends an event to the runs that wait for its name.
-    fn signal(&self, signal: Signal) -> BoxFuture<'_, Result<(), Fault>>;
+    /// Sends an event to the runs that wait for its name, which gives way to the permit's.
+    fn signal(&self, name: EventPermit, signal: Signal) -> BoxFuture<'_, Result<(), Fault>>;
 }
 
 /// The key-value store, as scripts reach it.
 pub trait KvPort: Debug + Send + Sync {
-    fn get(&self, scope: String, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>>;
-    fn list(&self, scope: String, prefix: String, limit: usize)
-    -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>>;
-    fn write(&self, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>>;
+    fn get(&self, scope: KvPermit, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>>;
+    fn list(
+        &self,
+        scope: KvPermit,
+        prefix: String,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>>;
+    /// `write.scope` gives way to the permit's.
+    fn write(&self, scope: KvPermit, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>>;
 }
 
 /// Metrics, alerts and checks, as scripts reach them.

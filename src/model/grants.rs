@@ -1,8 +1,12 @@
 //! What a script may touch: the `permissions` of its job table, typed. Absent means no.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::base::JobName;
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -36,6 +40,28 @@ pub struct Grants {
     pub events: Vec<String>,
     /// Silencing and acknowledging alerts needs `write`; reporting and reading need nothing.
     pub alerts: Option<Access>,
+    /// What bounds all of the above from outside: a call must be allowed by the fields and by each of these.
+    #[serde(skip)]
+    pub caps: Vec<Arc<Cap>>,
+}
+
+/// A bound that a script's own manifest cannot move.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cap {
+    /// What is left; its own caps mean nothing.
+    pub grants: Grants,
+    pub origin: Origin,
+}
+
+/// Who set a bound.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Origin {
+    /// The operator's policy. Lines count from 1: that of `allow`, and those of its entries by area.
+    Policy { file: Arc<str>, line: u64, lines: Arc<BTreeMap<String, u64>> },
+    /// Rights of the job that no person has approved yet are left out.
+    Approval { job: String },
+    /// The job that started this run.
+    Caller { job: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -88,7 +114,34 @@ impl Grants {
             jobs: any(),
             events: any(),
             alerts: Some(Access::Admin),
+            caps: Vec::new(),
         }
+    }
+
+    /// What goes with a run that a job of that name starts: the grants by which that run is bounded.
+    pub fn as_caller(&self, job: &JobName) -> Value {
+        json!({ "caller": { "job": job, "rights": self.layers() } })
+    }
+
+    /// The bounds of a run that was started with this payload. What cannot be understood bounds it to nothing.
+    pub fn callers(payload: &Value) -> Vec<Arc<Cap>> {
+        let Some(caller) = payload.get("caller") else { return Vec::new() };
+        let origin = Origin::Caller { job: caller["job"].as_str().unwrap_or_default().to_owned() };
+        let layers: Vec<Self> =
+            serde_json::from_value(caller["rights"].clone()).unwrap_or_else(|_| vec![Self::default()]);
+        layers.into_iter().map(|grants| Arc::new(Cap { grants, origin: origin.clone() })).collect()
+    }
+
+    /// These grants and their bounds, each once.
+    fn layers(&self) -> Vec<Self> {
+        let own = Self { caps: Vec::new(), ..self.clone() };
+        let mut layers = vec![own];
+        for cap in &self.caps {
+            if !layers.contains(&cap.grants) {
+                layers.push(cap.grants.clone());
+            }
+        }
+        layers
     }
 }
 

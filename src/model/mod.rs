@@ -2,6 +2,7 @@
 
 pub mod absence;
 pub mod alerts;
+pub mod audit;
 pub mod calendar;
 pub mod checks;
 pub mod event;
@@ -14,10 +15,12 @@ pub mod metrics;
 pub mod millis;
 pub mod occurrence;
 pub mod params;
+pub mod rights;
 pub mod run;
 pub mod schedule;
 
 pub use absence::{Absence, AbsenceCause};
+pub use audit::{AuditRecord, NewAudit};
 pub use calendar::{Calendar, Calendars};
 pub use event::{Event, NewEvent};
 pub use grants::Grants;
@@ -26,4 +29,5 @@ pub use job::JobSpec;
 pub use journal::{Decision, Entry, EntryKind, EntryState, Signal, StepKey};
 pub use log::{LogLevel, LogLine};
 pub use occurrence::{Occurrence, OccurrenceState};
+pub use rights::Right;
 pub use run::{Actor, Run, RunState, Trigger, TriggerKind};

@@ -2,6 +2,7 @@
 //!
 //! Every privileged call takes a permit, and only [`permit`] makes permits, out of a run's grants.
 
+mod denied;
 pub mod docker;
 pub mod fs;
 pub mod graph;

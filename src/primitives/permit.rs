@@ -3,52 +3,38 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use super::denied::Denied;
+use super::denied::within;
 use super::net::{HostPattern, Policy};
 use crate::base::Fault;
-use crate::model::grants::{Access, DockerGrant, matches};
+use crate::model::grants::{Access, DockerGrant, Origin, matches};
+use crate::model::rights::host_covers;
 use crate::model::{Grants, JobSpec};
-
-/// A permission is missing. Becomes the fault `permission.denied`, whose hint is the line to add to the script.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} needs a permission that this script does not have: {needed}")]
-pub struct Denied {
-    /// What was attempted, as the subject of a sentence.
-    pub what: String,
-    /// The permission in words, such as `docker = "write"`.
-    pub needed: String,
-    /// The line that grants it, with what is granted already.
-    pub line: String,
-}
-
-impl Denied {
-    fn new(what: impl Into<String>, entry: String) -> Self {
-        Self { what: what.into(), line: format!("permissions = {{ {entry} }}"), needed: entry }
-    }
-}
-
-impl From<Denied> for Fault {
-    fn from(denied: Denied) -> Self {
-        let hint = format!("add to the job's table: {}", denied.line);
-        let details = serde_json::json!({ "needed": denied.needed, "line": denied.line });
-        Self::new("permission.denied", denied.to_string()).hint(hint).details(details)
-    }
-}
 
 /// May use Docker up to a level, on the objects that the grant's patterns cover.
 #[derive(Debug, Clone)]
 pub struct DockerPermit {
+    /// The script's own grant, then each bound.
+    layers: Vec<DockerLayer>,
+}
+
+#[derive(Debug, Clone)]
+struct DockerLayer {
     grant: DockerGrant,
+    origin: Option<Origin>,
 }
 
 /// Gives a permit when the grants reach `access` on anything, or on `name` when the name of the object is known. The
 /// service checks again, on the object's real name: an id or a prefix of one may stand for any container.
 pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<DockerPermit, Denied> {
     let missing = || Denied::new("this call to Docker", format!("docker = \"{}\"", access.as_str()));
-    let permit = DockerPermit { grant: grants.docker.clone().ok_or_else(missing)? };
+    let given = within(grants, |grants| grants.docker.clone().ok_or_else(missing))?;
+    let origins = std::iter::once(None).chain(grants.caps.iter().map(|cap| Some(cap.origin.clone())));
+    let layers = given.into_iter().zip(origins).map(|(grant, origin)| DockerLayer { grant, origin });
+    let permit = DockerPermit { layers: layers.collect() };
     match name {
         Some(name) => permit.check(access, name)?,
-        None if !permit.reaches(access) => return Err(permit.denied("this call to Docker", access, "*")),
-        None => {}
+        None => permit.check_any(access, "this call to Docker")?,
     }
     Ok(permit)
 }
@@ -61,39 +47,53 @@ impl DockerPermit {
 
     /// The same, with the words that the denial begins with.
     pub fn check_as(&self, what: &str, access: Access, name: &str) -> Result<(), Denied> {
-        if self.covers(access, name) { Ok(()) } else { Err(self.denied(what, access, name)) }
+        self.each(what, access, name, |layer| layer.covers(access, name))
     }
 
     /// May act at `access` on things that have no owner's name: images, the host, everything at once.
     pub fn check_all(&self, access: Access, what: &str) -> Result<(), Denied> {
-        if self.covers_everything(access) { Ok(()) } else { Err(self.denied(what, access, "*")) }
+        self.each(what, access, "*", |layer| layer.covers_everything(access))
     }
 
     /// May act at `access` on at least something: enough for what belongs to nobody, such as pulling an image.
     pub fn check_any(&self, access: Access, what: &str) -> Result<(), Denied> {
-        if self.reaches(access) { Ok(()) } else { Err(self.denied(what, access, "*")) }
+        self.each(what, access, "*", |layer| layer.reaches(access))
     }
 
     pub fn covers(&self, access: Access, name: &str) -> bool {
-        match &self.grant {
-            DockerGrant::Everything(level) => *level >= access,
-            DockerGrant::Named(levels) => {
-                levels.range(access..).any(|(_, patterns)| patterns.iter().any(|pattern| matches(pattern, name)))
-            }
-        }
+        self.layers.iter().all(|layer| layer.covers(access, name))
     }
 
     pub fn covers_everything(&self, access: Access) -> bool {
-        match &self.grant {
-            DockerGrant::Everything(level) => *level >= access,
-            DockerGrant::Named(levels) => levels.range(access..).any(|(_, patterns)| patterns.iter().any(|p| p == "*")),
+        self.layers.iter().all(|layer| layer.covers_everything(access))
+    }
+
+    fn each(&self, what: &str, access: Access, name: &str, may: impl Fn(&DockerLayer) -> bool) -> Result<(), Denied> {
+        match self.layers.iter().find(|layer| !may(layer)) {
+            Some(layer) => Err(layer.denied(what, access, name)),
+            None => Ok(()),
         }
+    }
+}
+
+impl DockerLayer {
+    fn covers(&self, access: Access, name: &str) -> bool {
+        self.some(access, |pattern| matches(pattern, name))
+    }
+
+    fn covers_everything(&self, access: Access) -> bool {
+        self.some(access, |pattern| pattern == "*")
     }
 
     fn reaches(&self, access: Access) -> bool {
+        self.some(access, |_| true)
+    }
+
+    /// Whether a pattern of that level or a higher one is as asked.
+    fn some(&self, access: Access, fits: impl Fn(&str) -> bool) -> bool {
         match &self.grant {
             DockerGrant::Everything(level) => *level >= access,
-            DockerGrant::Named(levels) => levels.range(access..).any(|(_, patterns)| !patterns.is_empty()),
+            DockerGrant::Named(levels) => levels.range(access..).any(|(_, names)| names.iter().any(|name| fits(name))),
         }
     }
 
@@ -108,7 +108,11 @@ impl DockerPermit {
                 format!("docker = {{ {} }}", shown.join(", "))
             }
         };
-        Denied::new(what, entry)
+        let denied = Denied::new(what, entry);
+        match &self.origin {
+            Some(origin) => denied.by(origin),
+            None => denied,
+        }
     }
 }
 
@@ -116,14 +120,17 @@ impl DockerPermit {
 #[derive(Debug, Clone)]
 pub struct HttpPermit {
     policy: Policy,
-    granted: Arc<[String]>,
+    grants: Arc<Grants>,
 }
 
 /// Always gives a permit; one without patterns reaches nothing. Patterns that cannot be read are left out: loading a
 /// job refuses them.
 pub fn http(grants: &Grants) -> HttpPermit {
-    let patterns: Vec<HostPattern> = grants.http.iter().filter_map(|text| text.parse().ok()).collect();
-    HttpPermit { policy: Policy::new(patterns, Arc::default()), granted: grants.http.clone().into() }
+    let patterns = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<HostPattern>>();
+    let caps = grants.caps.iter().map(|cap| patterns(&cap.grants.http)).collect();
+    let policy = Policy::new(patterns(&grants.http), Arc::default()).bounded_by(caps);
+    let grants = Grants { http: grants.http.clone(), caps: grants.caps.clone(), ..Grants::default() };
+    HttpPermit { policy, grants: Arc::new(grants) }
 }
 
 impl HttpPermit {
@@ -133,7 +140,12 @@ impl HttpPermit {
 
     /// The denial for a target that the policy blocked, `add` being the pattern that would open it.
     pub fn denied(&self, what: String, add: &str) -> Denied {
-        Denied::new(what, format!("http = {}", extended(&self.granted, add)))
+        let asked = within(&self.grants, |grants| match grants.http.iter().any(|pattern| host_covers(pattern, add)) {
+            true => Ok(()),
+            false => Err(Denied::new(&what, format!("http = {}", extended(&grants.http, add)))),
+        });
+        let own = || Denied::new(&what, format!("http = {}", extended(&self.grants.http, add)));
+        asked.err().unwrap_or_else(own)
     }
 }
 
@@ -144,7 +156,7 @@ pub struct NotifyPermit {
 }
 
 pub fn notify(grants: &Grants, route: &str) -> Result<NotifyPermit, Denied> {
-    listed(&grants.notify, "notify", route, || format!("sending to the notification route {route:?}"))
+    listed(grants, "notify", |grants| &grants.notify, route, || format!("sending to the notification route {route:?}"))
         .map(|()| NotifyPermit { route: route.to_owned() })
 }
 
@@ -162,10 +174,30 @@ pub struct SqlPermit {
 }
 
 pub fn sql(grants: &Grants, source: &str) -> Result<SqlPermit, Denied> {
-    let covering = grants.sql.iter().filter(|(pattern, _)| matches(pattern, source));
-    match covering.map(|(_, access)| *access).max() {
-        Some(access) => Ok(SqlPermit { source: source.to_owned(), access }),
+    let levels = within(grants, |grants| match level_on(&grants.sql, source) {
+        Some(access) => Ok(access),
         None => Err(sql_denied(source, Access::Read)),
+    })?;
+    let access = levels.into_iter().min().unwrap_or(Access::Read);
+    Ok(SqlPermit { source: source.to_owned(), access })
+}
+
+fn level_on(levels: &BTreeMap<String, Access>, name: &str) -> Option<Access> {
+    levels.iter().filter(|(pattern, _)| matches(pattern, name)).map(|(_, access)| *access).max()
+}
+
+/// Says of a fault that a missing right lies behind who keeps the right away, where that is not the script's own table.
+pub fn explained(grants: &Grants, fault: Fault) -> Fault {
+    let Some(source) = fault.details["source"].as_str().filter(|_| fault.code == "sql.read_only") else {
+        return fault;
+    };
+    let asked = within(grants, |grants| match level_on(&grants.sql, source) >= Some(Access::Write) {
+        true => Ok(()),
+        false => Err(sql_denied(source, Access::Write)),
+    });
+    match asked {
+        Err(denied) if denied.forbidden_by.is_some() => fault.hint(denied.remedy()),
+        _ => fault,
     }
 }
 
@@ -189,24 +221,37 @@ impl SqlPermit {
 pub struct SourcePermit {
     area: &'static str,
     source: String,
-    level: Option<Access>,
+    /// Of the script's own table, then of each bound.
+    layers: Vec<SourceLayer>,
+}
+
+#[derive(Debug, Clone)]
+struct SourceLayer {
     granted: BTreeMap<String, Access>,
+    origin: Option<Origin>,
 }
 
 /// May read from a Redis source; [`SourcePermit::check`] for more.
 pub fn redis(grants: &Grants, source: &str) -> Result<SourcePermit, Denied> {
-    source_permit("redis", &grants.redis, source)
+    source_permit("redis", grants, |grants| &grants.redis, source)
 }
 
 /// May read the graphs of a source; [`SourcePermit::check`] for more.
 pub fn graph(grants: &Grants, source: &str) -> Result<SourcePermit, Denied> {
-    source_permit("graph", &grants.graph, source)
+    source_permit("graph", grants, |grants| &grants.graph, source)
 }
 
-fn source_permit(area: &'static str, granted: &BTreeMap<String, Access>, source: &str) -> Result<SourcePermit, Denied> {
-    let covering = granted.iter().filter(|(pattern, _)| matches(pattern, source));
-    let level = covering.map(|(_, level)| *level).max();
-    let permit = SourcePermit { area, source: source.to_owned(), level, granted: granted.clone() };
+fn source_permit(
+    area: &'static str,
+    grants: &Grants,
+    levels: fn(&Grants) -> &BTreeMap<String, Access>,
+    source: &str,
+) -> Result<SourcePermit, Denied> {
+    let own = SourceLayer { granted: levels(grants).clone(), origin: None };
+    let caps = grants.caps.iter();
+    let caps = caps.map(|cap| SourceLayer { granted: levels(&cap.grants).clone(), origin: Some(cap.origin.clone()) });
+    let layers = std::iter::once(own).chain(caps).collect();
+    let permit = SourcePermit { area, source: source.to_owned(), layers };
     permit.check(Access::Read, &format!("the {area} source {source:?}"))?;
     Ok(permit)
 }
@@ -217,19 +262,25 @@ impl SourcePermit {
     }
 
     pub fn reaches(&self, access: Access) -> bool {
-        self.level.is_some_and(|level| level >= access)
+        self.missing(access).is_none()
+    }
+
+    fn missing(&self, access: Access) -> Option<&SourceLayer> {
+        self.layers.iter().find(|layer| level_on(&layer.granted, &self.source) < Some(access))
     }
 
     /// May act at `access`; `what` begins the denial.
     pub fn check(&self, access: Access, what: &str) -> Result<(), Denied> {
-        if self.reaches(access) {
-            return Ok(());
-        }
-        let mut levels = self.granted.clone();
+        let Some(layer) = self.missing(access) else { return Ok(()) };
+        let mut levels = layer.granted.clone();
         levels.insert(self.source.clone(), access);
         let shown: Vec<_> =
             levels.iter().map(|(name, level)| format!("{} = \"{}\"", lua_key(name), level.as_str())).collect();
-        Err(Denied::new(what, format!("{} = {{ {} }}", self.area, shown.join(", "))))
+        let denied = Denied::new(what, format!("{} = {{ {} }}", self.area, shown.join(", ")));
+        Err(match &layer.origin {
+            Some(origin) => denied.by(origin),
+            None => denied,
+        })
     }
 }
 
@@ -240,7 +291,7 @@ pub struct LlmPermit {
 }
 
 pub fn llm(grants: &Grants, source: &str) -> Result<LlmPermit, Denied> {
-    listed(&grants.llm, "llm", source, || format!("the language model {source:?}"))
+    listed(grants, "llm", |grants| &grants.llm, source, || format!("the language model {source:?}"))
         .map(|()| LlmPermit { source: source.to_owned() })
 }
 
@@ -261,7 +312,7 @@ pub fn kv(grants: &Grants, job: &str, scope: &str) -> Result<KvPermit, Denied> {
     if scope == "job" || scope.strip_prefix("job:") == Some(job) {
         return Ok(KvPermit { scope: format!("job:{job}") });
     }
-    listed(&grants.kv, "kv", scope, || format!("the key-value scope {scope:?}"))
+    listed(grants, "kv", |grants| &grants.kv, scope, || format!("the key-value scope {scope:?}"))
         .map(|()| KvPermit { scope: scope.to_owned() })
 }
 
@@ -279,7 +330,7 @@ pub struct JobPermit {
 }
 
 pub fn jobs(grants: &Grants, job: &str) -> Result<JobPermit, Denied> {
-    listed(&grants.jobs, "jobs", job, || format!("triggering the job {job:?}"))
+    listed(grants, "jobs", |grants| &grants.jobs, job, || format!("triggering the job {job:?}"))
         .map(|()| JobPermit { job: job.to_owned() })
 }
 
@@ -294,10 +345,11 @@ impl JobPermit {
 pub struct HostPermit(());
 
 pub fn host(grants: &Grants) -> Result<HostPermit, Denied> {
-    match grants.host {
-        Some(_) => Ok(HostPermit(())),
+    let asked = within(grants, |grants| match grants.host {
+        Some(_) => Ok(()),
         None => Err(Denied::new("looking at this machine", "host = \"read\"".to_owned())),
-    }
+    });
+    asked.map(|_| HostPermit(()))
 }
 
 /// May probe the hosts that the grant for HTTP names.
@@ -324,7 +376,7 @@ pub struct ProcessPermit {
 }
 
 pub fn process(grants: &Grants, program: &str) -> Result<ProcessPermit, Denied> {
-    listed(&grants.process, "process", program, || format!("running the program {program:?}"))
+    listed(grants, "process", |grants| &grants.process, program, || format!("running the program {program:?}"))
         .map(|()| ProcessPermit { program: program.to_owned() })
 }
 
@@ -342,15 +394,18 @@ pub struct FsPermit {
 }
 
 pub fn fs(grants: &Grants, root: &str, access: Access) -> Result<FsPermit, Denied> {
-    let granted = grants.fs.iter().filter(|(pattern, _)| matches(pattern, root)).map(|(_, access)| *access).max();
-    if granted.is_some_and(|granted| granted >= access) {
-        return Ok(FsPermit { root: root.to_owned(), access });
-    }
-    let mut wanted = grants.fs.clone();
-    wanted.insert(root.to_owned(), access);
-    let shown: Vec<_> = wanted.iter().map(|(root, access)| format!("[{root:?}] = {:?}", access.as_str())).collect();
-    let what = format!("{} files of the root {root:?}", if access == Access::Read { "reading" } else { "changing" });
-    Err(Denied::new(what, format!("fs = {{ {} }}", shown.join(", "))))
+    let asked = within(grants, |grants| {
+        if level_on(&grants.fs, root) >= Some(access) {
+            return Ok(());
+        }
+        let mut wanted = grants.fs.clone();
+        wanted.insert(root.to_owned(), access);
+        let shown: Vec<_> = wanted.iter().map(|(root, access)| format!("[{root:?}] = {:?}", access.as_str())).collect();
+        let what =
+            format!("{} files of the root {root:?}", if access == Access::Read { "reading" } else { "changing" });
+        Err(Denied::new(what, format!("fs = {{ {} }}", shown.join(", "))))
+    });
+    asked.map(|_| FsPermit { root: root.to_owned(), access })
 }
 
 impl FsPermit {
@@ -363,17 +418,49 @@ impl FsPermit {
     }
 }
 
+/// May send an event.
+pub fn event(grants: &Grants, name: &str) -> Result<EventPermit, Denied> {
+    listed(grants, "events", |grants| &grants.events, name, || format!("sending the event {name:?}"))
+        .map(|()| EventPermit(name.to_owned()))
+}
+
+/// May send one event.
+#[derive(Debug, Clone)]
+pub struct EventPermit(String);
+
+impl EventPermit {
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+/// May silence and acknowledge alerts; `what` begins the denial.
+pub fn alerts(grants: &Grants, what: &str) -> Result<(), Denied> {
+    let asked = within(grants, |grants| match grants.alerts >= Some(Access::Write) {
+        true => Ok(()),
+        false => Err(Denied::new(what, "alerts = \"write\"".to_owned())),
+    });
+    asked.map(drop)
+}
+
 /// Patterns in `permissions` that cannot be read, each with its problem: for loading a job.
 pub fn problems(spec: &JobSpec) -> Vec<String> {
     let parse = |text: &String| text.parse::<HostPattern>().err().map(|problem| format!("permissions.http: {problem}"));
     spec.permissions.http.iter().filter_map(parse).collect()
 }
 
-fn listed(patterns: &[String], key: &str, name: &str, what: impl FnOnce() -> String) -> Result<(), Denied> {
-    if patterns.iter().any(|pattern| matches(pattern, name)) {
-        return Ok(());
-    }
-    Err(Denied::new(what(), format!("{key} = {}", extended(patterns, name))))
+fn listed(
+    grants: &Grants,
+    key: &str,
+    list: fn(&Grants) -> &Vec<String>,
+    name: &str,
+    what: impl Fn() -> String,
+) -> Result<(), Denied> {
+    let asked = within(grants, |grants| match list(grants).iter().any(|pattern| matches(pattern, name)) {
+        true => Ok(()),
+        false => Err(Denied::new(what(), format!("{key} = {}", extended(list(grants), name)))),
+    });
+    asked.map(drop)
 }
 
 fn extended(list: &[String], add: &str) -> String {
@@ -394,96 +481,5 @@ fn lua_list(items: &[String]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_is_granted_by_name_and_level() {
-        let levels = [("main".to_owned(), Access::Read), ("shop-*".to_owned(), Access::Admin)];
-        let grants = Grants { redis: levels.into(), ..Grants::default() };
-        let permit = redis(&grants, "main").expect("a permit");
-        assert!(permit.reaches(Access::Read) && !permit.reaches(Access::Write));
-        let denied = permit.check(Access::Write, "SET on redis.main").expect_err("read only");
-        assert_eq!(denied.line, "permissions = { redis = { main = \"write\", [\"shop-*\"] = \"admin\" } }");
-        assert!(redis(&grants, "shop-1").is_ok_and(|permit| permit.reaches(Access::Admin)));
-        assert!(redis(&grants, "other").is_err());
-        let denied = graph(&grants, "main").map(|_| ()).expect_err("another area");
-        assert_eq!(denied.line, "permissions = { graph = { main = \"read\" } }");
-        let denied = llm(&grants, "main").map(|_| ()).expect_err("nothing");
-        assert_eq!(denied.line, "permissions = { llm = { \"main\" } }");
-    }
-
-    fn named(levels: &[(Access, &[&str])]) -> Grants {
-        let levels = levels.iter().map(|(level, names)| (*level, names.iter().map(|n| (*n).to_owned()).collect()));
-        Grants { docker: Some(DockerGrant::Named(levels.collect())), ..Grants::default() }
-    }
-
-    #[test]
-    fn a_docker_level_includes_the_lower_ones() {
-        let grants = Grants { docker: Some(DockerGrant::Everything(Access::Write)), ..Grants::default() };
-        assert!(docker(&grants, Access::Read, None).is_ok());
-        let permit = docker(&grants, Access::Write, Some("web")).expect("a permit");
-        assert!(permit.check(Access::Admin, "web").is_err());
-        assert_eq!(
-            docker(&grants, Access::Admin, None).map(|_| ()).map_err(|denied| denied.line),
-            Err("permissions = { docker = \"admin\" }".to_owned())
-        );
-    }
-
-    #[test]
-    fn docker_patterns_cover_names_and_the_hint_keeps_them() {
-        let grants = named(&[(Access::Read, &["*"]), (Access::Write, &["web-*"])]);
-        let permit = docker(&grants, Access::Write, None).expect("a permit");
-        assert!(permit.covers(Access::Write, "web-1") && permit.covers(Access::Read, "db"));
-        assert!(permit.covers_everything(Access::Read) && !permit.covers_everything(Access::Write));
-        let denied = permit.check(Access::Write, "db").expect_err("not covered");
-        assert_eq!(denied.line, r#"permissions = { docker = { read = { "*" }, write = { "web-*", "db" } } }"#);
-        assert!(docker(&grants, Access::Write, Some("db")).is_err());
-    }
-
-    #[test]
-    fn nothing_granted_is_nothing_allowed() {
-        let none = Grants::default();
-        let denied = docker(&none, Access::Read, None).expect_err("denied");
-        assert_eq!(
-            Fault::from(denied).hint.as_deref(),
-            Some("add to the job's table: permissions = { docker = \"read\" }")
-        );
-        let empty = named(&[(Access::Admin, &[])]);
-        assert!(docker(&empty, Access::Read, None).is_err());
-        assert!(notify(&none, "alerts").is_err() && jobs(&none, "backup").is_err());
-        assert!(http(&none).policy().patterns().is_empty());
-    }
-
-    #[test]
-    fn a_job_owns_its_scope_and_no_other_job_s() {
-        let grants = Grants { kv: vec!["shared:deploys".into()], ..Grants::default() };
-        assert_eq!(kv(&grants, "sweep", "job").map(|permit| permit.scope().to_owned()), Ok("job:sweep".into()));
-        assert!(kv(&grants, "sweep", "job:sweep").is_ok() && kv(&grants, "sweep", "shared:deploys").is_ok());
-        let denied = kv(&grants, "sweep", "shared:other").expect_err("denied");
-        assert_eq!(denied.line, r#"permissions = { kv = { "shared:deploys", "shared:other" } }"#);
-        assert!(kv(&grants, "sweep", "job:backup").is_err());
-    }
-
-    #[test]
-    fn sources_are_granted_by_name_and_access() {
-        let sql_grants = [("main", Access::Read), ("app-*", Access::Write)];
-        let sql_grants = sql_grants.map(|(name, access)| (name.to_owned(), access)).into();
-        let grants = Grants { sql: sql_grants, ..Grants::default() };
-        assert_eq!(sql(&grants, "main").map(|permit| permit.writes()), Ok(false));
-        assert_eq!(sql(&grants, "app-1").map(|permit| permit.writes()), Ok(true));
-        let denied = sql(&grants, "my-db").expect_err("denied");
-        assert_eq!(denied.line, r#"permissions = { sql = { ["my-db"] = "read" } }"#);
-        assert_eq!(sql(&Grants::all(), "any").map(|permit| permit.writes()), Ok(true));
-    }
-
-    #[test]
-    fn lists_name_routes_and_jobs() {
-        let grants = Grants { notify: vec!["alerts".into()], jobs: vec!["backup-*".into()], ..Grants::default() };
-        assert_eq!(notify(&grants, "alerts").map(|permit| permit.route().to_owned()), Ok("alerts".into()));
-        assert_eq!(jobs(&grants, "backup-db").map(|permit| permit.job().to_owned()), Ok("backup-db".into()));
-        let fault = Fault::from(notify(&grants, "pages").expect_err("denied"));
-        assert_eq!(fault.code, "permission.denied");
-        assert_eq!(fault.details["line"], r#"permissions = { notify = { "alerts", "pages" } }"#);
-    }
-}
+#[path = "permit_tests.rs"]
+mod tests;

@@ -176,7 +176,7 @@ impl Attempt {
             attempt: run.attempt,
             params: run.params.clone(),
             trigger: run.trigger.clone(),
-            grants: Arc::new(job.spec.permissions.clone()),
+            grants: Arc::new(self.ports.grants(run, job)),
             dry_run: run.dry_run,
             timeout,
             cpu: limits.cpu,
@@ -186,6 +186,7 @@ impl Attempt {
             jobs: self.ports.clone(),
             kv: self.ports.clone(),
             watch: self.ports.clone(),
+            audit: self.ports.clone(),
             artifacts: Arc::new(Keeper { ports: self.ports.clone(), fence: run.fence }),
             durable,
         }

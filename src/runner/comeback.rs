@@ -166,6 +166,7 @@ impl Versions {
                 file,
                 loaded_at: version.created_at,
                 enabled_override: None,
+                held: false,
             })
         });
         self.0.insert(hash, job.clone());

@@ -13,9 +13,9 @@ use super::ports::Ports;
 use super::settle;
 use super::stop::Stopped;
 use crate::base::{Fault, JobName, RunId, limits};
-use crate::lua::{Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
+use crate::lua::{AuditPort, Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
 use crate::model::run::Progress;
-use crate::model::{Actor, Grants, JobSpec, LogLevel, LogLine, Run, RunState, Trigger, TriggerKind};
+use crate::model::{Actor, Grants, JobSpec, LogLevel, LogLine, NewAudit, Run, RunState, Trigger, TriggerKind};
 use crate::store::NewRun;
 
 /// Messages to a reader that does not read: beyond this the line's output is cut and it is said, the run's log is not.
@@ -117,6 +117,8 @@ impl Session {
         {
             return EvalOutcome::Failed(error.into());
         }
+        let line = NewAudit::new(run.queued_at, self.by.0.clone(), "console.line", code.as_str());
+        AuditPort::record(&*self.ports, line.job(&run.job).run(run.id));
         self.handle.adopt(&run, cancel.clone());
         let _ = replies.try_send(ConsoleLine::Started(run.id));
         let log = RunLog::new(run.id, shared.clock.clone(), &self.handle.flusher, 0);
@@ -170,6 +172,7 @@ impl Session {
             kv: self.ports.clone(),
             watch: self.ports.clone(),
             artifacts: self.ports.clone(),
+            audit: self.ports.clone(),
             durable: None,
         }
     }

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use super::handle::{Handle, Submission, SubmitRequest};
 use crate::base::{Fault, RunId};
-use crate::lua::{ArtifactPort, JobsPort, KvPort};
-use crate::model::{Run, Signal, Trigger};
+use crate::jobs::Job;
+use crate::lua::{ArtifactPort, AuditPort, JobsPort, KvPort};
+use crate::model::{Grants, NewAudit, Run, Signal, Trigger, TriggerKind};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit};
 use crate::store::{Artifact, KvEntry, KvOutcome, KvWrite};
 
 /// Implements the runtime's ports on a [`Handle`].
@@ -32,8 +34,15 @@ impl JobsPort for Ports {
         std::future::ready(Ok(jobs.collect())).boxed()
     }
 
-    fn trigger(&self, job: String, params: Value, by: Trigger, dry_run: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
+    fn trigger(
+        &self,
+        job: JobPermit,
+        params: Value,
+        by: Trigger,
+        dry_run: bool,
+    ) -> BoxFuture<'_, Result<RunId, Fault>> {
         async move {
+            let job = job.job();
             let name = job.parse().map_err(|error| Fault::new("job.not_found", format!("{error}")))?;
             let params = params.as_object().cloned().unwrap_or_default();
             let request = SubmitRequest {
@@ -62,7 +71,8 @@ impl JobsPort for Ports {
         .boxed()
     }
 
-    fn signal(&self, signal: Signal) -> BoxFuture<'_, Result<(), Fault>> {
+    fn signal(&self, name: EventPermit, signal: Signal) -> BoxFuture<'_, Result<(), Fault>> {
+        let signal = Signal { name: name.name().to_owned(), ..signal };
         async move { self.0.signal(signal).await.map(drop) }.boxed()
     }
 }
@@ -86,7 +96,36 @@ impl ArtifactPort for Keeper {
     }
 }
 
+impl AuditPort for Ports {
+    fn has_room(&self) -> Result<(), Fault> {
+        if self.0.shared.store.has_room() {
+            return Ok(());
+        }
+        Err(Fault::new(
+            "audit.no_room",
+            "nothing privileged is done while it cannot be recorded: the database is behind",
+        )
+        .hint("it passes when the disk keeps up again; see /health/ready")
+        .retryable())
+    }
+
+    fn record(&self, record: NewAudit) {
+        if let Err(error) = self.0.shared.store.queue_audit(record.clone()) {
+            tracing::error!(target: "aegis::audit", %error, ?record, "not recorded in the audit log");
+        }
+    }
+}
+
 impl Ports {
+    /// What an attempt may do: what the registry says now, and no more than whoever called.
+    pub fn grants(&self, run: &Run, job: &Job) -> Grants {
+        let mut grants = self.0.shared.registry.snapshot().grants(job);
+        if run.trigger.kind == TriggerKind::Job {
+            grants.caps.extend(Grants::callers(&run.trigger.payload));
+        }
+        grants
+    }
+
     async fn put(
         &self,
         run: RunId,
@@ -115,20 +154,21 @@ impl ArtifactPort for Ports {
 }
 
 impl KvPort for Ports {
-    fn get(&self, scope: String, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
-        async move { Ok(self.0.shared.store.kv_get(&scope, &key).await?) }.boxed()
+    fn get(&self, scope: KvPermit, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+        async move { Ok(self.0.shared.store.kv_get(scope.scope(), &key).await?) }.boxed()
     }
 
     fn list(
         &self,
-        scope: String,
+        scope: KvPermit,
         prefix: String,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
-        async move { Ok(self.0.shared.store.kv_list(&scope, &prefix, limit).await?) }.boxed()
+        async move { Ok(self.0.shared.store.kv_list(scope.scope(), &prefix, limit).await?) }.boxed()
     }
 
-    fn write(&self, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+    fn write(&self, scope: KvPermit, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+        let write = KvWrite { scope: scope.scope().to_owned(), ..write };
         async move { Ok(self.0.shared.store.kv_write(write).await?) }.boxed()
     }
 }

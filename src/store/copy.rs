@@ -3,7 +3,7 @@
 use serde_json::{Number, Value};
 
 use super::backup::Draft;
-use super::sql::{Arg, Conn, Row, Rows, query};
+use super::sql::{Arg, Conn, Dialect, Row, Rows, query};
 use super::target::connect_draft;
 use super::{StoreError, schema};
 use crate::base::RunId;
@@ -63,6 +63,7 @@ async fn described(sqlite: &mut Conn) -> Result<Vec<Table>> {
 /// Empties the tables of `to` and fills them with the rows of `from`; both are in a transaction. Returns how many rows
 /// went over.
 pub(super) async fn copy(from: &mut Conn, to: &mut Conn, tables: &[Table]) -> Result<u64> {
+    guard_audit(to, "DISABLE").await?;
     for table in tables.iter().rev() {
         to.execute(query(format!("DELETE FROM {}", table.name))).await?;
     }
@@ -70,7 +71,16 @@ pub(super) async fn copy(from: &mut Conn, to: &mut Conn, tables: &[Table]) -> Re
     for table in tables {
         total += table.copy(from, to).await?;
     }
+    guard_audit(to, "ENABLE").await?;
     Ok(total)
+}
+
+/// A restore replaces the audit log as a whole. A SQLite database is replaced as a file; its draft has no records.
+async fn guard_audit(to: &mut Conn, what: &str) -> Result<()> {
+    if to.dialect() == Dialect::Postgres {
+        to.execute(query(format!("ALTER TABLE audit {what} TRIGGER USER"))).await?;
+    }
+    Ok(())
 }
 
 impl Table {

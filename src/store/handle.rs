@@ -136,6 +136,20 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?.and_then(T::try_from)
     }
 
+    /// Queues a command if there is room, and does not wait for what becomes of it.
+    pub(super) fn enqueue(&self, command: Command) -> Result<()> {
+        let (reply, _) = oneshot::channel();
+        self.0.queue.try_send(Request { command, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded { limit: STORE_QUEUE_COMMANDS_MAX },
+        })
+    }
+
+    /// Whether the queue has room left for what must not be lost.
+    pub fn has_room(&self) -> bool {
+        !self.0.queue.is_closed() && self.0.queue.capacity() > STORE_QUEUE_COMMANDS_MAX / 8
+    }
+
     /// Settles idempotency key and occurrence, and writes the run as it is given: `Queued`, or `Running` with attempt
     /// and start. Repeating it with the same run is harmless.
     pub async fn accept_run(&self, new: NewRun) -> Result<Accepted> {

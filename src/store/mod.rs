@@ -27,6 +27,7 @@ mod target;
 #[cfg(test)]
 pub mod tests;
 mod text;
+mod trust;
 mod types;
 mod write;
 mod writer;
@@ -37,5 +38,6 @@ pub use leader::{Candidate, Leadership};
 pub use listen::Listener;
 pub use metrics::StoreMetrics;
 pub use restore::{Restored, restore};
+pub use trust::{AuditFilter, RightsRow, TrustWrite};
 pub use types::*;
 pub use writer::Writer;

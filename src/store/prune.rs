@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::handle::Store;
 use super::sql::query;
 use super::text::{ROLLUP_STEPS, hour_of};
+use super::trust::TrustWrite;
 use super::types::*;
 use super::write::{Command, NumberRange, Removal, Watched};
 use crate::base::limits::{STORE_PRUNE_ARTIFACTS_MAX, STORE_PRUNE_ROWS_MAX};
@@ -63,6 +64,29 @@ impl Store {
         removed += self.repeat(limit, || Removal::Watched(Watched::Alerts { before: alerts_before, limit })).await?;
         removed += self.repeat(limit, || Removal::Watched(Watched::Silences { before: alerts_before, limit })).await?;
         Ok(removed)
+    }
+
+    /// Removes audit records of before `cutoff`, the oldest first, and notes what the rest continues. Records that are
+    /// dated before an earlier one stay until that one goes, so that what is left has no gap.
+    pub async fn prune_audit(&self, keep: Duration, now: Timestamp) -> Result<u64> {
+        let (cutoff, mut total) = (before(now, keep), 0);
+        loop {
+            let page = query("SELECT seq, at FROM audit ORDER BY seq LIMIT $1").bind(STORE_PRUNE_ROWS_MAX);
+            let mut up_to = None;
+            for row in &self.readers().fetch(page).await? {
+                if row.time("at")? >= cutoff {
+                    break;
+                }
+                up_to = Some(row.int("seq")?);
+            }
+            let Some(up_to) = up_to else { return Ok(total) };
+            let prune = TrustWrite::Prune { up_to, at: now };
+            let removed: u64 = self.write(Command::Trust(Box::new(prune))).await?;
+            total += removed;
+            if removed == 0 {
+                return Ok(total);
+            }
+        }
     }
 
     async fn remove(&self, what: Removal) -> Result<u64> {

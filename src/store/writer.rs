@@ -231,6 +231,11 @@ impl Writer {
     fn refuse_all(&self, commands: &[&Command], error: &StoreError) -> Vec<Result<Answer>> {
         self.counters.failed();
         error!(%error, commands = commands.len(), "a batch was not written");
+        for command in commands {
+            if let Command::Trust(write) = command {
+                error!(target: "aegis::audit", ?write, "not recorded in the audit log");
+            }
+        }
         commands.iter().map(|_| Err(error.clone())).collect()
     }
 }

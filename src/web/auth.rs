@@ -112,9 +112,9 @@ pub async fn issue_login_link(store: &Store, clock: &Clock, base_url: &str) -> A
     Ok(format!("{}/login?token={secret}", base_url.trim_end_matches('/')))
 }
 
-/// Exchanges a login link's secret, or an API token, for a session. Returns the cookie's value; None when the secret
+/// Exchanges a login link's secret, or an API token, for a session. Returns the cookie's value and the actor; None when the secret
 /// is not good.
-pub async fn open_session(store: &Store, clock: &Clock, secret: &str) -> ApiResult<Option<String>> {
+pub async fn open_session(store: &Store, clock: &Clock, secret: &str) -> ApiResult<Option<(String, String)>> {
     let now = clock.now();
     let (actor, role) = if secret.starts_with(TOKEN_PREFIX) {
         let Some(identity) = by_token(store, secret, now).await? else { return Ok(None) };
@@ -132,13 +132,13 @@ pub async fn open_session(store: &Store, clock: &Clock, secret: &str) -> ApiResu
     let row = SessionRow {
         hash: hash(&cookie),
         kind: SESSION.to_owned(),
-        actor,
+        actor: actor.clone(),
         role,
         created_at: now,
         expires_at: later(now, limits::SESSION_LIFETIME),
     };
     store.put_session(row).await?;
-    Ok(Some(cookie))
+    Ok(Some((cookie, actor)))
 }
 
 /// Who a session cookie stands for. A session that was opened with a token ends with it.

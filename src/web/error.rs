@@ -95,7 +95,9 @@ fn status_of(fault: &Fault) -> StatusCode {
         code if code.ends_with(".not_found") => StatusCode::NOT_FOUND,
         code if code.ends_with(".conflict") => StatusCode::CONFLICT,
         code if code.ends_with(".timeout") => StatusCode::GATEWAY_TIMEOUT,
-        "run.not_final" | "approval.not_waiting" | "approval.decided" => StatusCode::CONFLICT,
+        "run.not_final" | "approval.not_waiting" | "approval.decided" | "rights.not_waiting" | "rights.changed" => {
+            StatusCode::CONFLICT
+        }
         code if code.ends_with(".unavailable") || code == "store.closed" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.ends_with(".invalid") => StatusCode::BAD_REQUEST,
         _ if fault.retryable => StatusCode::SERVICE_UNAVAILABLE,

@@ -6,6 +6,7 @@
 
 mod api;
 mod assets;
+mod audit;
 pub mod auth;
 mod error;
 mod extract;

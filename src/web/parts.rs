@@ -15,7 +15,7 @@ use super::metrics::Metrics;
 use super::read::containers::Inventory;
 use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::events::Tail;
-use crate::jobs::Registry;
+use crate::jobs::{self, Registry};
 use crate::primitives::docker::Docker;
 use crate::runner;
 use crate::store::Store;
@@ -57,6 +57,7 @@ pub struct Parts {
     pub tail: Tail,
     pub runner: runner::Handle,
     pub jobs: Registry,
+    pub loader: jobs::Handle,
     pub docker: Docker,
     pub forecast: Arc<dyn Forecast>,
     /// Dependencies that readiness reports besides the database and Docker.

@@ -9,7 +9,7 @@ use crate::base::{Clock, JobName, ScriptPosition};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{engine, show};
-use crate::jobs::{self, Diagnostic, Severity, Site};
+use crate::jobs::{self, Diagnostic, Policy, Severity, Site};
 use crate::lua::Engine;
 
 #[derive(Debug, clap::Args)]
@@ -18,8 +18,8 @@ pub struct Args {
     paths: Vec<PathBuf>,
 }
 
-/// The runtime, and what files may name.
-type With<'a> = (&'a Engine, &'a Site);
+/// The runtime, what files may name, and what they may be granted.
+type With<'a> = (&'a Engine, &'a Site, &'a Policy);
 
 /// What was found in all of the paths.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ struct Report {
     diagnostics: Vec<Diagnostic>,
     /// Which file has which job, since a name can be had once.
     names: BTreeMap<JobName, String>,
+    /// What becomes of each job's permissions, under the path of its file.
+    rights: Vec<(String, jobs::Report)>,
 }
 
 pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
@@ -36,9 +38,12 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let scripts = config.scripts.dir.clone();
     let paths = if args.paths.is_empty() { vec![scripts.clone()] } else { args.paths };
     let clock = ctx.clock.clone();
+    let policy_file = config.scripts.policy.clone();
     let work = move || {
         let mut report = Report::default();
-        paths.iter().try_for_each(|path| report.look((&engine, &site), &scripts, path, &clock)).map(|()| report)
+        let policy = report.policy(&policy_file, &clock);
+        let with = (&engine, &site, &policy);
+        paths.iter().try_for_each(|path| report.look(with, &scripts, path, &clock)).map(|()| report)
     };
     let report = tokio::task::spawn_blocking(work).await;
     let report = report.map_err(|error| Failure::new(format!("the check broke: {error}")))??;
@@ -46,6 +51,24 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
 }
 
 impl Report {
+    /// What the operator says of scripts; what is wrong with it is told like a mistake in a script.
+    fn policy(&mut self, path: &Path, clock: &Clock) -> Policy {
+        let faults = match Policy::load(path) {
+            Ok(policy) => return policy,
+            Err(faults) => faults,
+        };
+        let file = path.display().to_string();
+        let told = faults.into_iter().map(|fault| Diagnostic {
+            file: file.clone(),
+            severity: Severity::Error,
+            fault,
+            since: clock.now(),
+            last_good_kept: false,
+        });
+        self.diagnostics.extend(told);
+        Policy::default()
+    }
+
     fn look(&mut self, with: With, scripts: &Path, path: &Path, clock: &Clock) -> Result<(), Failure> {
         let metadata = std::fs::metadata(path).map_err(|error| {
             Failure::new(format!("cannot look at {}: {error}", path.display())).exit(Exit::NotFound)
@@ -66,12 +89,26 @@ impl Report {
         Ok(())
     }
 
-    fn file(&mut self, with: With, root: Option<&Path>, path: &Path, clock: &Clock) {
+    fn file(&mut self, (engine, site, policy): With, root: Option<&Path>, path: &Path, clock: &Clock) {
         self.files += 1;
-        match jobs::load_file(with, root, path, clock.now()) {
+        match jobs::load_file((engine, site), root, path, clock.now()) {
             Ok((job, warnings)) => {
                 self.diagnostics.extend(warnings);
                 let shown = path.display().to_string();
+                let rights = policy.report(&job.file, &job.spec.permissions);
+                let (severity, since) = (Severity::Warning, clock.now());
+                let capped = rights.warnings().into_iter();
+                let capped = capped.map(|fault| Diagnostic {
+                    file: shown.clone(),
+                    severity,
+                    fault,
+                    since,
+                    last_good_kept: false,
+                });
+                self.diagnostics.extend(capped);
+                if !policy.is_empty() {
+                    self.rights.push((shown.clone(), rights));
+                }
                 if let Some(other) =
                     self.names.insert(job.spec.name.clone(), shown.clone()).filter(|other| *other != shown)
                 {
@@ -97,6 +134,7 @@ fn print(report: &Report, ctx: &Context) -> Result<(), Failure> {
         for diagnostic in &report.diagnostics {
             ctx.out.line(lines(diagnostic))?;
         }
+        report.rights.iter().try_for_each(|(file, rights)| permissions(file, rights, ctx))?;
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         let (files, errors) = (report.files, report.errors());
         let warnings = report.diagnostics.len() - errors;
@@ -111,6 +149,23 @@ fn print(report: &Report, ctx: &Context) -> Result<(), Failure> {
         0 => Ok(()),
         _ => Err(Failure::silent(Exit::Failure)),
     }
+}
+
+/// What the policy grants of a file's permissions, and what it has wait: for those it says something to.
+fn permissions(file: &str, rights: &jobs::Report, ctx: &Context) -> Result<(), Failure> {
+    if rights.capped.is_empty() && rights.asked.is_empty() {
+        return Ok(());
+    }
+    for right in rights.granted.iter().filter(|right| !rights.asked.contains(right)) {
+        ctx.out.line(format_args!("{file}: {} {right}", "granted:".green()))?;
+    }
+    for capped in &rights.capped {
+        ctx.out.line(format_args!("{file}: {} {capped}", "capped:".yellow()))?;
+    }
+    for right in &rights.asked {
+        ctx.out.line(format_args!("{file}: {} {right}", "waits for approval when it is new:".yellow()))?;
+    }
+    Ok(())
 }
 
 /// `file:line:column: error: message`, the line itself, the hint.

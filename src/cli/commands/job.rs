@@ -1,31 +1,51 @@
 //! `aegis job NAME`: all about one job.
 
-use comfy_table::Cell;
+use comfy_table::{Cell, Color};
 use owo_colors::OwoColorize;
 use serde_json::Value;
 
 use crate::base::quantity;
-use crate::cli::api::{self, JobDetail};
+use crate::cli::api::{self, JobDetail, WaitingRights};
 use crate::cli::client::escape;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
-use crate::cli::show;
+use crate::cli::{show, terminal};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
     /// The job's name
-    name: String,
+    #[arg(required = true)]
+    name: Option<String>,
+    #[command(subcommand)]
+    command: Option<JobCommand>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum JobCommand {
+    /// Approve the new rights of a job that wait for a person
+    Approve {
+        /// The job's name
+        name: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
-    let answer: Value = ctx.client()?.get(&format!("/api/v1/jobs/{}", escape(&args.name))).await?;
+    if let Some(JobCommand::Approve { name, yes }) = args.command {
+        return approve(&name, yes, ctx).await;
+    }
+    let name = args.name.unwrap_or_default();
+    let answer: Value = ctx.client()?.get(&format!("/api/v1/jobs/{}", escape(&name))).await?;
     if ctx.out.json {
         return ctx.out.document(&answer);
     }
     let detail: JobDetail = api::read(answer)?;
     facts(&detail, ctx)?;
     parameters(&detail.spec, ctx)?;
-    grants(&detail.spec, ctx)?;
+    grants(&detail, ctx)?;
     due(&detail, ctx)?;
     versions(&detail, ctx)
 }
@@ -94,21 +114,65 @@ fn parameters(spec: &Value, ctx: &Context) -> Result<(), Failure> {
     ctx.out.table(&["NAME", "TYPE", "DEFAULT", "DESCRIPTION"], rows.collect(), "")
 }
 
-fn grants(spec: &Value, ctx: &Context) -> Result<(), Failure> {
-    let empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
+/// Shows what would be approved, asks, and approves exactly that.
+async fn approve(name: &str, yes: bool, ctx: &Context) -> Result<(), Failure> {
+    let client = ctx.client()?;
+    let path = format!("/api/v1/jobs/{}", escape(name));
+    let detail: JobDetail = api::read(client.get(&path).await?)?;
+    let Some(waiting) = &detail.rights.waiting else {
+        return Err(Failure::new(format!("no rights of the job {name} wait for an approval")));
     };
-    let permissions = spec["permissions"].as_object();
-    let rows = permissions.into_iter().flatten().filter(|(_, granted)| !empty(granted));
-    let rows: Vec<_> = rows.map(|(name, granted)| vec![Cell::new(name), Cell::new(show::inline(granted))]).collect();
-    if rows.is_empty() {
-        return Ok(());
+    if !ctx.out.json {
+        changed(waiting, ctx)?;
     }
-    ctx.out.line(format_args!("\n{}", "Permissions".bold()))?;
-    ctx.out.table(&["NAME", "GRANTED"], rows, "")
+    terminal::confirm(&format!("Approve these rights of {name:?}"), yes)?;
+    let body = serde_json::json!({ "hash": waiting.hash });
+    let answer: Value = client.post(&format!("{path}/approve"), body).await?;
+    if ctx.out.json {
+        return ctx.out.document(&answer);
+    }
+    ctx.out.note(format_args!("The rights of {name} are approved and have effect."));
+    Ok(())
+}
+
+fn changed(waiting: &WaitingRights, ctx: &Context) -> Result<(), Failure> {
+    for right in &waiting.added {
+        ctx.out.line(format!("  + {}", show::plain(right)).green())?;
+    }
+    for right in &waiting.removed {
+        ctx.out.line(format!("  - {}", show::plain(right)).red())?;
+    }
+    for right in &waiting.kept {
+        ctx.out.line(format!("    {}", show::plain(right)))?;
+    }
+    Ok(())
+}
+
+fn grants(detail: &JobDetail, ctx: &Context) -> Result<(), Failure> {
+    let rights = &detail.rights;
+    let mut rows: Vec<_> =
+        rights.granted.iter().map(|right| vec![Cell::new(show::plain(right)), Cell::new("granted")]).collect();
+    for capped in &rights.capped {
+        let left = if capped.allowed.is_empty() { "nothing".to_owned() } else { capped.allowed.join(", ") };
+        let said = format!("capped: {} allows {left}", capped.policy);
+        rows.push(vec![Cell::new(show::plain(&capped.right)), Cell::new(said).fg(Color::Yellow)]);
+    }
+    if !rows.is_empty() {
+        ctx.out.line(format_args!("\n{}", "Permissions".bold()))?;
+        ctx.out.table(&["RIGHT", ""], rows, "")?;
+    }
+    if let Some(approved) = &rights.approved {
+        let when = show::relative(approved.at, ctx.clock.now());
+        ctx.out.line(format_args!("approved by {} {when}", show::plain(&approved.by)))?;
+    }
+    let Some(waiting) = &rights.waiting else { return Ok(()) };
+    ctx.out.line(format_args!("\n{}", "New rights wait for approval".bold().yellow()))?;
+    changed(waiting, ctx)?;
+    let goes_on = match waiting.held {
+        true => "it is not scheduled until then",
+        false => "the live version goes on until then",
+    };
+    ctx.out.line(format_args!("{goes_on}: aegis job approve {}", detail.job.name))
 }
 
 fn due(detail: &JobDetail, ctx: &Context) -> Result<(), Failure> {

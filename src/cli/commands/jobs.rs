@@ -46,6 +46,7 @@ fn row(job: &Job, now: Timestamp) -> Vec<Cell> {
         (true, true) => Cell::new(&job.name),
     };
     let next = match &job.next_due {
+        _ if job.waiting > 0 => Cell::new("approval").fg(Color::Yellow),
         _ if !job.enabled => show::dim_cell("disabled"),
         Some(due) if due.held.is_some() => show::dim_cell("held"),
         Some(due) => Cell::new(show::relative(due.fire_at, now)),

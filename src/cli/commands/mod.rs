@@ -3,6 +3,7 @@
 pub(super) mod alerts;
 pub(super) mod approve;
 pub(super) mod artifacts;
+pub(super) mod audit;
 pub(super) mod backup;
 pub(super) mod cancel;
 pub(super) mod check;
@@ -64,6 +65,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Ps(args) => ps::run(args, &ctx).await,
         Command::Repl(args) => repl::run(args, &ctx).await,
         Command::Token(command) => token::run(command, &ctx).await,
+        Command::Audit(command) => audit::run(command, &ctx).await,
         Command::Nodes => nodes::run(&ctx).await,
         Command::Backup(args) => backup::run(args, &ctx).await,
         Command::Restore(args) => backup::restore(args, &ctx).await,

@@ -36,6 +36,7 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         jobs: table.strings(reader, "jobs"),
         events: table.strings(reader, "events"),
         alerts: table.choice(reader, "alerts", &ACCESSES[..2]),
+        caps: Vec::new(),
     }
 }
 

@@ -7,8 +7,8 @@ use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Typ
 use crate::base::clock::{earlier, later};
 use crate::base::{Fault, RunId, limits};
 use crate::model::alerts::{Acknowledgement, Alert, AlertState, Origin, Severity, Silence, fingerprint};
-use crate::model::grants::Access;
 use crate::model::metrics::SeriesKey;
+use crate::primitives::permit;
 use crate::store::Report;
 
 const LABELS: Type = Type::Map(&Type::String);
@@ -135,8 +135,7 @@ fn actor(context: &CallContext) -> Result<String, Fault> {
 }
 
 fn may_write(context: &CallContext, what: &str) -> Result<(), Fault> {
-    let granted = context.run()?.grants.alerts.is_some_and(|access| access >= Access::Write);
-    if granted { Ok(()) } else { Err(context.denied(what, PERMISSION)) }
+    Ok(permit::alerts(&context.run()?.grants, &format!("{} ({what})", context.name))?)
 }
 
 fn within(context: &CallContext, field: &str, text: &str, most: usize) -> Result<(), Fault> {

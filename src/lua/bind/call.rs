@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument;
 
 use super::args::{Args, Datum};
+use super::audit::Record;
 use super::check::arguments;
 use super::context::{CallContext, phase_fault};
 use super::spec::{Call, Function, Phase};
@@ -16,6 +17,7 @@ use super::{FunctionId, reply};
 use crate::base::{Fault, limits};
 use crate::lua::durable::{self, Given, Reads};
 use crate::lua::vm::Host;
+use crate::primitives::permit;
 
 /// `(true, value)` or `(false, error object)`; the prelude raises the latter.
 pub type Answer = (bool, Value);
@@ -26,9 +28,9 @@ pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
     let outcome = admit(&host, id, values).and_then(|(context, args, _held)| {
         let Call::Sync(call) = context.function.call else { return Err(miswired(&context.name)) };
         let span = tracing::debug_span!("call", function = &*context.name);
+        let record = Record::begin(&context, &args)?;
         let result = span.in_scope(|| call(&context, &args));
-        audit(&context, &result);
-        result
+        ended(&context, record, result)
     });
     reply::answer(lua, &host, outcome)
 }
@@ -51,6 +53,7 @@ pub async fn dispatch(lua: Lua, id: u32, values: MultiValue) -> mlua::Result<Ans
 async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<Datum, Fault> {
     let Call::Async(call) = context.function.call else { return Err(miswired(&context.name)) };
     let span = tracing::debug_span!("call", function = &*context.name);
+    let record = Record::begin(&context, &args)?;
     let cancelled = host.cancellation();
     let _away = host.away();
     let future = call(context.clone(), args).instrument(span);
@@ -63,8 +66,7 @@ async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<
             Err(Fault::new("internal.panic", message))
         }),
     };
-    audit(&context, &result);
-    result
+    ended(&context, record, result)
 }
 
 /// Whether the call may begin, and with what.
@@ -110,20 +112,16 @@ impl Drop for Held {
     }
 }
 
-/// One event for each call that needed a permission, on the target `aegis::audit`.
-fn audit(context: &CallContext, result: &Result<Datum, Fault>) {
-    let (Some(permission), Some(scope)) = (context.function.permission, &context.scope) else { return };
-    let outcome = result.as_ref().err().map_or("ok", |fault| &fault.code);
-    tracing::info!(
-        target: "aegis::audit",
-        function = &*context.name,
-        permission,
-        run = %scope.run,
-        job = %scope.job,
-        actor = %scope.trigger.actor,
-        dry_run = scope.dry_run,
-        outcome,
-    );
+/// Says of a fault who keeps a missing right away, and ends the call's record.
+fn ended(context: &CallContext, record: Option<Record>, result: Result<Datum, Fault>) -> Result<Datum, Fault> {
+    let result = match &context.scope {
+        Some(scope) => result.map_err(|fault| permit::explained(&scope.grants, fault)),
+        None => result,
+    };
+    if let Some(record) = record {
+        record.end(&result);
+    }
+    result
 }
 
 fn miswired(name: &str) -> Fault {

@@ -57,14 +57,6 @@ impl CallContext {
             || asked(&args.0)
             || args.0.values().any(|value| matches!(value, Datum::Map(options) if asked(options)))
     }
-
-    /// The error for a call that the job's grants do not cover: it names the line to add.
-    pub fn denied(&self, what: &str, line: &str) -> Fault {
-        let job = self.scope.as_ref().map_or_else(String::new, |scope| format!(" for job {}", scope.job));
-        Fault::new("permission.denied", format!("{} may not {what}{job}", self.name))
-            .hint(format!("add to the job's table: permissions = {{ {line} }}"))
-            .details(serde_json::json!({ "function": &*self.name, "permission": line }))
-    }
 }
 
 pub(in crate::lua) fn phase_fault(name: &str) -> Fault {

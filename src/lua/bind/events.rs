@@ -3,8 +3,8 @@
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
 use crate::base::{Fault, RunId, limits};
 use crate::lua::durable::check_name;
-use crate::model::grants::matches;
 use crate::model::{Actor, Signal};
+use crate::primitives::permit;
 
 const SEND: Record = Record {
     name: "EventsSend",
@@ -39,9 +39,7 @@ async fn send(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
     let name = args.need("name")?.to_owned();
     check_name(&context.name, "argument \"name\"", &name)?;
-    if !run.grants.events.iter().any(|pattern| matches(pattern, &name)) {
-        return Err(context.denied(&format!("send the event \"{name}\""), &format!("events = {{ \"{name}\" }}")));
-    }
+    let permit = permit::event(&run.grants, &name)?;
     let options = args.record("options");
     let only: Option<RunId> = match options.text("run").map(str::parse) {
         None => None,
@@ -64,6 +62,6 @@ async fn send(context: CallContext, args: Args) -> Result<Datum, Fault> {
     }
     let key = options.text("key").map(str::to_owned);
     let actor = Actor::new(format!("job:{}/{}", run.job, run.run));
-    run.jobs.signal(Signal { name, key, run: only, payload, actor, at: context.clock.now() }).await?;
+    run.jobs.signal(permit, Signal { name, key, run: only, payload, actor, at: context.clock.now() }).await?;
     Ok(Datum::Null)
 }

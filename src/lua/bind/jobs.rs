@@ -79,10 +79,12 @@ async fn list(context: CallContext) -> Result<Datum, Fault> {
 
 async fn trigger(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
-    let job = permit::jobs(&run.grants, args.need("job")?)?.job().to_owned();
+    let job = permit::jobs(&run.grants, args.need("job")?)?;
     let options = args.record("options");
     let params = if options.has("params") { options.json("params") } else { serde_json::json!({}) };
-    let by = Trigger::new(TriggerKind::Job, format!("job:{}/{}", run.job, run.run));
+    let mut by = Trigger::new(TriggerKind::Job, format!("job:{}/{}", run.job, run.run));
+    // What it starts may do no more than it may do itself.
+    by.payload = run.grants.as_caller(&run.job);
     let started = run.jobs.trigger(job, params, by, context.dry_run(&args)).await?;
     Ok(Datum::Text(started.to_string()))
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
 use crate::base::clock::later;
 use crate::base::{Fault, limits};
-use crate::primitives::permit;
+use crate::primitives::permit::{self, KvPermit};
 use crate::store::{KvEntry, KvOutcome, KvWrite};
 
 const SCOPE: Field =
@@ -122,8 +122,8 @@ pub const MODULE: Module = Module {
     ..Module::DEFAULT
 };
 
-/// The store's scope for these options, if the run may use it.
-fn scope(context: &CallContext, options: &Args) -> Result<String, Fault> {
+/// The permit for the scope that the options name.
+fn scope(context: &CallContext, options: &Args) -> Result<KvPermit, Fault> {
     let run = context.run()?;
     let scope = options.text("scope").unwrap_or("job");
     let is_shared = scope.strip_prefix("shared:").is_some_and(|name| !name.is_empty());
@@ -131,7 +131,7 @@ fn scope(context: &CallContext, options: &Args) -> Result<String, Fault> {
         let message = format!("{}: \"{scope}\" is not a scope", context.name);
         return Err(Fault::new("kv.scope", message).hint("use \"job\" or \"shared:NAME\""));
     }
-    Ok(permit::kv(&run.grants, run.job.as_str(), scope)?.scope().to_owned())
+    Ok(permit::kv(&run.grants, run.job.as_str(), scope)?)
 }
 
 fn key(context: &CallContext, args: &Args) -> Result<String, Fault> {
@@ -186,8 +186,9 @@ async fn delete(context: CallContext, args: Args) -> Result<Datum, Fault> {
 async fn write(context: &CallContext, args: &Args, value: Option<Value>) -> Result<i64, Fault> {
     let options = args.record("options");
     let key = key(context, args)?;
+    let permit = scope(context, &options)?;
     let write = KvWrite {
-        scope: scope(context, &options)?,
+        scope: permit.scope().to_owned(),
         key: key.clone(),
         value,
         expires_at: options.duration("ttl").map(|ttl| later(context.clock.now(), ttl)),
@@ -196,7 +197,7 @@ async fn write(context: &CallContext, args: &Args, value: Option<Value>) -> Resu
     if context.dry_run(args) {
         return Ok(write.expect_revision.unwrap_or(0));
     }
-    match context.run()?.kv.write(write).await? {
+    match context.run()?.kv.write(permit, write).await? {
         KvOutcome::Written { revision } => Ok(revision),
         KvOutcome::Conflict { revision } => {
             let message = format!("{}: \"{key}\" was written by another run meanwhile", context.name);

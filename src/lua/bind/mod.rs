@@ -29,7 +29,7 @@
 //!    async fn greet(context: CallContext, args: Args) -> Result<Datum, Fault> {
 //!        let options = args.record("options");
 //!        let name = options.need("name")?;
-//!        // A permit from `context.run()?.grants`; without one: `context.denied(what, line)`.
+//!        // A permit from `context.run()?.grants`, made by `primitives::permit`; without one `?` ends the call.
 //!        if context.dry_run(&args) { return Ok(Datum::record([("would_greet", name.into())])); }
 //!        Ok(Datum::Text(format!("hello {name}")))
 //!    }
@@ -49,6 +49,7 @@
 
 mod alerts;
 pub mod args;
+mod audit;
 mod base64;
 pub mod call;
 pub mod check;

@@ -1,6 +1,7 @@
 //! The runtime as a whole, on lanes like those of the daemon.
 
 mod api;
+mod audit;
 mod codecs;
 mod console;
 mod docker;

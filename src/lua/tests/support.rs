@@ -19,6 +19,7 @@ use crate::model::checks::Check;
 use crate::model::metrics::Sample;
 use crate::model::run::Progress;
 use crate::model::{Grants, LogLevel, Run, RunState, Trigger, TriggerKind};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit};
 use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
 
 pub struct Bed {
@@ -29,6 +30,7 @@ pub struct Bed {
     pub watch: Arc<Watched>,
     pub jobs: Arc<FakeJobs>,
     pub artifacts: Arc<Artifacts>,
+    pub audit: Arc<Audited>,
     pub cancel: CancellationToken,
     pub timeout: Duration,
     pub cpu: Duration,
@@ -50,6 +52,7 @@ impl Default for Bed {
             watch: Arc::default(),
             jobs: Arc::default(),
             artifacts: Arc::default(),
+            audit: Arc::default(),
             cancel: CancellationToken::new(),
             timeout: Duration::from_secs(20),
             cpu: Duration::from_secs(20),
@@ -79,6 +82,7 @@ impl Bed {
             kv: self.kv.clone(),
             watch: self.watch.clone(),
             artifacts: self.artifacts.clone(),
+            audit: self.audit.clone(),
             durable: None,
         }
     }
@@ -160,26 +164,27 @@ impl LogSink for Recorder {
 pub struct MemoryKv(Mutex<BTreeMap<(String, String), KvEntry>>);
 
 impl KvPort for MemoryKv {
-    fn get(&self, scope: String, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+    fn get(&self, scope: KvPermit, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+        let scope = scope.scope().to_owned();
         let found = self.0.lock().expect("not poisoned").get(&(scope, key)).cloned();
         Box::pin(async { Ok(found) })
     }
 
     fn list(
         &self,
-        scope: String,
+        scope: KvPermit,
         prefix: String,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
         let entries = self.0.lock().expect("not poisoned");
-        let wanted = entries.iter().filter(|((of, key), _)| *of == scope && key.starts_with(&prefix));
+        let wanted = entries.iter().filter(|((of, key), _)| *of == scope.scope() && key.starts_with(&prefix));
         let found = wanted.take(limit).map(|((_, key), entry)| (key.clone(), entry.clone())).collect();
         Box::pin(async { Ok(found) })
     }
 
-    fn write(&self, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+    fn write(&self, scope: KvPermit, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
         let mut entries = self.0.lock().expect("not poisoned");
-        let key = (write.scope, write.key);
+        let key = (scope.scope().to_owned(), write.key);
         let revision = entries.get(&key).map_or(0, |entry| entry.revision);
         let outcome = if write.expect_revision.is_some_and(|expected| expected != revision) {
             KvOutcome::Conflict { revision }
@@ -210,8 +215,14 @@ impl JobsPort for FakeJobs {
         Box::pin(async { Ok(json!([{ "name": "hello" }])) })
     }
 
-    fn trigger(&self, job: String, params: Value, by: Trigger, dry_run: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
-        self.triggered.lock().expect("not poisoned").push((job, params, by, dry_run));
+    fn trigger(
+        &self,
+        job: JobPermit,
+        params: Value,
+        by: Trigger,
+        dry_run: bool,
+    ) -> BoxFuture<'_, Result<RunId, Fault>> {
+        self.triggered.lock().expect("not poisoned").push((job.job().to_owned(), params, by, dry_run));
         Box::pin(async { Ok(RunId::generate()) })
     }
 
@@ -230,9 +241,29 @@ impl JobsPort for FakeJobs {
         Box::pin(async { Ok(run) })
     }
 
-    fn signal(&self, signal: crate::model::Signal) -> BoxFuture<'_, Result<(), Fault>> {
+    fn signal(&self, _: EventPermit, signal: crate::model::Signal) -> BoxFuture<'_, Result<(), Fault>> {
         self.signals.lock().expect("not poisoned").push(signal);
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// What privileged calls were recorded, while there is room.
+#[derive(Debug, Default)]
+pub struct Audited {
+    pub records: Mutex<Vec<crate::model::NewAudit>>,
+    pub is_full: std::sync::atomic::AtomicBool,
+}
+
+impl crate::lua::AuditPort for Audited {
+    fn has_room(&self) -> Result<(), Fault> {
+        match self.is_full.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Err(Fault::new("audit.no_room", "full")),
+            false => Ok(()),
+        }
+    }
+
+    fn record(&self, record: crate::model::NewAudit) {
+        self.records.lock().expect("not poisoned").push(record);
     }
 }
 

@@ -112,7 +112,7 @@ impl HttpError {
         let text = match self {
             Self::NotGranted(_) => return None,
             Self::DeniedAddress { denied: Some(denied), .. } => {
-                return Some(format!("if it is meant to be reached, add to the job table: {}", denied.line));
+                return Some(format!("if it is meant to be reached, {}", denied.remedy()));
             }
             Self::DeniedAddress { .. } => "only the operator can open it, in the configuration's outgoing.deny",
             Self::Setup(_) | Self::CaFile { .. } => "set outgoing.ca_file to a readable PEM file, or to null",
@@ -147,9 +147,7 @@ impl From<HttpError> for Fault {
                 serde_json::json!({ "phase": phase.as_str(), "timeout_ms": u64::try_from(after.as_millis()).ok() })
             }
             HttpError::BodyTooLarge { max, .. } => serde_json::json!({ "max_body": max }),
-            HttpError::DeniedAddress { denied: Some(denied), .. } => {
-                serde_json::json!({ "needed": denied.needed, "line": denied.line })
-            }
+            HttpError::DeniedAddress { denied: Some(denied), .. } => denied.details(),
             _ => serde_json::Value::Null,
         };
         match error {

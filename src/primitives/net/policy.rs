@@ -76,21 +76,34 @@ impl std::fmt::Display for Destination {
 pub struct Policy {
     allow: Arc<[HostPattern]>,
     deny: Arc<[HostPattern]>,
+    /// Further lists, by each of which a target must be allowed as well.
+    caps: Arc<[Self]>,
 }
 
 impl Policy {
     pub fn new(allow: Vec<HostPattern>, deny: Arc<[HostPattern]>) -> Self {
-        Self { allow: allow.into(), deny }
+        Self { allow: allow.into(), deny, caps: Arc::default() }
+    }
+
+    /// The same within these bounds.
+    #[must_use]
+    pub fn bounded_by(self, caps: Vec<Vec<HostPattern>>) -> Self {
+        Self { caps: caps.into_iter().map(|allow| Self::new(allow, Arc::default())).collect(), ..self }
     }
 
     /// The same grant under the operator's deny list.
     #[must_use]
     pub fn denying(&self, deny: Arc<[HostPattern]>) -> Self {
-        Self { allow: self.allow.clone(), deny }
+        Self { deny, ..self.clone() }
     }
 
     /// The first check, before anything is resolved.
     pub fn check(&self, target: &Target) -> Result<(), Blocked> {
+        self.check_own(target)?;
+        self.caps.iter().try_for_each(|cap| cap.check_own(target))
+    }
+
+    fn check_own(&self, target: &Target) -> Result<(), Blocked> {
         match &target.host {
             Destination::Address(ip) => {
                 let named =
@@ -98,7 +111,7 @@ impl Policy {
                 if !named {
                     return Err(Blocked::NotNamed { target: shown(target), add: target.host.to_string() });
                 }
-                self.check_address(&target.host, target.port, *ip)
+                self.check_own_address(&target.host, target.port, *ip)
             }
             Destination::Name(name) => {
                 if self.deny.iter().any(|pattern| pattern.covers_port(target.port) && pattern.covers_name(name)) {
@@ -114,6 +127,11 @@ impl Policy {
 
     /// The second check: `ip` is what `host` turned out to be.
     pub fn check_address(&self, host: &Destination, port: u16, ip: IpAddr) -> Result<(), Blocked> {
+        self.check_own_address(host, port, ip)?;
+        self.caps.iter().try_for_each(|cap| cap.check_own_address(host, port, ip))
+    }
+
+    fn check_own_address(&self, host: &Destination, port: u16, ip: IpAddr) -> Result<(), Blocked> {
         let target = match host {
             Destination::Name(name) => format!("{name} ({})", canonical(ip)),
             Destination::Address(_) => canonical(ip).to_string(),
@@ -147,7 +165,8 @@ impl Policy {
             hosts.dedup();
             hosts.join(",")
         };
-        format!("{}!{}", list(&self.allow), list(&self.deny))
+        let caps: Vec<_> = self.caps.iter().map(|cap| list(&cap.allow)).collect();
+        format!("{}!{}!{}", list(&self.allow), list(&self.deny), caps.join("&"))
     }
 
     pub fn patterns(&self) -> &[HostPattern] {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::base::Fault;
 use crate::base::quantity::show_duration;
 use crate::primitives::http::HttpError;
@@ -70,9 +68,9 @@ impl ProbeError {
     fn hint(&self) -> String {
         match self {
             Self::DeniedAddress { denied: Some(denied), .. } => {
-                return format!("if it is meant to be reached, add to the job's table: {}", denied.line);
+                return format!("if it is meant to be reached, {}", denied.remedy());
             }
-            Self::NotGranted(denied) => return format!("add to the job's table: {}", denied.line),
+            Self::NotGranted(denied) => return denied.remedy(),
             Self::DeniedAddress { .. } => "only the operator can open it, in the configuration's outgoing.deny",
             Self::BadHost { .. } => "write a name or an address without a scheme, a port or a path",
             Self::BadServer { .. } => "write an address, with a port where it is not 53: 192.0.2.53 or [2001:db8::53]:5353",
@@ -104,7 +102,7 @@ impl From<ProbeError> for Fault {
         let fault = if is_passing { fault.retryable() } else { fault };
         match error {
             ProbeError::NotGranted(denied) | ProbeError::DeniedAddress { denied: Some(denied), .. } => {
-                fault.details(json!({ "needed": denied.needed, "line": denied.line }))
+                fault.details(denied.details())
             }
             _ => fault,
         }

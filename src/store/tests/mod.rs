@@ -4,6 +4,7 @@ pub mod postgres;
 pub mod support;
 
 mod access;
+mod audit;
 mod backup;
 mod cluster;
 mod history;

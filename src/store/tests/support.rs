@@ -75,14 +75,20 @@ impl Db {
 
     /// Runs a statement on a connection of its own, behind the store's back.
     pub async fn execute(&self, statement: &str) {
+        self.try_execute(statement).await.expect("executes");
+    }
+
+    /// The same, with what the database says against it.
+    pub async fn try_execute(&self, statement: &str) -> Result<(), String> {
         let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
-        if self.is_sqlite() {
+        let outcome = if self.is_sqlite() {
             let mut conn = SqliteConnection::connect(&self.url).await.expect("opens");
-            statement.execute(&mut conn).await.expect("executes");
+            statement.execute(&mut conn).await.map(drop)
         } else {
             let mut conn = PgConnection::connect(&self.url).await.expect("opens");
-            statement.execute(&mut conn).await.expect("executes");
-        }
+            statement.execute(&mut conn).await.map(drop)
+        };
+        outcome.map_err(|error| error.to_string())
     }
 
     /// Lets the writer finish its queue and end.

@@ -6,6 +6,7 @@ use super::{NodeCommand, Removal};
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::journal::json_bytes;
 use crate::model::{Absence, Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
+use crate::store::trust::TrustWrite;
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
@@ -42,6 +43,7 @@ pub enum Command {
     PutSession(SessionRow),
     TakeSession(String),
     Watch(Box<WatchWrite>),
+    Trust(Box<TrustWrite>),
     Remove(Removal),
     /// Writes a row of no meaning: proof that the database can be written.
     Ping,
@@ -88,6 +90,13 @@ impl Command {
             Self::Events(events) => told(events),
             Self::Signal(signal) => ROW + json_bytes(&signal.payload),
             Self::Kv(write) => ROW + json(&write.value),
+            Self::Trust(write) => match &**write {
+                TrustWrite::Audit(records) => {
+                    records.iter().map(|record| 3 * ROW + json_bytes(&record.data)).sum::<usize>()
+                }
+                TrustWrite::Approve(row, ..) => ROW + ROW * row.rights.len(),
+                TrustWrite::Prune { .. } => ROW,
+            },
             Self::Watch(write) => ROW + ROW * (write.samples.len() + 4 * write.alerts.len()) + told(&write.events),
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
             Self::Miss(absence) => absence.missed.len() * ROW,

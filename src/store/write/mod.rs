@@ -3,6 +3,7 @@
 mod accept;
 mod access;
 mod artifacts;
+mod audit;
 mod command;
 mod events;
 mod hours;

@@ -2,18 +2,20 @@
 //!
 //! Callers wait for their answers, so commands that wait side by side are concurrent and may take effect in any order
 //! that keeps the kinds' own order: versions, jobs, accepted runs, changes of runs, starts, journals, events and decisions,
-//! what is due, artifacts, daemons, progress, occurrences, key-value, access, what is watched, removals, and last the log lines and events that all of those brought along.
+//! what is due, artifacts, daemons, progress, occurrences, key-value, access, trust, what is watched, removals, and last the
+//! log lines, audit records and events that all of those brought along.
 
 use std::borrow::Cow;
 
 use super::command::{Answer, Command};
 use super::{
-    Removal, accept, access, artifacts, events, jobs, journal, kv, logs, nodes, occurrences, removal, runs, signals,
-    start, watch,
+    Removal, accept, access, artifacts, audit, events, jobs, journal, kv, logs, nodes, occurrences, removal, runs,
+    signals, start, watch,
 };
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
+use crate::model::{Absence, Decision, LogLine, NewAudit, NewEvent, Occurrence, Signal};
 use crate::store::sql::{Conn, query};
+use crate::store::trust::TrustWrite;
 use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -38,6 +40,7 @@ pub struct Sheet<'a> {
     answers: Vec<Option<Result<Answer>>>,
     logs: Vec<&'a LogLine>,
     events: Vec<(usize, Cow<'a, NewEvent>)>,
+    pub audit: Vec<(usize, Cow<'a, NewAudit>)>,
     pub touched: Vec<RunId>,
     /// This daemon.
     pub node: String,
@@ -88,6 +91,7 @@ struct Groups<'a> {
     kv: Vec<(usize, &'a KvWrite)>,
     access: Vec<(usize, &'a Command)>,
     watch: Vec<(usize, &'a WatchWrite)>,
+    trust: Vec<(usize, &'a TrustWrite)>,
     removals: Vec<(usize, &'a Removal)>,
     ping: bool,
 }
@@ -98,6 +102,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
         answers: vec![None; commands.len()],
         logs: Vec::new(),
         events: Vec::new(),
+        audit: Vec::new(),
         touched: Vec::new(),
         node: node.to_owned(),
     };
@@ -124,6 +129,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
             Err(refusal) => sheet.refuse(index, refusal),
         }
     }
+    audit::write(conn, &groups.trust, &mut sheet).await?;
     let sample_seq = watch::write(conn, &groups.watch, &mut sheet).await?;
     for (index, what) in groups.removals {
         let count = removal::remove(conn, what).await?;
@@ -134,6 +140,8 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
     }
     logs::append(conn, &sheet.logs).await?;
     // In the order in which their commands came, whatever the order of the kinds.
+    sheet.audit.sort_by_key(|(index, _)| *index);
+    audit::append(conn, &sheet.audit, node).await?;
     sheet.events.sort_by_key(|(index, _)| *index);
     let event_seq = events::append(conn, &sheet.events).await?;
     Ok(Applied {
@@ -176,6 +184,7 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
                 groups.access.push((index, command));
             }
             Command::Watch(write) => groups.watch.push((index, write)),
+            Command::Trust(write) => groups.trust.push((index, write)),
             Command::Remove(removal) => groups.removals.push((index, removal)),
             Command::Ping => groups.ping = true,
             // The writer has taken it out before.

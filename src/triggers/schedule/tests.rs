@@ -124,6 +124,7 @@ pub fn with_schedules(name: &str, schedules: Vec<ScheduleSpec>, enabled: bool) -
         file: format!("{name}.lua"),
         loaded_at: noon(),
         enabled_override: None,
+        held: false,
     })
 }
 

@@ -145,6 +145,30 @@ pub async fn disable(state: State<Web>, who: Operator, name: Path<String>) -> Ap
     set_enabled(state, who, name, false).await
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveBody {
+    /// `rights.waiting.hash` of the job, as it was looked at: other rights than these are not approved.
+    hash: String,
+}
+
+/// Approves the rights of a job that wait for a person.
+#[utoipa::path(post, path = "/jobs/{name}/approve", tag = "jobs", operation_id = "approve_job", request_body = ApproveBody,
+    params(("name" = String, Path, description = "The job's name")),
+    responses((status = 200, description = "They have effect", body = JobDetail),
+              (status = 404, description = "There is no such job", body = ErrorEnvelope),
+              (status = 409, description = "Nothing waits, or something else", body = ErrorEnvelope)))]
+pub async fn approve(
+    State(web): State<Web>,
+    Operator(who): Operator,
+    Path(name): Path<String>,
+    Json(body): Json<ApproveBody>,
+) -> ApiResult<Body<JobDetail>> {
+    let job = read::find(&web, &who, &name)?;
+    web.parts.loader.approve(&job.spec.name, &body.hash, &who.actor).await?;
+    Ok(Body(read::detail(&web, &who, &name).await?))
+}
+
 async fn set_enabled(
     State(web): State<Web>,
     Operator(who): Operator,

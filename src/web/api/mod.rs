@@ -1,5 +1,6 @@
 //! The HTTP API, version 1, and its description.
 
+mod audit;
 mod backup;
 mod containers;
 mod durable;
@@ -48,6 +49,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "alerts", description = "What is wrong, what is asked, and what nobody wants to hear of."),
         (name = "events", description = "What happened, as it happens."),
         (name = "tokens", description = "Who may call."),
+        (name = "audit", description = "What was done, and by whom."),
         (name = "health", description = "For monitors."),
     ),
     components(schemas(ErrorEnvelope)),
@@ -77,6 +79,7 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(jobs::trigger))
         .routes(routes!(jobs::enable))
         .routes(routes!(jobs::disable))
+        .routes(routes!(jobs::approve))
         .routes(routes!(runs::list))
         .routes(routes!(runs::show))
         .routes(routes!(runs::logs))
@@ -106,6 +109,7 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(events::stream))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(audit::list))
         .routes(routes!(backup::nodes))
         .routes(routes!(backup::backup));
     OpenApiRouter::with_openapi(Api::openapi())

@@ -1,9 +1,9 @@
 //! `/api/v1/tokens`.
 
-use axum::Json as Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json as Body};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -11,6 +11,7 @@ use crate::base::clock::later;
 use crate::base::{Timestamp, quantity};
 use crate::model::Role;
 use crate::store::TokenRow;
+use crate::web::audit::Acted;
 use crate::web::auth::{self, NewToken};
 use crate::web::error::{ApiError, ApiResult, ErrorEnvelope};
 use crate::web::extract::{Admin, Json, Path};
@@ -92,7 +93,8 @@ pub async fn create(State(web): State<Web>, Admin(who): Admin, Json(body): Json<
     };
     let (token, row) = auth::create_token(&web.parts.store, &web.parts.clock, new).await?;
     tracing::info!(by = %who.actor, name = %row.name, role = %row.role, "made a token");
-    Ok((StatusCode::CREATED, Body(CreatedToken { token, stored: row.into() })).into_response())
+    let acted = Acted { object: Some(row.name.clone()), actor: None };
+    Ok((StatusCode::CREATED, Extension(acted), Body(CreatedToken { token, stored: row.into() })).into_response())
 }
 
 /// The moment at which a token of that lifetime ends.

@@ -64,6 +64,19 @@ pub async fn set_enabled(State(web): State<Web>, cx: Cx, Path(name): Path<String
     Ok(Redirect::to(&format!("/jobs/{}", live.spec.name)))
 }
 
+/// Approves the rights that wait, as they were on the page.
+pub async fn approve_rights(
+    State(web): State<Web>,
+    cx: Cx,
+    Path(name): Path<String>,
+    form: Form,
+) -> ApiResult<Redirect> {
+    cx.check(&form, Role::Operator)?;
+    let live = jobs::find(&web, &cx.who, &name)?;
+    web.parts.loader.approve(&live.spec.name, form.get("hash").unwrap_or_default(), &cx.who.actor).await?;
+    Ok(Redirect::to(&format!("/jobs/{}", live.spec.name)))
+}
+
 pub async fn cancel_run(State(web): State<Web>, cx: Cx, Path(id): Path<String>, form: Form) -> ApiResult<Redirect> {
     cx.check(&form, Role::Operator)?;
     let run = runs::find(&web, &cx.who, &id).await?;

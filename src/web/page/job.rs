@@ -16,6 +16,7 @@ use crate::web::error::ApiResult;
 use crate::web::extract::Path;
 use crate::web::parts::Web;
 use crate::web::read::jobs::{self as read, JobDetail, VersionView};
+use crate::web::read::rights::{RightsView, WaitingView};
 use crate::web::read::runs::{RunQuery, RunView, list as list_runs};
 use crate::web::read::schedule::UpcomingView;
 use crate::web::read::text;
@@ -39,6 +40,7 @@ pub async fn render(web: &Web, cx: &Cx, name: &str, sent: &Sent) -> ApiResult<Ma
                 ul.attention { @for found in &summary.diagnostics { li { (diagnostic(found, cx.now)) } } }
             }))
         }
+        @if let Some(waiting) = &detail.rights.waiting { (waits(cx, name, waiting)) }
         div.columns.wide-left {
             div {
                 @if cx.may(Role::Operator) {
@@ -49,7 +51,7 @@ pub async fn render(web: &Web, cx: &Cx, name: &str, sent: &Sent) -> ApiResult<Ma
             div {
                 (schedule(cx, &detail))
                 (facts(cx, &job, &detail))
-                (permissions(&job))
+                (permissions(&job, &detail.rights))
                 (versions(cx, name, &detail.versions))
             }
         }
@@ -140,11 +142,54 @@ fn facts(cx: &Cx, job: &Job, detail: &JobDetail) -> Markup {
     ui::section("facts", "About", ui::nothing(), body)
 }
 
-fn permissions(job: &Job) -> Markup {
+/// The new rights beside those that stay, and the button that lets them have effect.
+fn waits(cx: &Cx, name: &str, waiting: &WaitingView) -> Markup {
+    let aside = html! { span.count data-tone="warn" { (waiting.added.len()) span.sr { " new rights" } } };
+    let body = html! {
+        p {
+            @if waiting.held { "It is not scheduled, and does not have these rights, until somebody approves them." }
+            @else { "Version " code { (waiting.version.get(..12).unwrap_or("")) } " asks for rights that nobody has approved. The live version goes on until somebody does." }
+        }
+        div.table-box {
+            table.diff {
+                tbody {
+                    @for right in &waiting.added { (right_row("new", "+", "added", right)) }
+                    @for right in &waiting.removed { (right_row("gone", "-", "removed", right)) }
+                    @for right in &waiting.kept { (right_row("same", " ", "kept", right)) }
+                }
+            }
+        }
+        @if cx.may(Role::Operator) {
+            form.inline method="post" action=(format!("/jobs/{name}/approve")) {
+                (hidden(cx))
+                input type="hidden" name="hash" value=(waiting.hash);
+                button.primary type="submit" { (icon(Icon::Check)) "Approve these rights" }
+            }
+        }
+    };
+    ui::section("waiting", "New rights wait for approval", aside, body)
+}
+
+fn right_row(class: &str, mark: &str, word: &str, right: &str) -> Markup {
+    html! { tr.(class) { td.mark { (mark) span.sr { " " (word) } } td { (right) } } }
+}
+
+fn permissions(job: &Job, rights: &RightsView) -> Markup {
     let granted = text::grants(&job.spec.permissions);
     let body = html! {
         @if granted.is_empty() { p.quiet-line { "None: it can compute, log and keep values of its own." } } @else {
             dl.facts { @for (resource, what) in granted { div { dt { (resource) } dd { (what) } } } }
+        }
+        @if !rights.capped.is_empty() {
+            p.hint { "The operator's policy does not grant all of that:" }
+            ul.plain-list {
+                @for capped in &rights.capped {
+                    li { (capped.right) span.sub { code { (capped.policy) } " allows " @if capped.allowed.is_empty() { "nothing of it" } @else { (capped.allowed.join(", ")) } } }
+                }
+            }
+        }
+        @if let Some(approved) = &rights.approved {
+            p.hint { "Approved by " (approved.by) " on " (ui::absolute(approved.at)) ": " (approved.rights.join(", ")) }
         }
     };
     ui::section("permissions", "Permissions", ui::nothing(), body)

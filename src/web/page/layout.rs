@@ -6,6 +6,7 @@ use super::cx::{Cx, Theme};
 use super::icons::{Icon, icon};
 use super::ui;
 use crate::jobs::Severity;
+use crate::model::Role;
 use crate::web::assets::Assets;
 
 /// The places of the dashboard, in order of the navigation.
@@ -17,18 +18,20 @@ pub enum Place {
     Schedule,
     Containers,
     Health,
+    Audit,
     Api,
     Settings,
 }
 
 impl Place {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Overview,
         Self::Jobs,
         Self::Runs,
         Self::Schedule,
         Self::Containers,
         Self::Health,
+        Self::Audit,
         Self::Api,
         Self::Settings,
     ];
@@ -41,6 +44,7 @@ impl Place {
             Self::Schedule => "/schedule",
             Self::Containers => "/containers",
             Self::Health => "/alerts",
+            Self::Audit => "/audit",
             Self::Api => "/docs",
             Self::Settings => "/settings",
         }
@@ -54,6 +58,7 @@ impl Place {
             Self::Schedule => "Schedule",
             Self::Containers => "Containers",
             Self::Health => "Health",
+            Self::Audit => "Audit",
             Self::Api => "API",
             Self::Settings => "Settings",
         }
@@ -68,9 +73,15 @@ impl Place {
             Self::Schedule => 's',
             Self::Containers => 'c',
             Self::Health => 'h',
+            Self::Audit => 'u',
             Self::Api => 'a',
             Self::Settings => 't',
         }
+    }
+
+    /// Whether the caller may see it.
+    pub fn is_for(self, cx: &Cx) -> bool {
+        self != Self::Audit || cx.may(Role::Admin)
     }
 
     fn icon(self) -> Icon {
@@ -81,6 +92,7 @@ impl Place {
             Self::Schedule => Icon::Schedule,
             Self::Containers => Icon::Containers,
             Self::Health => Icon::Health,
+            Self::Audit => Icon::Shield,
             Self::Api => Icon::Book,
             Self::Settings => Icon::Settings,
         }
@@ -194,7 +206,7 @@ fn sidebar(cx: &Cx, here: Place) -> Markup {
         nav.sidebar aria-label="Main" {
             a.brand href="/" { (icon(Icon::Shield)) span { "Aegis" } }
             ul id="nav" {
-                @for place in Place::ALL {
+                @for place in Place::ALL.into_iter().filter(|place| place.is_for(cx)) {
                     li {
                         a href=(place.href()) aria-current=[(place == here).then_some("page")] {
                             (icon(place.icon())) span { (place.title()) }

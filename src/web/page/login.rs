@@ -10,6 +10,7 @@ use super::cx::Theme;
 use super::icons::{Icon, icon};
 use super::layout::document;
 use crate::base::limits;
+use crate::web::audit::Acted;
 use crate::web::auth;
 use crate::web::error::{ApiError, ApiResult};
 use crate::web::extract::{Form, Query, Session};
@@ -69,11 +70,12 @@ fn local(next: Option<&str>) -> &str {
 pub async fn submit(State(web): State<Web>, headers: HeaderMap, form: Form) -> ApiResult<Response> {
     let secret = form.get("token").unwrap_or_default().trim();
     let next = local(form.get("next"));
-    let Some(cookie) = auth::open_session(&web.parts.store, &web.parts.clock, secret).await? else {
+    let Some((cookie, actor)) = auth::open_session(&web.parts.store, &web.parts.clock, secret).await? else {
         let problem = "That link or token is not good: links work once and for a quarter of an hour, tokens until they are revoked.";
         return Ok((StatusCode::UNAUTHORIZED, render(&web, &headers, None, Some(next), Some(problem))).into_response());
     };
     let mut response = Redirect::to(next).into_response();
+    response.extensions_mut().insert(Acted { actor: Some(actor), object: None });
     response
         .headers_mut()
         .insert(header::SET_COOKIE, set_cookie(&headers, &cookie, limits::SESSION_LIFETIME.as_secs())?);

@@ -3,6 +3,7 @@
 mod actions;
 mod ansi;
 mod approvals;
+mod audit;
 mod containers;
 mod cx;
 mod diff;
@@ -44,6 +45,7 @@ pub fn router(document: Arc<utoipa::openapi::OpenApi>) -> Router<Web> {
         .route("/jobs/{name}", get(job::page))
         .route("/jobs/{name}/run", post(actions::run_job))
         .route("/jobs/{name}/enabled", post(actions::set_enabled))
+        .route("/jobs/{name}/approve", post(actions::approve_rights))
         .route("/jobs/{name}/changes", get(diff::page))
         .route("/runs", get(runs::page))
         .route("/runs/{id}", get(run::page))
@@ -60,6 +62,7 @@ pub fn router(document: Arc<utoipa::openapi::OpenApi>) -> Router<Web> {
         .route("/alerts/{id}/acknowledge", post(watch::acknowledge))
         .route("/silences", post(watch::silence))
         .route("/silences/{id}/end", post(watch::end_silence))
+        .route("/audit", get(audit::page))
         .route("/docs", get(move |cx| docs::page(cx, document.clone())))
         .route("/settings", get(settings::page))
         .route("/settings/tokens", post(settings::create_token))

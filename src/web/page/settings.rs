@@ -12,6 +12,7 @@ use super::ui;
 use crate::model::Role;
 use crate::store::TokenRow;
 use crate::web::api;
+use crate::web::audit::Acted;
 use crate::web::auth::{self, NewToken};
 use crate::web::error::{ApiError, ApiResult};
 use crate::web::extract::{Form, Path};
@@ -123,7 +124,9 @@ pub async fn create_token(State(web): State<Web>, cx: Cx, form: Form) -> ApiResu
     };
     let (secret, row) = auth::create_token(&web.parts.store, &web.parts.clock, new).await?;
     tracing::info!(by = %cx.who.actor, name = %row.name, role = %row.role, "made a token");
-    Ok(render(&web, &cx, Some((&row.name, &secret))).await?.into_response())
+    let mut response = render(&web, &cx, Some((&row.name, &secret))).await?.into_response();
+    response.extensions_mut().insert(Acted { object: Some(row.name.clone()), actor: None });
+    Ok(response)
 }
 
 pub async fn revoke_token(State(web): State<Web>, cx: Cx, Path(name): Path<String>, form: Form) -> ApiResult<Redirect> {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::names::RunStateName;
+use super::rights::{self, RightsView};
 use super::runs::RunView;
 use super::schedule::UpcomingView;
 use super::text;
@@ -54,6 +55,8 @@ pub struct JobSummary {
     pub recent: Vec<RunState>,
     /// Runs that are queued or running now.
     pub live: usize,
+    /// How many rights of it wait for a person's approval.
+    pub waiting: usize,
     /// What is wrong with its file, if an edit was rejected.
     pub diagnostics: Vec<DiagnosticView>,
 }
@@ -69,6 +72,8 @@ pub struct JobDetail {
     /// JSON Schema (2020-12) of the parameters.
     #[schema(value_type = Object)]
     pub params_schema: Value,
+    /// What becomes of its permissions.
+    pub rights: RightsView,
     /// The next ten due times.
     pub upcoming: Vec<UpcomingView>,
     /// Newest first.
@@ -134,6 +139,7 @@ pub async fn list(web: &Web, who: &Identity) -> ApiResult<Vec<JobSummary>> {
             diagnostics: mine.map(DiagnosticView::from).collect(),
             next_due: next.remove(name).and_then(|due| due.into_iter().next()).map(UpcomingView::from),
             live: live.get(name).copied().unwrap_or(0),
+            waiting: snapshot.waiting.get(name).map_or(0, |waiting| waiting.added.len()),
             ..summary(web, job, stats.remove(name))
         }
     });
@@ -161,6 +167,7 @@ fn summary(web: &Web, job: &Job, stats: Option<JobStats>) -> JobSummary {
         last_success,
         recent,
         live: 0,
+        waiting: 0,
         diagnostics: Vec::new(),
     }
 }
@@ -181,6 +188,7 @@ pub async fn detail(web: &Web, who: &Identity, name: &str) -> ApiResult<JobDetai
         files: version.files.into_iter().map(|(path, _)| path).collect(),
     });
     Ok(JobDetail {
+        rights: rights::of(web, &job).await?,
         summary,
         spec: serde_json::to_value(&*job.spec).unwrap_or_default(),
         params_schema: params::json_schema(&job.spec.params),

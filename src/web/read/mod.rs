@@ -1,11 +1,13 @@
 //! What callers are shown: plain views with documented shapes, read by the API and the pages alike.
 
+pub mod audit;
 pub mod containers;
 pub mod jobs;
 pub mod logs;
 pub mod missed;
 pub mod names;
 pub mod occurrences;
+pub mod rights;
 pub mod runs;
 pub mod schedule;
 pub mod simulation;

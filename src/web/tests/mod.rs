@@ -1,6 +1,7 @@
 //! The routers from outside: requests in, answers out, on a real store, runner and Lua runtime.
 
 mod api;
+mod audit;
 mod auth;
 mod durable;
 mod pages;

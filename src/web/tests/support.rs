@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 
 use crate::base::{Clock, JobName, RunId, Timestamp};
 use crate::events::Tail;
-use crate::jobs::{Job, Registry};
+use crate::jobs::{self, Gate, Job, Loader, Registry, Site};
 use crate::lua::{Bundle, Engine, EngineOptions};
 use crate::model::params::ParamSpec;
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
@@ -103,11 +103,12 @@ fn job(name: &str, source: &str, change: impl FnOnce(&mut JobSpec)) -> (JobName,
         file,
         loaded_at: Timestamp::now(),
         enabled_override: None,
+        held: false,
     };
     (name, Arc::new(job))
 }
 
-fn jobs() -> Registry {
+fn registry() -> Registry {
     let param = |value: Value| serde_json::from_value::<ParamSpec>(value).expect("a declaration");
     let registry = Registry::default();
     registry.update(|snapshot| {
@@ -158,7 +159,17 @@ impl App {
         let docker = primitives.docker.clone();
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
-        let registry = jobs();
+        let registry = registry();
+        // It is not run: there is no folder, and the jobs are those of the registry.
+        let (_, loader) = Loader::new(jobs::Options {
+            dir: folder.path().join("scripts"),
+            engine: engine.clone(),
+            store: store.clone(),
+            registry: registry.clone(),
+            clock: clock.clone(),
+            site: Site::default(),
+            gate: Gate::default(),
+        });
         let options = runner::Options {
             labels: Vec::new(),
             lanes: 1,
@@ -175,6 +186,7 @@ impl App {
             tail: Tail::new(store.clone()),
             runner,
             jobs: registry,
+            loader,
             docker,
             forecast: Arc::new(EveryFiveMinutes),
             probes: Vec::new(),

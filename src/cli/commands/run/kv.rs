@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::base::{Clock, Fault};
 use crate::lua::KvPort;
+use crate::primitives::permit::KvPermit;
 use crate::store::{KvEntry, KvOutcome, KvWrite};
 
 type Entries = BTreeMap<(String, String), KvEntry>;
@@ -51,28 +52,29 @@ impl Memory {
 }
 
 impl KvPort for Memory {
-    fn get(&self, scope: String, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
-        let found = self.with(|entries, _| entries.get(&(scope, key)).cloned());
+    fn get(&self, scope: KvPermit, key: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+        let found = self.with(|entries, _| entries.get(&(scope.scope().to_owned(), key)).cloned());
         Box::pin(async { Ok(found) })
     }
 
     fn list(
         &self,
-        scope: String,
+        scope: KvPermit,
         prefix: String,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
         let found = self.with(|entries, _| {
-            let from = (scope.clone(), prefix.clone());
+            let scope = scope.scope();
+            let from = (scope.to_owned(), prefix.clone());
             let within =
-                entries.range(from..).take_while(|((in_scope, key), _)| *in_scope == scope && key.starts_with(&prefix));
+                entries.range(from..).take_while(|((in_scope, key), _)| in_scope == scope && key.starts_with(&prefix));
             within.take(limit).map(|((_, key), entry)| (key.clone(), entry.clone())).collect()
         });
         Box::pin(async { Ok(found) })
     }
 
-    fn write(&self, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
-        let outcome = self.apply(write);
+    fn write(&self, scope: KvPermit, write: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+        let outcome = self.apply(KvWrite { scope: scope.scope().to_owned(), ..write });
         Box::pin(async move { Ok(outcome) })
     }
 }
@@ -85,10 +87,16 @@ mod tests {
 
     use super::*;
     use crate::base::{Timestamp, clock};
+    use crate::model::Grants;
+    use crate::primitives::permit;
 
     fn write(key: &str, expect_revision: Option<i64>) -> KvWrite {
         let (scope, value) = ("job:x".to_owned(), Some(json!(key)));
         KvWrite { scope, key: key.to_owned(), value, expires_at: None, expect_revision }
+    }
+
+    fn own() -> KvPermit {
+        permit::kv(&Grants::default(), "x", "job").expect("a job has its own scope")
     }
 
     #[tokio::test]
@@ -101,13 +109,13 @@ mod tests {
         let soon = clock::later(Timestamp::UNIX_EPOCH, Duration::from_secs(5));
         memory.apply(KvWrite { expires_at: Some(soon), ..write("b", None) });
         let keys = |prefix: &'static str| async {
-            let found = memory.list("job:x".into(), prefix.into(), 10).await.expect("it lists");
+            let found = memory.list(own(), prefix.into(), 10).await.expect("it lists");
             found.into_iter().map(|(key, _)| key).collect::<Vec<_>>()
         };
         assert_eq!((keys("a").await, keys("").await.len()), (vec!["a".to_owned(), "ab".to_owned()], 3));
         hand.advance(Duration::from_secs(5));
         assert_eq!(keys("b").await, Vec::<String>::new());
         memory.apply(KvWrite { value: None, ..write("a", None) });
-        assert_eq!(memory.get("job:x".into(), "a".into()).await, Ok(None));
+        assert_eq!(memory.get(own(), "a".into()).await, Ok(None));
     }
 }

@@ -95,6 +95,7 @@ fn scope(job: &Job, args: &Args, cancel: CancellationToken, ctx: &Context) -> Re
         kv: Arc::new(kv::Memory::new(ctx.clock.clone())),
         watch: Arc::new(ports::NoDaemon),
         artifacts: Arc::new(ports::NoDaemon),
+        audit: Arc::new(ports::NoDaemon),
         durable: None,
     })
 }

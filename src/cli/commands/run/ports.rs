@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 
 use crate::base::{Clock, Fault, RunId};
 use crate::cli::{api, show};
-use crate::lua::{ArtifactPort, JobsPort, LogSink};
+use crate::lua::{ArtifactPort, AuditPort, JobsPort, LogSink};
 use crate::model::run::Progress;
-use crate::model::{LogLevel, Run, Signal, Trigger};
+use crate::model::{LogLevel, NewAudit, Run, Signal, Trigger};
+use crate::primitives::permit::{EventPermit, JobPermit};
 
 /// Lines go to standard error as they come.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ impl JobsPort for NoDaemon {
         Box::pin(async { Err(Self::fault()) })
     }
 
-    fn trigger(&self, _: String, _: Value, _: Trigger, _: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
+    fn trigger(&self, _: JobPermit, _: Value, _: Trigger, _: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
         Box::pin(async { Err(Self::fault()) })
     }
 
@@ -56,9 +57,18 @@ impl JobsPort for NoDaemon {
         Box::pin(async { Err(Self::fault()) })
     }
 
-    fn signal(&self, _: Signal) -> BoxFuture<'_, Result<(), Fault>> {
+    fn signal(&self, _: EventPermit, _: Signal) -> BoxFuture<'_, Result<(), Fault>> {
         Box::pin(async { Err(Self::fault()) })
     }
+}
+
+/// There is no log without a daemon; who runs a file by hand has the terminal.
+impl AuditPort for NoDaemon {
+    fn has_room(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn record(&self, _: NewAudit) {}
 }
 
 impl ArtifactPort for NoDaemon {

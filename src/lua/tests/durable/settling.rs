@@ -13,6 +13,7 @@ use crate::base::Fault;
 use crate::lua::tests::support::{Recorder, on_lane};
 use crate::lua::{JournalPort, KvPort, MemoryJournal, Outcome};
 use crate::model::{Entry, EntryState, StepKey};
+use crate::primitives::permit::KvPermit;
 use crate::store::{KvEntry, KvOutcome, KvWrite};
 
 /// A journal whose disk takes each entry only when it is let, or that hears of its first answer never.
@@ -58,7 +59,7 @@ const BESIDE: &str = "ctx:all {
 struct Refuses(Arc<Recorder>);
 
 impl KvPort for Refuses {
-    fn get(&self, _: String, _: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+    fn get(&self, _: KvPermit, _: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
         async move {
             while self.0.texts().is_empty() {
                 tokio::task::yield_now().await;
@@ -68,11 +69,11 @@ impl KvPort for Refuses {
         .boxed()
     }
 
-    fn list(&self, _: String, _: String, _: usize) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
+    fn list(&self, _: KvPermit, _: String, _: usize) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
         std::future::ready(Ok(Vec::new())).boxed()
     }
 
-    fn write(&self, _: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+    fn write(&self, _: KvPermit, _: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
         std::future::pending().boxed()
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     alerts, approve, artifacts, backup, cancel, check, completions, daemon, enable, event, init, job, jobs, logs, man,
-    ps, repl, retry, run, runs, schedule, show, test, token, trigger, types,
+    ps, repl, retry, run, runs, schedule, secret, show, test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -96,6 +96,9 @@ pub enum Command {
     /// Create, list and revoke API tokens
     #[command(subcommand)]
     Token(token::Command),
+    /// Set, list and remove secrets
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// List the daemons that share the database
     Nodes,
     /// Write a consistent copy of Aegis's own state, while the daemon runs
@@ -174,6 +177,10 @@ mod tests {
             "aegis token create ci --role operator --job deploy --expires 90d",
             "aegis token list",
             "aegis token revoke ci --yes",
+            "aegis secret init",
+            "aegis secret set SHOP_KEY",
+            "aegis secret list --json",
+            "aegis secret remove SHOP_KEY --yes",
             "aegis types --out dir",
             "aegis doctor",
             "aegis completions bash",
@@ -198,6 +205,7 @@ mod tests {
             "aegis event send paid --data bare",
             "aegis artifacts 01jd -o file",
             "aegis schedule --assume 30s",
+            "aegis secret set SHOP_KEY value",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -12,7 +12,7 @@ use super::logs::RunLog;
 use super::ports::Ports;
 use super::settle;
 use super::stop::Stopped;
-use crate::base::{Fault, JobName, RunId, limits};
+use crate::base::{Fault, JobName, Masker, RunId, limits};
 use crate::lua::{Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
 use crate::model::run::Progress;
 use crate::model::{Actor, Grants, JobSpec, LogLevel, LogLine, Run, RunState, Trigger, TriggerKind};
@@ -121,8 +121,10 @@ impl Session {
         let _ = replies.try_send(ConsoleLine::Started(run.id));
         let log = RunLog::new(run.id, shared.clock.clone(), &self.handle.flusher, 0);
         log.begin_attempt(1, None);
-        let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq: AtomicU64::new(0) };
-        let outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
+        let (masker, seq) = (shared.store.masker().clone(), AtomicU64::new(0));
+        let sink = Tee { log: log.clone(), replies: replies.clone(), run: run.id, seq, masker };
+        let mut outcome = console.eval(self.scope(run.id, cancel.clone(), Arc::new(sink)), &code).await;
+        mask(shared.store.masker(), &mut outcome);
         let (lines, _) = log.finish(&shared.store).await;
         let spec = JobSpec::named(run.job.clone());
         let stopped = cancel.is_cancelled().then(|| {
@@ -174,6 +176,18 @@ impl Session {
     }
 }
 
+/// Also the person at the console sees no secret.
+fn mask(masker: &Masker, outcome: &mut EvalOutcome) {
+    match outcome {
+        EvalOutcome::Values(values) => values.iter_mut().for_each(|(text, json)| {
+            masker.string(text);
+            masker.json(json);
+        }),
+        EvalOutcome::Failed(fault) => masker.fault(fault),
+        EvalOutcome::Incomplete => {}
+    }
+}
+
 fn outcome_of(evaluated: &EvalOutcome) -> Outcome {
     match evaluated {
         EvalOutcome::Values(values) => Outcome::Returned(values.iter().map(|(_, json)| json.clone()).collect()),
@@ -190,10 +204,13 @@ struct Tee {
     replies: mpsc::Sender<ConsoleLine>,
     run: RunId,
     seq: AtomicU64,
+    masker: Masker,
 }
 
 impl LogSink for Tee {
-    fn line(&self, level: LogLevel, text: String, fields: Value) {
+    fn line(&self, level: LogLevel, mut text: String, mut fields: Value) {
+        self.masker.string(&mut text);
+        self.masker.json(&mut fields);
         let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
         let at = self.log.now();
         let line = LogLine { run: self.run, seq, at, attempt: 1, level, text: text.clone(), fields: fields.clone() };

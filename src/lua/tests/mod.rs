@@ -13,6 +13,7 @@ mod interrupts;
 mod machine;
 mod names;
 mod run;
+mod secrets;
 mod sources;
 mod sql;
 pub mod support;

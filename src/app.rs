@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use self::terms::Terms;
 use crate::admin::{self, LiveConsoles};
-use crate::base::{Clock, Supervisor, limits};
+use crate::base::{Clock, Fault, Masker, Supervisor, limits};
 use crate::config::{self, Config};
 use crate::events::Tail;
 use crate::jobs::{self, Gate, Loader, Registry, Site};
@@ -34,6 +34,8 @@ use crate::web::{self, Web};
 pub struct DaemonOptions {
     /// Where the configuration came from.
     pub config_file: Option<PathBuf>,
+    /// What takes secrets out of everything that is shown and kept.
+    pub masker: Masker,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -47,7 +49,7 @@ pub async fn run(config: Config, options: DaemonOptions) -> anyhow::Result<()> {
     let door = admin::Server::bind(&admin::Options { socket: config.admin.socket.clone() }).await?;
     let mut supervisor = Supervisor::default();
     let address = listener.local_addr().unwrap_or(config.http.listen);
-    let daemon = Daemon::build(&config, &clock, &mut supervisor, address).await?;
+    let daemon = Daemon::build(&config, &clock, &mut supervisor, (address, &options.masker)).await?;
     daemon.open(&config, &clock, &mut supervisor, (listener, address), door);
     daemon.announce(&clock, address, &config.scripts.dir, options.config_file.as_deref()).await;
     let mut signals = Signals::new()?;
@@ -83,10 +85,15 @@ impl Daemon {
         config: &Config,
         clock: &Clock,
         supervisor: &mut Supervisor,
-        address: SocketAddr,
+        (address, masker): (SocketAddr, &Masker),
     ) -> anyhow::Result<Self> {
+        // Before anything is written that a secret could be in.
+        let primitives = masked_primitives(config, clock, masker)?;
+        primitives.secrets.refresh().await;
+        let vault = primitives.secrets.clone();
+        supervisor.spawn("secrets", |stop| vault.serve(stop));
         let options = store::Options { url: config.store.url.clone(), node: node_name(&config.node) };
-        let (store, writer) = Store::open(options, clock.clone()).await?;
+        let (store, writer) = Store::open_masked(options, clock.clone(), masker.clone()).await?;
         let listener = writer.listener();
         supervisor.spawn_within("store", limits::SHUTDOWN_STORE_WAIT, |stop| writer.run(stop));
         supervisor.spawn("store listener", |stop| listener.run(stop));
@@ -99,7 +106,6 @@ impl Daemon {
             false => None,
         };
 
-        let primitives = primitives(config, clock)?;
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
 
@@ -222,6 +228,10 @@ impl Daemon {
         let (redis, graph) = (self.primitives.redis.clone(), self.primitives.graph.clone());
         let sql = self.primitives.sql.clone();
         let mut probes = Vec::new();
+        let vault = self.primitives.secrets.clone();
+        if vault.sources() > 0 {
+            probes.push(web::Probe::new("secrets", move || std::future::ready(no_problem(vault.problems()))));
+        }
         if !sql.is_empty() {
             probes.push(web::Probe::new("sql", move || {
                 let sql = sql.clone();
@@ -269,6 +279,11 @@ impl Daemon {
     }
 }
 
+fn no_problem(problems: Vec<primitives::secrets::SecretError>) -> Result<(), String> {
+    let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    if texts.is_empty() { Ok(()) } else { Err(texts.join("; ")) }
+}
+
 /// What is wrong with the servers that do not answer.
 fn all_answer(answers: Vec<(Place, Result<(), Problem>)>) -> Result<(), String> {
     let wrong = answers.into_iter().filter_map(|(place, answer)| Some(answer.err()?.fault(&place).to_string()));
@@ -284,8 +299,12 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// What scripts can reach, as the configuration has it. Also for running a file without a daemon.
+/// What scripts can reach, as the configuration has it, for running a file without a daemon.
 pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> {
+    masked_primitives(config, clock, &Masker::default())
+}
+
+fn masked_primitives(config: &Config, clock: &Clock, masker: &Masker) -> anyhow::Result<Primitives> {
     let options = primitives::Options {
         clock: clock.clone(),
         docker_host: config.docker.host.clone(),
@@ -302,9 +321,19 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
         redis: config.redis.clone(),
         graph: config.graph.clone(),
         llm: config.llm.clone(),
+        secrets: secrets(config),
+        masker: masker.clone(),
         ..primitives::Options::default()
     };
-    Ok(Primitives::new(options)?)
+    Primitives::new(options).map_err(|fault: Fault| anyhow::anyhow!("{fault}"))
+}
+
+/// The sources of secrets, with the credentials that systemd has made for this process.
+pub fn secrets(config: &Config) -> primitives::secrets::Options {
+    primitives::secrets::Options {
+        config: config.secrets.clone(),
+        credentials_directory: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+    }
 }
 
 /// What job files may name, as the configuration has it. Also for checking files without a daemon.

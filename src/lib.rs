@@ -4,7 +4,7 @@
 //!
 //! | rank | folder | what lives there |
 //! |---|---|---|
-//! | 0 | [`base`] | ids, clock, limits, faults, supervisor |
+//! | 0 | [`base`] | ids, clock, limits, faults, masker, supervisor |
 //! | 1 | [`model`] | pure data and rules |
 //! | 2 | [`store`], [`primitives`] | Aegis's own database; what scripts can touch |
 //! | 3 | [`events`] | following what was committed |

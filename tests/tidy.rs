@@ -23,6 +23,8 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("x509_parser", &["primitives"], "certificates are read where they are seen"),
     ("tokio_rustls", &["primitives"], "secure connections are made with a permit only"),
     ("redis", &["primitives"], "Redis and FalkorDB are reached with a permit only"),
+    ("age", &["primitives/secrets"], "the encrypted store is read and written in one place"),
+    ("aho_corasick", &["base"], "texts are masked in one place"),
     ("minijinja", &["lua"], "templates are filled by a binding, with fuel"),
     ("toml", &["lua"], "TOML is read by a binding"),
     ("csv", &["lua"], "CSV is read by a binding"),

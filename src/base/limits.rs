@@ -528,3 +528,31 @@ pub const PROBE_PING_PAUSE: Duration = Duration::from_millis(200);
 pub const PROBE_RECORDS_MAX: usize = 256;
 /// Certificates of one chain that are looked at.
 pub const PROBE_CHAIN_MAX: usize = 16;
+
+// Secrets
+pub const SECRET_NAME_BYTES_MAX: usize = 128;
+pub const SECRET_VALUE_BYTES_MAX: usize = 64 * 1024;
+/// That one source gives.
+pub const SECRETS_MAX: usize = 512;
+/// Of an environment file, a credential or the encrypted store.
+pub const SECRET_FILE_BYTES_MAX: u64 = 8 << 20;
+/// Values that were replaced and are masked nevertheless, until the daemon ends.
+pub const SECRETS_RETIRED_MAX: usize = 512;
+/// How often the sources are looked at though nobody asks for a secret.
+pub const SECRETS_LOOK_EVERY: Duration = Duration::from_secs(5);
+pub const OPENBAO_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+pub const OPENBAO_REFRESH_DEFAULT: Duration = Duration::from_secs(300);
+pub const OPENBAO_REFRESH_MIN: Duration = Duration::from_secs(5);
+pub const OPENBAO_ANSWER_BYTES_MAX: usize = 4 << 20;
+/// A token is renewed when less than this part of its life is left: one in so many.
+pub const OPENBAO_RENEW_PART: u32 = 3;
+/// After a failure, before OpenBao is asked again; doubled up to the time between two looks.
+pub const OPENBAO_PAUSE: Duration = Duration::from_secs(2);
+/// A shorter value is not masked: it would be found in ordinary words.
+pub const SECRET_MASKED_BYTES_MIN: usize = 6;
+/// Of a secret of several lines, a shorter line is not masked by itself.
+pub const SECRET_LINE_BYTES_MIN: usize = 16;
+/// As much of a form is looked for; what follows it is compared.
+pub const SECRET_FORM_BYTES_MAX: usize = 64;
+/// A line that is longer is passed on in pieces.
+pub const MASK_LINE_BYTES_MAX: usize = 1 << 20;

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     alerts, approve, artifacts, audit, backup, cancel, check, completions, daemon, enable, event, init, job, jobs,
-    logs, man, ps, repl, retry, run, runs, schedule, show, test, token, trigger, types,
+    logs, man, ps, repl, retry, run, runs, schedule, secret, show, test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -99,6 +99,9 @@ pub enum Command {
     /// Show who did what, and prove that the log of it is whole
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Set, list and remove secrets
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// List the daemons that share the database
     Nodes,
     /// Write a consistent copy of Aegis's own state, while the daemon runs
@@ -180,6 +183,10 @@ mod tests {
             "aegis token create ci --role operator --job deploy --expires 90d",
             "aegis token list",
             "aegis token revoke ci --yes",
+            "aegis secret init",
+            "aegis secret set SHOP_KEY",
+            "aegis secret list --json",
+            "aegis secret remove SHOP_KEY --yes",
             "aegis types --out dir",
             "aegis doctor",
             "aegis completions bash",
@@ -206,6 +213,7 @@ mod tests {
             "aegis schedule --assume 30s",
             "aegis job",
             "aegis audit verify --anchor 12",
+            "aegis secret set SHOP_KEY value",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -7,6 +7,8 @@ use tracing_subscriber::prelude::*;
 
 use super::failure::Failure;
 use super::terminal;
+use crate::base::Masker;
+use crate::base::mask::MaskWriter;
 use crate::config::{Log, LogFormat, check_log_level};
 
 /// Crates that are kept at a level whatever was asked for. The debug output of most holds what must not be written down
@@ -22,8 +24,10 @@ const CAPPED: [(&str, Level); 7] = [
 ];
 
 /// Installs the process's subscriber.
-pub(super) fn install(log: &Log) -> Result<(), Failure> {
+pub(super) fn install(log: &Log, masker: &Masker) -> Result<(), Failure> {
     let targets = targets(&log.level).map_err(Failure::usage)?;
+    let masker = masker.clone();
+    let writer = move || MaskWriter::new(std::io::stderr(), masker.clone());
     let registry = tracing_subscriber::registry().with(targets);
     let as_json = match log.format {
         LogFormat::Json => true,
@@ -32,10 +36,10 @@ pub(super) fn install(log: &Log) -> Result<(), Failure> {
     };
     let installed = if as_json {
         let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
-        registry.with(layer.with_writer(std::io::stderr)).try_init()
+        registry.with(layer.with_writer(writer)).try_init()
     } else {
         let layer = tracing_subscriber::fmt::layer().with_ansi(terminal::stderr_has_colour());
-        registry.with(layer.with_writer(std::io::stderr)).try_init()
+        registry.with(layer.with_writer(writer)).try_init()
     };
     installed.map_err(|error| Failure::new(format!("logging cannot be set up: {error}")))
 }

@@ -2,7 +2,10 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
 use super::failure::Failure;
+use crate::base::SecretString;
 
 pub(super) fn stdin_is_terminal() -> bool {
     std::io::stdin().is_terminal()
@@ -23,6 +26,32 @@ pub(super) fn stderr_has_colour() -> bool {
 
 pub(super) fn stdout_has_colour() -> bool {
     anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// One line that is not shown while it is typed.
+pub(super) fn ask_secretly(question: &str) -> Result<SecretString, Failure> {
+    let input = std::io::stdin();
+    let shown = tcgetattr(&input).map_err(std::io::Error::from)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&input, OptionalActions::Flush, &hidden).map_err(std::io::Error::from)?;
+    let _back = Shown(shown);
+    let mut err = anstream::stderr();
+    write!(err, "{question}")?;
+    err.flush()?;
+    let mut line = String::new();
+    input.lock().read_line(&mut line)?;
+    writeln!(err)?;
+    Ok(line.trim_end_matches(['\n', '\r']).into())
+}
+
+/// Puts the terminal back as it was.
+struct Shown(Termios);
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &self.0);
+    }
 }
 
 /// Asks before something that cannot be undone. Without a terminal, only `--yes` is a yes.

@@ -37,7 +37,7 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 34] = [
+pub(super) const SETTINGS: [(&str, Apply); 39] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
     ("scripts.policy", |config, text| put(&mut config.scripts.policy, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
@@ -64,6 +64,15 @@ pub(super) const SETTINGS: [(&str, Apply); 34] = [
     ("notify.routes", |_, _| Err("routes are set in the file alone".into())),
     ("fs.roots", |_, _| Err("roots are set in the file alone".into())),
     ("process.programs", |_, _| Err("programs are set in the file alone".into())),
+    ("secrets.env_file", |config, text| put(&mut config.secrets.env_file, Ok((!text.is_empty()).then(|| text.into())))),
+    ("secrets.credentials", |config, text| {
+        put(&mut config.secrets.credentials, Ok((!text.is_empty()).then(|| text.into())))
+    }),
+    ("secrets.age_identity", |config, text| {
+        put(&mut config.secrets.age_identity, Ok((!text.is_empty()).then(|| text.into())))
+    }),
+    ("secrets.store", |config, text| put(&mut config.secrets.store, Ok(text.into()))),
+    ("secrets.openbao", |_, _| Err("OpenBao is set in the file alone".into())),
     ("metrics.samples", |config, text| put(&mut config.metrics.samples, duration(text))),
     ("metrics.minutes", |config, text| put(&mut config.metrics.minutes, duration(text))),
     ("metrics.hours", |config, text| put(&mut config.metrics.hours, duration(text))),

@@ -73,7 +73,7 @@ impl SyntaxError {
     }
 }
 
-/// Line `number` of `source`, as far as it can be shown to whoever reads the log. Below `notify` and `sql` nearly
+/// Line `number` of `source`, as far as it can be shown to whoever reads the log. Below `notify`, `sql` and `secrets` nearly
 /// everything is a secret: tokens, topics, addresses that are the key. A key that nobody knows may be a mistyped one of
 /// those.
 fn shown(source: &str, number: usize, error: &Yaml) -> String {
@@ -82,7 +82,7 @@ fn shown(source: &str, number: usize, error: &Yaml) -> String {
     let is_section = |line: &&&str| line.starts_with(|c: char| !c.is_whitespace() && !matches!(c, '#' | '-'));
     let is_secret = |line: &&str| {
         let name = line.trim_start_matches(['"', '\'', '{']);
-        name.starts_with("notify") || name.starts_with("sql")
+        ["notify", "sql", "secrets"].iter().any(|section| name.starts_with(section))
     };
     if lines.iter().rfind(is_section).is_some_and(is_secret) {
         return String::new();

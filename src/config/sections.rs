@@ -13,6 +13,7 @@ use super::watch::{Alerts, CheckConfig, Metrics};
 use super::{redact_urls, values};
 use crate::base::limits;
 use crate::primitives::notify::Destination;
+use crate::primitives::secrets::SecretsConfig;
 use crate::primitives::{llm, redis, sql};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,7 @@ pub struct Config {
     pub redis: redis::Sources,
     pub graph: redis::Sources,
     pub llm: llm::Sources,
+    pub secrets: SecretsConfig,
     pub metrics: Metrics,
     pub alerts: Alerts,
     #[serde(deserialize_with = "values::maybe_map")]

@@ -236,6 +236,10 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_RETENTION_LOGS", "6d"),
         ("AEGIS_RETENTION_EVENTS", "7d"),
         ("AEGIS_RETENTION_RUNS_PER_JOB_MIN", "1"),
+        ("AEGIS_SECRETS_ENV_FILE", "/env"),
+        ("AEGIS_SECRETS_CREDENTIALS", "/credentials"),
+        ("AEGIS_SECRETS_AGE_IDENTITY", "/identity"),
+        ("AEGIS_SECRETS_STORE", "/store"),
         ("AEGIS_METRICS_SAMPLES", "3h"),
         ("AEGIS_METRICS_MINUTES", "3d"),
         ("AEGIS_METRICS_HOURS", "30d"),
@@ -247,7 +251,11 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_NODE_NAME", "one"),
         ("AEGIS_NODE_LABELS", "gpu, eu"),
     ];
-    assert_eq!(all.len() + 5, SETTINGS.len(), "routes, roots, programs and rules are the keys without a variable");
+    assert_eq!(
+        all.len() + 6,
+        SETTINGS.len(),
+        "routes, roots, programs, rules and OpenBao are the keys without a variable"
+    );
     for one in all {
         assert!(SETTINGS.iter().any(|(key, _)| variable(key) == one.0), "{}", one.0);
         assert_ne!(load("", &[one]), Ok(Config::default()), "{} changes nothing", one.0);

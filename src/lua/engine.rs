@@ -15,6 +15,7 @@ use super::standard::Standard;
 use super::{attempt, durable, inspect, syntax, vm};
 use crate::base::{Clock, Fault};
 use crate::primitives::Primitives;
+use crate::primitives::secrets::Vault;
 
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -117,6 +118,11 @@ impl Engine {
     /// A console session on this lane; its locals live between lines.
     pub fn console(&self, scope: RunScope) -> Result<Console, Fault> {
         Console::open(&self.core, scope)
+    }
+
+    /// Which secrets there are, and what takes them out of texts.
+    pub fn secrets(&self) -> &Vault {
+        &self.core.primitives.secrets
     }
 
     pub(in crate::lua) fn core(&self) -> &Arc<Core> {

@@ -6,6 +6,7 @@ use std::ffi::c_void;
 use mlua::{Lua, LuaSerdeExt, Table, Value as LuaValue};
 use serde_json::{Map, Value};
 
+use super::bind::Handle;
 use super::bind::args::number;
 use crate::base::limits;
 
@@ -21,6 +22,9 @@ pub struct Budget {
     met: HashMap<*const c_void, Met>,
     /// Functions become `{"$function": true}` and other strangers their names, instead of a problem.
     lenient: bool,
+    /// Secrets become their texts, instead of a problem; and whether one did.
+    opens: bool,
+    opened: bool,
 }
 
 #[derive(Debug, Default)]
@@ -38,7 +42,21 @@ struct Became {
 
 impl Budget {
     pub fn of_bytes(bytes_max: usize) -> Self {
-        Self { bytes_left: bytes_max, depth: 0, deepest: 0, met: HashMap::new(), lenient: false }
+        let met = HashMap::new();
+        Self { bytes_left: bytes_max, depth: 0, deepest: 0, met, lenient: false, opens: false, opened: false }
+    }
+
+    /// Whether secrets become their texts from now on. What tables became before does not count.
+    pub fn open_secrets(&mut self, opens: bool) {
+        if opens != self.opens {
+            self.met.clear();
+        }
+        (self.opens, self.opened) = (opens, self.opened && opens);
+    }
+
+    /// Whether a secret became its text.
+    pub fn has_opened(&self) -> bool {
+        self.opened
     }
 
     /// For the next of several values that have their tables in common.
@@ -119,6 +137,17 @@ fn convert(value: &LuaValue, budget: &mut Budget) -> Result<Value, NotJson> {
         LuaValue::Table(table) => {
             spend(budget, TABLE_BYTES)?;
             convert_once(table, budget)
+        }
+        LuaValue::UserData(_) if let Some(handle) = Handle::of(value) => {
+            if budget.opens {
+                spend(budget, handle.text().len())?;
+                budget.opened = true;
+                return Ok(Value::String(handle.text().to_owned()));
+            }
+            match budget.lenient {
+                true => Ok(Value::String(handle.to_string())),
+                false => Err(NotJson::new(format!("cannot be stored: {handle} is for calls that take a secret"))),
+            }
         }
         LuaValue::Function(_) if budget.lenient => Ok(serde_json::json!({ "$function": true })),
         other if budget.lenient => Ok(Value::String(format!("<{}>", other.type_name()))),

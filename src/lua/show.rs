@@ -5,6 +5,8 @@ use std::ffi::c_void;
 
 use mlua::{Table, Value};
 
+use super::bind::Handle;
+
 /// Entries of one table that are shown.
 const ENTRIES_MAX: usize = 200;
 /// Tables within tables that are shown.
@@ -76,7 +78,7 @@ impl Writer {
             Value::Error(problem) => clip(&super::error::of_mlua(problem).message, self.left),
             Value::Table(_) if depth >= DEPTH_MAX => "{…}".to_owned(),
             Value::Table(table) => return self.table(table, depth),
-            other => format!("<{}>", other.type_name()),
+            other => Handle::of(other).map_or_else(|| format!("<{}>", other.type_name()), |handle| handle.to_string()),
         };
         self.left = self.left.saturating_sub(text.len());
         text

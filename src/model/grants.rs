@@ -27,7 +27,10 @@ pub struct Grants {
     pub http: Vec<String>,
     /// Route names.
     pub notify: Vec<String>,
+    /// Names of secrets that may be used without being seen.
     pub secrets: Vec<String>,
+    /// Names of secrets whose text may be read too.
+    pub reveal: Vec<String>,
     pub volumes: Vec<String>,
     pub process: Vec<String>,
     /// By root name.
@@ -107,6 +110,7 @@ impl Grants {
             http: any(),
             notify: any(),
             secrets: any(),
+            reveal: any(),
             volumes: any(),
             process: any(),
             fs: all(Access::Write),

@@ -17,13 +17,14 @@ pub mod probe;
 pub mod prober;
 pub mod process;
 pub mod redis;
+pub mod secrets;
 pub mod sql;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::base::{Clock, Fault};
+use crate::base::{Clock, Fault, Masker};
 
 /// Every primitive a script can reach, built once by the composition root.
 #[derive(Debug, Clone)]
@@ -40,6 +41,7 @@ pub struct Primitives {
     pub graph: graph::Graph,
     pub llm: llm::Llm,
     pub prober: prober::Prober,
+    pub secrets: secrets::Vault,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -59,7 +61,9 @@ pub struct Options {
     pub redis: redis::Sources,
     pub graph: redis::Sources,
     pub llm: llm::Sources,
-    pub secrets: Arc<dyn notify::Secrets>,
+    pub secrets: secrets::Options,
+    /// Told of every secret that is known.
+    pub masker: Masker,
     /// `fs.roots`.
     pub roots: BTreeMap<String, PathBuf>,
     /// `process.programs`, and who keeps them.
@@ -79,7 +83,8 @@ impl Default for Options {
             redis: BTreeMap::new(),
             graph: BTreeMap::new(),
             llm: BTreeMap::new(),
-            secrets: Arc::new(notify::ProcessSecrets),
+            secrets: secrets::Options::default(),
+            masker: Masker::default(),
             roots: BTreeMap::new(),
             process: process::Options::default(),
             lookup: Arc::new(net::resolve::SystemLookup),
@@ -101,6 +106,7 @@ impl Primitives {
             graph,
             llm,
             secrets,
+            masker,
             roots,
             process,
             lookup,
@@ -109,6 +115,8 @@ impl Primitives {
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
         let options = http::Options { deny, ca_file: ca_file.clone() };
         let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
+        let vault = secrets::Vault::open(secrets, http.clone(), masker, clock.clone())?;
+        let secrets: Arc<dyn secrets::Secrets> = Arc::new(vault.clone());
         let prober =
             prober::Prober { http: http.clone(), docker: docker.clone(), lookup: lookup.clone(), clock: clock.clone() };
         let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup);
@@ -121,7 +129,7 @@ impl Primitives {
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
         let host = host::Host::new(clock);
-        Ok(Self { docker, http, notify, sql, redis, graph, llm, fs, process, host, probe, prober })
+        Ok(Self { docker, http, notify, sql, redis, graph, llm, fs, process, host, probe, prober, secrets: vault })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

@@ -301,6 +301,46 @@ impl LlmPermit {
     }
 }
 
+/// May use one secret: hand it over where a call takes one.
+#[derive(Debug, Clone)]
+pub struct SecretPermit {
+    name: String,
+}
+
+pub fn secret(grants: &Grants, name: &str) -> Result<SecretPermit, Denied> {
+    let granted = || grants.secrets.iter().chain(&grants.reveal);
+    if granted().any(|pattern| matches(pattern, name)) {
+        return Ok(SecretPermit { name: name.to_owned() });
+    }
+    Err(Denied::new(
+        format!("the secret {name:?}"),
+        secrets_entry(&[grants.secrets.clone(), vec![name.to_owned()]].concat(), &grants.reveal),
+    ))
+}
+
+/// May read the text of one secret.
+pub fn reveal(grants: &Grants, name: &str) -> Result<SecretPermit, Denied> {
+    if grants.reveal.iter().any(|pattern| matches(pattern, name)) {
+        return Ok(SecretPermit { name: name.to_owned() });
+    }
+    let others: Vec<String> = grants.secrets.iter().filter(|pattern| *pattern != name).cloned().collect();
+    let revealed = [grants.reveal.clone(), vec![name.to_owned()]].concat();
+    Err(Denied::new(format!("reading the text of the secret {name:?}"), secrets_entry(&others, &revealed)))
+}
+
+/// `secrets = { "USED", READ = "reveal" }`.
+fn secrets_entry(used: &[String], revealed: &[String]) -> String {
+    let used = used.iter().map(|name| format!("{name:?}"));
+    let revealed = revealed.iter().map(|name| format!("{} = \"reveal\"", lua_key(name)));
+    format!("secrets = {{ {} }}", used.chain(revealed).collect::<Vec<_>>().join(", "))
+}
+
+impl SecretPermit {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// May read and write one scope of the key-value store.
 #[derive(Debug, Clone)]
 pub struct KvPermit {

@@ -12,7 +12,7 @@ use super::logs::RunLog;
 use super::ports::Ports;
 use super::settle;
 use super::stop::Stopped;
-use crate::base::{Fault, JobName, RunId, limits};
+use crate::base::{Fault, JobName, Masker, RunId, limits};
 use crate::lua::{AuditPort, Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
 use crate::model::run::Progress;
 use crate::model::{Actor, Grants, JobSpec, LogLevel, LogLine, NewAudit, Run, RunState, Trigger, TriggerKind};
@@ -123,9 +123,11 @@ impl Session {
         let _ = replies.try_send(ConsoleLine::Started(run.id));
         let log = RunLog::new(run.id, shared.clock.clone(), &self.handle.flusher, 0);
         log.begin_attempt(1, None);
-        let sink = Arc::new(Tee::new(log.clone(), replies.clone(), run.id));
-        let outcome = console.eval(self.scope(run.id, cancel.clone(), sink.clone()), &code).await;
+        let masker = shared.store.masker();
+        let sink = Arc::new(Tee::new(log.clone(), replies.clone(), run.id, masker.clone()));
+        let mut outcome = console.eval(self.scope(run.id, cancel.clone(), sink.clone()), &code).await;
         sink.tell_of_unread().await;
+        mask(masker, &mut outcome);
         let (lines, _) = log.finish(&shared.store).await;
         let spec = JobSpec::named(run.job.clone());
         let stopped = cancel.is_cancelled().then(|| {
@@ -178,6 +180,18 @@ impl Session {
     }
 }
 
+/// Also the person at the console sees no secret.
+fn mask(masker: &Masker, outcome: &mut EvalOutcome) {
+    match outcome {
+        EvalOutcome::Values(values) => values.iter_mut().for_each(|(text, json)| {
+            masker.string(text);
+            masker.json(json);
+        }),
+        EvalOutcome::Failed(fault) => masker.fault(fault),
+        EvalOutcome::Incomplete => {}
+    }
+}
+
 fn outcome_of(evaluated: &EvalOutcome) -> Outcome {
     match evaluated {
         EvalOutcome::Values(values) => Outcome::Returned(values.iter().map(|(_, json)| json.clone()).collect()),
@@ -194,13 +208,14 @@ struct Tee {
     replies: mpsc::Sender<ConsoleLine>,
     run: RunId,
     seq: AtomicU64,
+    masker: Masker,
     /// Lines that the person was not sent, because earlier ones were not read yet.
     unread: AtomicU64,
 }
 
 impl Tee {
-    fn new(log: Arc<RunLog>, replies: mpsc::Sender<ConsoleLine>, run: RunId) -> Self {
-        Self { log, replies, run, seq: AtomicU64::new(0), unread: AtomicU64::new(0) }
+    fn new(log: Arc<RunLog>, replies: mpsc::Sender<ConsoleLine>, run: RunId, masker: Masker) -> Self {
+        Self { log, replies, run, masker, seq: AtomicU64::new(0), unread: AtomicU64::new(0) }
     }
 
     fn reply(&self, level: LogLevel, text: String, fields: Value) -> ConsoleLine {
@@ -220,7 +235,9 @@ impl Tee {
 }
 
 impl LogSink for Tee {
-    fn line(&self, level: LogLevel, text: String, fields: Value) {
+    fn line(&self, level: LogLevel, mut text: String, mut fields: Value) {
+        self.masker.string(&mut text);
+        self.masker.json(&mut fields);
         if self.replies.try_send(self.reply(level, text.clone(), fields.clone())).is_err() {
             self.unread.fetch_add(1, Ordering::Relaxed);
         }
@@ -252,7 +269,7 @@ mod tests {
         let run = RunId::generate();
         let (flusher, _announced) = Flusher::new();
         let (replies, mut read) = mpsc::channel(2);
-        let sink = Tee::new(RunLog::new(run, Clock::system(), &flusher, 0), replies, run);
+        let sink = Tee::new(RunLog::new(run, Clock::system(), &flusher, 0), replies, run, Masker::default());
         for text in ["a", "b", "c", "d", "e"] {
             sink.line(LogLevel::Info, text.into(), Value::Null);
         }

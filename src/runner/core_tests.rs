@@ -35,7 +35,7 @@ struct Table {
 
 impl Table {
     fn new(shares: bool) -> Self {
-        let (flusher, _) = Flusher::new();
+        let (flusher, _) = Flusher::new(crate::base::Masker::default());
         let core = Core::new(Clock::system(), Arc::default(), LiveTable::default(), flusher, 4, shares);
         Self { core, now: Timestamp::UNIX_EPOCH }
     }

@@ -153,7 +153,7 @@ impl Dispatcher {
     ) -> std::io::Result<(Self, Handle)> {
         let (lanes, lane_threads) = Lanes::start(options.lanes, engine)?;
         let (outbox, inbox) = mpsc::unbounded_channel();
-        let (flusher, announced) = Flusher::new();
+        let (flusher, announced) = Flusher::new(store.masker().clone());
         let (metrics, live) = (Arc::new(Metrics::default()), LiveTable::default());
         let mut core = Core::new(
             clock.clone(),
@@ -165,8 +165,8 @@ impl Dispatcher {
         );
         core.live.labels.clone_from(&options.labels);
         let labels = options.labels.clone();
-        let enabling = Default::default();
-        let shared = Arc::new(Shared { store, registry, clock, lanes, labels, metrics, live, enabling });
+        let (enabling, secrets) = (Default::default(), engine.secrets().clone());
+        let shared = Arc::new(Shared { store, registry, clock, lanes, labels, metrics, live, enabling, secrets });
         let handle = Handle { inbox: outbox.clone(), shared: shared.clone(), flusher };
         let dispatcher = Self {
             core,

@@ -17,8 +17,9 @@ use super::metrics::Metrics;
 use crate::base::suggest::did_you_mean;
 use crate::base::{Clock, Fault, JobName, RunId};
 use crate::jobs::{Job, Registry};
-use crate::model::params::{self, BadParam, Params};
+use crate::model::params::{self, BadParam, ParamType, Params};
 use crate::model::{Actor, Decision, Grants, NewEvent, Occurrence, Run, RunState, Signal, Trigger};
+use crate::primitives::secrets::Vault;
 use crate::store::{Decided, Guarded, Store, StoreError, Woken};
 
 /// How many runs there may be, and how long they may take to end.
@@ -59,6 +60,7 @@ pub(super) struct Shared {
     pub live: LiveTable,
     /// Held over both steps of enabling a job, so that the store and the registry see calls in one order.
     pub enabling: tokio::sync::Mutex<()>,
+    pub secrets: Vault,
 }
 
 /// Runs that are alive, for readers.
@@ -149,6 +151,7 @@ impl Handle {
 
     async fn submit_version(&self, job: Arc<Job>, mut request: SubmitRequest) -> Result<Submission, SubmitError> {
         request.params = params::validate(&job.spec.params, &request.params).map_err(SubmitError::BadParams)?;
+        self.without_secrets(&job, &request.params).map_err(SubmitError::BadParams)?;
         // Asked before admission: a repeated submission is answered with its run, whatever is alive now.
         if let Some(key) = &request.idempotency_key
             && let Some(run) = self.shared.store.run_by_key(&request.job, key).await?
@@ -159,6 +162,33 @@ impl Handle {
         let message = Message::Submit { request: Box::new(request), job, reply };
         self.inbox.send(message).map_err(|_| SubmitError::Closed)?;
         answer.await.unwrap_or(Err(SubmitError::Closed))
+    }
+
+    /// Parameters are kept with the run, so that the text of a secret never gets into them: neither where the name of one
+    /// is meant, nor elsewhere. No message repeats what was given.
+    fn without_secrets(&self, job: &Job, params: &Params) -> Result<(), Vec<BadParam>> {
+        let (masker, secrets) = (self.shared.store.masker(), &self.shared.secrets);
+        let wrong = |(name, value): (&String, &serde_json::Value)| {
+            let is_secret = job.spec.params.get(name).is_some_and(|spec| spec.kind == ParamType::Secret);
+            let problem = match value.as_str() {
+                Some(text) if is_secret && secrets.has(text) => return None,
+                _ if is_secret => "there is no secret of that name (give the name of one, not its text)",
+                _ if masker.finds_in_json(value) => {
+                    "it holds the text of a secret, which would be kept with the run; declare the parameter as \
+                     type = \"secret\" and give the secret's name"
+                }
+                _ => return None,
+            };
+            Some(BadParam { name: name.clone(), problem: problem.to_owned() })
+        };
+        let problems: Vec<BadParam> = params.iter().filter_map(wrong).collect();
+        if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    /// The names that parameters of type secret can have.
+    pub fn secret_names(&self) -> Vec<String> {
+        let listed = self.shared.secrets.list().into_iter().filter(|entry| entry.hidden_by.is_none());
+        listed.map(|entry| entry.name).collect()
     }
 
     fn find(&self, name: &JobName) -> Result<Arc<Job>, SubmitError> {

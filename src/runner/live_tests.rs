@@ -27,7 +27,7 @@ fn add(live: &mut Live, job: &Arc<Job>, params: Value, not_before: Option<Timest
         ..Run::new(RunId::generate(), job.spec.name.clone(), trigger, Timestamp::UNIX_EPOCH)
     };
     let id = run.id;
-    let (flusher, _) = Flusher::new();
+    let (flusher, _) = Flusher::new(crate::base::Masker::default());
     let log = RunLog::new(id, Clock::system(), &flusher, 0);
     live.insert(NewEntry { run, job: job.clone(), log, resumes: false, was_parked: false });
     live.enqueue(id, Timestamp::UNIX_EPOCH);

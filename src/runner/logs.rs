@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::metrics::Metrics;
 use super::settle::RETRY_PAUSE;
-use crate::base::{Clock, RunId, Timestamp, limits};
+use crate::base::{Clock, Masker, RunId, Timestamp, limits};
 use crate::lua::LogSink;
 use crate::model::run::Progress;
 use crate::model::{LogLevel, LogLine};
@@ -29,7 +29,7 @@ pub struct RunLog {
     buffer: Mutex<Buffer>,
     /// Held while lines are on their way to the store, so that the last commit cannot overtake them.
     in_flight: AsyncMutex<()>,
-    flusher: mpsc::UnboundedSender<Arc<RunLog>>,
+    flusher: Flusher,
     itself: std::sync::Weak<Self>,
 }
 
@@ -59,7 +59,7 @@ impl RunLog {
             clock,
             buffer: Mutex::new(Buffer { next_seq: last_seq + 1, ..Buffer::default() }),
             in_flight: AsyncMutex::new(()),
-            flusher: flusher.0.clone(),
+            flusher: flusher.clone(),
             itself: itself.clone(),
         })
     }
@@ -119,7 +119,7 @@ impl RunLog {
         if !mem::replace(&mut buffer.announced, true)
             && let Some(log) = self.itself.upgrade()
         {
-            let _ = self.flusher.send(log);
+            let _ = self.flusher.announced.send(log);
         }
     }
 
@@ -170,7 +170,7 @@ impl Buffer {
 }
 
 impl LogSink for RunLog {
-    fn line(&self, level: LogLevel, text: String, fields: Value) {
+    fn line(&self, level: LogLevel, mut text: String, mut fields: Value) {
         let mut buffer = self.lock();
         if buffer.full {
             return;
@@ -181,6 +181,9 @@ impl LogSink for RunLog {
             return;
         }
         self.tell_of_dropped(&mut buffer);
+        // Before it is cut: half of a secret is not known as one.
+        self.flusher.masker.string(&mut text);
+        self.flusher.masker.json(&mut fields);
         let text = clip(text);
         buffer.bytes += text.len() + weight(&fields);
         buffer.full = buffer.next_seq >= limits::LOG_LINES_PER_RUN_MAX || buffer.bytes > limits::LOG_BYTES_PER_RUN_MAX;
@@ -228,12 +231,16 @@ fn weight(fields: &Value) -> usize {
 
 /// Where logs announce that they hold lines.
 #[derive(Debug, Clone)]
-pub struct Flusher(mpsc::UnboundedSender<Arc<RunLog>>);
+pub struct Flusher {
+    announced: mpsc::UnboundedSender<Arc<RunLog>>,
+    /// What takes secrets out of their lines.
+    masker: Masker,
+}
 
 impl Flusher {
-    pub fn new() -> (Self, mpsc::UnboundedReceiver<Arc<RunLog>>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), receiver)
+    pub fn new(masker: Masker) -> (Self, mpsc::UnboundedReceiver<Arc<RunLog>>) {
+        let (announced, receiver) = mpsc::unbounded_channel();
+        (Self { announced, masker }, receiver)
     }
 }
 
@@ -283,7 +290,7 @@ mod tests {
     use crate::store::Options;
 
     fn log() -> (Arc<RunLog>, mpsc::UnboundedReceiver<Arc<RunLog>>) {
-        let (flusher, announced) = Flusher::new();
+        let (flusher, announced) = Flusher::new(Masker::default());
         (RunLog::new(RunId::generate(), Clock::system(), &flusher, 0), announced)
     }
 
@@ -313,6 +320,20 @@ mod tests {
         let (lines, _) = drain(&log);
         assert!(lines[0].text.len() < limits::LOG_LINE_BYTES_MAX + 100);
         assert!(lines[0].text.ends_with("[cut: the line had 100000000 bytes]"));
+    }
+
+    #[test]
+    fn a_secret_is_masked_before_its_line_is_cut() {
+        let masker = Masker::default();
+        assert!(masker.set(["hunter2-hunter2"]));
+        let (flusher, _announced) = Flusher::new(masker);
+        let log = RunLog::new(RunId::generate(), Clock::system(), &flusher, 0);
+        let long = "x".repeat(limits::LOG_LINE_BYTES_MAX - 8);
+        let fields = serde_json::json!({ "k": "hunter2-hunter2" });
+        log.line(LogLevel::Info, format!("{long}hunter2-hunter2 and more"), fields);
+        let (lines, _) = drain(&log);
+        assert!(lines[0].text.contains("x*** an") && !lines[0].text.contains("hunter"), "{}", lines[0].text.len());
+        assert_eq!(lines[0].fields, serde_json::json!({ "k": "***" }));
     }
 
     #[test]

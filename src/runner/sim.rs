@@ -14,7 +14,14 @@ use crate::base::{Clock, JobName, RunId};
 
 /// A core without anything around it.
 pub fn new_core(clock: Clock, running_max: usize, shares: bool, new_id: Box<dyn FnMut() -> RunId + Send>) -> Core {
-    let mut core = Core::new(clock, Arc::default(), LiveTable::default(), Flusher::new().0, running_max, shares);
+    let mut core = Core::new(
+        clock,
+        Arc::default(),
+        LiveTable::default(),
+        Flusher::new(crate::base::Masker::default()).0,
+        running_max,
+        shares,
+    );
     core.new_id = NewId(new_id);
     core
 }

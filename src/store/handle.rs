@@ -13,7 +13,7 @@ use super::write::{Answer, Command, Request};
 use super::writer::Writer;
 use super::{check, schema};
 use crate::base::limits::{STORE_QUEUE_COMMANDS_MAX, STORE_SEND_WAIT};
-use crate::base::{Clock, JobName, RunId, Timestamp};
+use crate::base::{Clock, JobName, Masker, RunId, Timestamp};
 use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -35,6 +35,7 @@ struct Shared {
     counters: Arc<Counters>,
     clock: Clock,
     node: String,
+    masker: Masker,
     /// An in-memory database goes away with the last one who knows of it.
     target: Target,
 }
@@ -42,6 +43,11 @@ struct Shared {
 impl Store {
     /// Opens (and creates or migrates) the database. A SQLite file is locked until the writer is dropped.
     pub async fn open(options: Options, clock: Clock) -> Result<(Self, Writer)> {
+        Self::open_masked(options, clock, Masker::default()).await
+    }
+
+    /// The same, with what takes secrets out of everything that is written.
+    pub async fn open_masked(options: Options, clock: Clock, masker: Masker) -> Result<(Self, Writer)> {
         let target = Target::parse(&options.url)?;
         let lock = target.prepare()?;
         let refuse = |error: StoreError| match error {
@@ -65,6 +71,7 @@ impl Store {
             counters: counters.clone(),
             clock: clock.clone(),
             node: options.node.clone(),
+            masker,
             target: target.clone(),
         };
         let link = super::link::Link::new(target, conn, lock);
@@ -107,6 +114,11 @@ impl Store {
         &self.0.node
     }
 
+    /// What takes secrets out of everything that is written, and that is shown.
+    pub fn masker(&self) -> &Masker {
+        &self.0.masker
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.0.target
     }
@@ -120,7 +132,8 @@ impl Store {
     }
 
     /// Queues a command and waits for its commit.
-    pub(super) async fn write<T: TryFrom<Answer, Error = StoreError>>(&self, command: Command) -> Result<T> {
+    pub(super) async fn write<T: TryFrom<Answer, Error = StoreError>>(&self, mut command: Command) -> Result<T> {
+        command.mask(&self.0.masker);
         let (reply, answer) = oneshot::channel();
         let place = match self.0.queue.try_reserve() {
             Ok(place) => place,

@@ -12,6 +12,7 @@ mod error;
 mod extract;
 mod guard;
 pub mod health;
+mod mask;
 mod metrics;
 mod page;
 mod parts;

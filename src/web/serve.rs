@@ -22,7 +22,7 @@ use super::guard::Peer;
 use super::parts::Web;
 use super::patience::Patience;
 use super::unread::Watched;
-use super::{api, audit, page};
+use super::{api, audit, mask, page};
 use crate::base::limits;
 
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +134,7 @@ pub(super) fn router(web: &Web) -> Router {
         .method_not_allowed_fallback(no_such_method)
         .layer(DefaultBodyLimit::max(limits::API_BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(web.clone(), page::errors))
+        .layer(middleware::from_fn_with_state(web.clone(), mask::answers))
         .layer(middleware::from_fn_with_state(web.clone(), bounded))
         .layer(middleware::from_fn_with_state(web.clone(), audit::record));
     router.with_state(web.clone())

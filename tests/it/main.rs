@@ -22,6 +22,7 @@ mod log_flood;
 mod luau;
 mod notify;
 mod reload;
+mod secrets;
 mod shutdown;
 mod timing;
 mod ways_in;

@@ -34,7 +34,7 @@ struct Report {
 
 pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let config = ctx.config(&[])?.config;
-    let (engine, site) = (engine::make(&config, &ctx.clock)?, engine::site(&config)?);
+    let (engine, site) = (engine::without_secrets(&config, &ctx.clock)?, engine::site(&config)?);
     let scripts = config.scripts.dir.clone();
     let paths = if args.paths.is_empty() { vec![scripts.clone()] } else { args.paths };
     let clock = ctx.clock.clone();

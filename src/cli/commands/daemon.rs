@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tracing::{info, warn};
 
 use crate::app;
+use crate::base::Masker;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::logging;
@@ -42,7 +43,8 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     .filter_map(|(flag, key, value)| Some((flag, key, value?)))
     .collect();
     let loaded = ctx.config(&flags)?;
-    logging::install(&loaded.config.log)?;
+    let masker = Masker::default();
+    logging::install(&loaded.config.log, &masker)?;
     match &loaded.file {
         Some(file) => info!(file = %file.display(), "configuration read"),
         None => info!("no configuration file: running on defaults"),
@@ -50,6 +52,6 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     if rustix::process::geteuid().is_root() {
         warn!("the daemon runs as root and does not need to: give it a user of its own in the group docker");
     }
-    let options = app::DaemonOptions { config_file: loaded.file };
+    let options = app::DaemonOptions { config_file: loaded.file, masker };
     app::run(loaded.config, options).await.map_err(|error| Failure::new(format!("{error:#}")))
 }

@@ -24,6 +24,7 @@ pub(super) mod retry;
 pub(super) mod run;
 pub(super) mod runs;
 pub(super) mod schedule;
+pub(super) mod secret;
 pub(super) mod show;
 mod simulate;
 pub(super) mod test;
@@ -66,6 +67,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Repl(args) => repl::run(args, &ctx).await,
         Command::Token(command) => token::run(command, &ctx).await,
         Command::Audit(command) => audit::run(command, &ctx).await,
+        Command::Secret(command) => secret::run(command, &ctx).await,
         Command::Nodes => nodes::run(&ctx).await,
         Command::Backup(args) => backup::run(args, &ctx).await,
         Command::Restore(args) => backup::restore(args, &ctx).await,

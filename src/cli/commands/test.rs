@@ -28,7 +28,7 @@ struct Tested {
 
 pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let config = ctx.config(&[])?.config;
-    let engine = engine::make(&config, &ctx.clock)?;
+    let engine = engine::without_secrets(&config, &ctx.clock)?;
     let scripts = config.scripts.dir;
     let paths = if args.paths.is_empty() { vec![scripts.clone()] } else { args.paths };
     let work = move || -> Result<Vec<Tested>, Failure> {

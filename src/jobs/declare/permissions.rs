@@ -17,6 +17,7 @@ const ACCESSES: [(&str, Access); 3] = [("read", Access::Read), ("write", Access:
 pub fn read(reader: &mut Reader, job: &Table) -> Grants {
     let Some(table) = job.table(reader, "permissions") else { return Grants::default() };
     table.only(reader, &FIELDS);
+    let (secrets, reveal) = secrets(reader, &table);
     Grants {
         docker: docker(reader, &table),
         host: table.choice(reader, "host", &ACCESSES),
@@ -28,7 +29,8 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         llm: table.strings(reader, "llm"),
         http: http(reader, &table),
         notify: table.strings(reader, "notify"),
-        secrets: table.strings(reader, "secrets"),
+        secrets,
+        reveal,
         volumes: table.strings(reader, "volumes"),
         process: table.strings(reader, "process"),
         fs: by_name(reader, &table, "fs", &ACCESSES[..2]),
@@ -38,6 +40,24 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         alerts: table.choice(reader, "alerts", &ACCESSES[..2]),
         caps: Vec::new(),
     }
+}
+
+/// Names to be used, and names with `"reveal"`: `{ "TOKEN", KEY = "reveal" }`. JSON has the numbers of a table that is
+/// both as keys.
+fn secrets(reader: &mut Reader, permissions: &Table) -> (Vec<String>, Vec<String>) {
+    if !matches!(permissions.get("secrets"), Some(Value::Object(_))) {
+        return (permissions.strings(reader, "secrets"), Vec::new());
+    }
+    let Some(table) = permissions.table(reader, "secrets") else { return Default::default() };
+    let (mut used, mut revealed) = (Vec::new(), Vec::new());
+    for name in table.names() {
+        if name.parse::<usize>().is_ok() {
+            used.extend(table.string(reader, name).map(str::to_owned));
+        } else if let Some(reveals) = table.choice(reader, name, &[("use", false), ("reveal", true)]) {
+            if reveals { &mut revealed } else { &mut used }.push(name.to_owned());
+        }
+    }
+    (used, revealed)
 }
 
 /// One access for everything, or name patterns by access.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Number, Value};
 
-use crate::base::{Fault, Timestamp};
+use super::secrets::Handle;
+use crate::base::{Fault, Masker, Timestamp};
 
 /// A checked argument, or a result on its way back.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,8 @@ pub enum Datum {
     },
     /// A result alone: a map whose keys may be of any bytes.
     Pairs(Vec<(Vec<u8>, Datum)>),
+    /// A result alone: a secret that the script may hand on.
+    Secret(Handle),
     /// `Type::Json`: null stays `aegis.null` in tables, and at the top too.
     Json(Value),
 }
@@ -73,7 +76,32 @@ impl Datum {
                 let text = |key: Vec<u8>| String::from_utf8_lossy(&key).into_owned();
                 pairs.into_iter().map(|(key, value)| (text(key), value.into_json())).collect::<Map<_, _>>().into()
             }
+            Self::Secret(handle) => Value::String(handle.to_string()),
             Self::Json(value) => value,
+        }
+    }
+
+    /// Without the secrets that the masker knows.
+    pub fn masked(self, masker: &Masker) -> Self {
+        let text = |text: String| masker.text(&text).into_owned();
+        let all = |values: Vec<Self>| values.into_iter().map(|value| value.masked(masker)).collect();
+        match self {
+            Self::Text(value) => Self::Text(text(value)),
+            Self::Bytes(value) => Self::Bytes(masker.bytes(&value).into_owned()),
+            Self::List(values) => Self::List(all(values)),
+            Self::Map(values) => {
+                Self::Map(values.into_iter().map(|(key, value)| (text(key), value.masked(masker))).collect())
+            }
+            Self::Rows { columns, rows } => Self::Rows { columns, rows: rows.into_iter().map(all).collect() },
+            Self::Pairs(pairs) => {
+                let pair = |(key, value): (Vec<u8>, Self)| (masker.bytes(&key).into_owned(), value.masked(masker));
+                Self::Pairs(pairs.into_iter().map(pair).collect())
+            }
+            Self::Json(mut value) => {
+                masker.json(&mut value);
+                Self::Json(value)
+            }
+            other => other,
         }
     }
 }

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::args::{Args, Datum};
 use super::audit::Record;
-use super::check::arguments;
+use super::check::{Checked, arguments};
 use super::context::{CallContext, phase_fault};
 use super::spec::{Call, Function, Phase};
 use super::{FunctionId, reply};
@@ -25,11 +25,11 @@ pub type Answer = (bool, Value);
 /// A call that is answered at once.
 pub fn invoke(lua: &Lua, id: u32, values: MultiValue) -> mlua::Result<Answer> {
     let host = Host::of(lua)?;
-    let outcome = admit(&host, id, values).and_then(|(context, args, _held)| {
+    let outcome = admit(&host, id, values).and_then(|Admitted { context, args, sealed, .. }| {
         let Call::Sync(call) = context.function.call else { return Err(miswired(&context.name)) };
         let span = tracing::debug_span!("call", function = &*context.name);
         let record = Record::begin(&context, &args)?;
-        let result = span.in_scope(|| call(&context, &args));
+        let result = masked(&context, sealed, span.in_scope(|| call(&context, &args)));
         ended(&context, record, result)
     });
     reply::answer(lua, &host, outcome)
@@ -41,16 +41,16 @@ pub async fn dispatch(lua: Lua, id: u32, values: MultiValue) -> mlua::Result<Ans
     let functions = FunctionId(id).resolve().filter(|(_, function)| matches!(function.call, Call::Durable(_)));
     let given = functions.map(|_| values.clone()).unwrap_or_default();
     let outcome = match admit(&host, id, values) {
-        Ok((context, args, _held)) if let Call::Durable(operation) = context.function.call => {
+        Ok(Admitted { context, args, held: _held, .. }) if let Call::Durable(operation) = context.function.call => {
             durable::call(&host, operation, &context, &args, &given).await
         }
-        Ok((context, args, _held)) => carry_out(&host, context, args).await,
+        Ok(Admitted { context, args, sealed, held: _held }) => carry_out(&host, context, args, sealed).await,
         Err(fault) => Err(fault),
     };
     reply::answer(&lua, &host, outcome)
 }
 
-async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<Datum, Fault> {
+async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args, sealed: bool) -> Result<Datum, Fault> {
     let Call::Async(call) = context.function.call else { return Err(miswired(&context.name)) };
     let span = tracing::debug_span!("call", function = &*context.name);
     let record = Record::begin(&context, &args)?;
@@ -66,11 +66,31 @@ async fn carry_out(host: &Rc<Host>, context: CallContext, args: Args) -> Result<
             Err(Fault::new("internal.panic", message))
         }),
     };
-    ended(&context, record, result)
+    ended(&context, record, masked(&context, sealed, result))
 }
 
-/// Whether the call may begin, and with what.
-fn admit(host: &Rc<Host>, id: u32, values: MultiValue) -> Result<(CallContext, Args, Held), Fault> {
+/// A call that was given secrets does not show them to the script: not in a plan, and not in what a server echoes.
+fn masked(context: &CallContext, sealed: bool, result: Result<Datum, Fault>) -> Result<Datum, Fault> {
+    if !sealed {
+        return result;
+    }
+    let masker = context.primitives.secrets.masker();
+    result.map(|datum| datum.masked(masker)).map_err(|mut fault| {
+        masker.fault(&mut fault);
+        fault
+    })
+}
+
+/// A call that may begin.
+struct Admitted {
+    context: CallContext,
+    args: Args,
+    /// Secrets are among them.
+    sealed: bool,
+    held: Held,
+}
+
+fn admit(host: &Rc<Host>, id: u32, values: MultiValue) -> Result<Admitted, Fault> {
     let Some((module, function)) = FunctionId(id).resolve() else {
         return Err(Fault::new("internal.unknown_function", format!("there is no function number {id}")));
     };
@@ -84,12 +104,12 @@ fn admit(host: &Rc<Host>, id: u32, values: MultiValue) -> Result<(CallContext, A
         _ => {}
     }
     let room = limits::CALL_ARGUMENTS_BYTES_MAX.saturating_sub(host.held_bytes().get());
-    let (args, bytes) = arguments(&name, function, values, room)?;
+    let Checked { args, bytes, sealed } = arguments(&name, function, values, room)?;
     let given = match function.reads {
         Reads::Nothing => Given::default(),
         reads => Given::at(&host.place(), reads, args.has("time"))?,
     };
-    Ok((host.context(name, function, given), args, Held::new(host, bytes)))
+    Ok(Admitted { context: host.context(name, function, given), args, sealed, held: Held::new(host, bytes) })
 }
 
 /// The arguments of a call that is under way, against what the run may hold of them.

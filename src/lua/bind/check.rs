@@ -7,6 +7,7 @@ use std::ffi::c_void;
 use mlua::{MultiValue, Table, Value};
 
 use super::args::{Args, Datum};
+use super::secrets::Handle;
 use super::spec::{Field, Function, Record, Type};
 use crate::base::quantity::{parse_duration, parse_size, show_size};
 use crate::base::suggest::did_you_mean;
@@ -25,14 +26,18 @@ const JSON_BYTES: usize = 8;
 const TABLE_TIMES_MAX: u32 = 8;
 const TABLE_AGAIN_BYTES: usize = 1 << 20;
 
-/// Checks the values of one call, and says about how many bytes they take: `bytes_max` at most. `name` is as the
-/// script writes it, `aegis.docker.list`.
-pub fn arguments(
-    name: &str,
-    function: &Function,
-    values: MultiValue,
-    bytes_max: usize,
-) -> Result<(Args, usize), Fault> {
+/// What was found of the arguments of one call.
+pub struct Checked {
+    pub args: Args,
+    /// About how many they take.
+    pub bytes: usize,
+    /// Secrets are among them.
+    pub sealed: bool,
+}
+
+/// Checks the values of one call, which take `bytes_max` at most. `name` is as the script writes it,
+/// `aegis.docker.list`.
+pub fn arguments(name: &str, function: &Function, values: MultiValue, bytes_max: usize) -> Result<Checked, Fault> {
     let check = Check::new(name, bytes_max);
     let mut args = Args::default();
     let mut given = values.into_iter();
@@ -50,7 +55,7 @@ pub fn arguments(
         let hint = format!("it takes {}; functions of a module are called with a dot", signature(function));
         return Err(Fault::new("args.count", format!("{name}: too many arguments")).hint(hint));
     }
-    Ok((args, bytes_max.saturating_sub(check.left.get())))
+    Ok(Checked { args, bytes: bytes_max.saturating_sub(check.left.get()), sealed: check.sealed.get() })
 }
 
 /// `(key, value, options?)`.
@@ -74,6 +79,7 @@ struct Check<'a> {
     left: Cell<usize>,
     /// An argument found no room: no other kind of value would help.
     is_full: Cell<bool>,
+    sealed: Cell<bool>,
     met: RefCell<HashMap<*const c_void, u32>>,
     json: RefCell<Budget>,
 }
@@ -87,6 +93,7 @@ impl<'a> Check<'a> {
             name,
             left: Cell::new(bytes_max),
             is_full: Cell::new(false),
+            sealed: Cell::new(false),
             met: RefCell::default(),
             json: RefCell::new(Budget::of_bytes(0)),
         }
@@ -116,13 +123,15 @@ impl<'a> Check<'a> {
         self.spend(if *times > TABLE_TIMES_MAX { TABLE_AGAIN_BYTES } else { 0 })
     }
 
-    fn json(&self, value: &Value, place: Place<'_>) -> Result<Datum, Fault> {
+    fn json(&self, value: &Value, opens: bool, place: Place<'_>) -> Result<Datum, Fault> {
         let mut budget = self.json.borrow_mut();
         let room = limits::RUN_RESULT_BYTES_MAX.min(self.left.get() / JSON_BYTES);
         budget.refill(room);
+        budget.open_secrets(opens);
         let converted = to_json_within(value, &mut budget)
             .map(Datum::Json)
             .map_err(|problem| Fault::new("args.json", format!("{}: {} {}", self.name, place(), problem.message)));
+        self.sealed.set(self.sealed.get() || budget.has_opened());
         // What has no room here might have had it as the only argument.
         let is_full = converted.is_err() && room < limits::RUN_RESULT_BYTES_MAX;
         self.spend(if is_full { usize::MAX } else { (room - budget.bytes_left()) * JSON_BYTES })?;
@@ -148,7 +157,18 @@ impl<'a> Check<'a> {
             Type::Record(record) => self.record(value, record, place, depth),
             Type::OneOf(kinds) => self.one_of(value, kind, kinds, place, depth),
             Type::Optional(of) => self.value(value, of, place, depth),
-            Type::Json => self.json(value, place),
+            Type::Json => self.json(value, false, place),
+            Type::SealedJson => self.json(value, true, place),
+            Type::Held => match Handle::of(value) {
+                Some(handle) => Ok(Datum::Secret(handle)),
+                None => Err(self.wrong(place, &expected(kind), value)),
+            },
+            Type::Secret => {
+                let handle = Handle::of(value).ok_or_else(|| self.wrong(place, &expected(kind), value))?;
+                self.spend(handle.text().len())?;
+                self.sealed.set(true);
+                Ok(Datum::Text(handle.text().to_owned()))
+            }
             _ => {
                 self.spend(length(value))?;
                 scalar(value, kind).ok_or_else(|| self.wrong(place, &expected(kind), value))
@@ -168,7 +188,7 @@ impl<'a> Check<'a> {
         let mut tables = kinds.iter().filter(|kind| matches!(kind, Type::Record(_) | Type::List(_) | Type::Map(_)));
         if let (Some(table), None) = (tables.next(), tables.next())
             && value.is_table()
-            && !kinds.iter().any(|kind| matches!(kind, Type::Json))
+            && !kinds.iter().any(|kind| matches!(kind, Type::Json | Type::SealedJson))
         {
             return self.value(value, table, place, depth + 1);
         }
@@ -331,6 +351,8 @@ pub fn expected(kind: &Type) -> String {
     match kind {
         Type::Nothing => "nothing".to_owned(),
         Type::Json => "a value that JSON can hold".to_owned(),
+        Type::SealedJson => "a value that JSON can hold, with secrets in it".to_owned(),
+        Type::Secret | Type::Held => "a secret".to_owned(),
         Type::Any => "a value".to_owned(),
         Type::Boolean => "true or false".to_owned(),
         Type::Number => "a number".to_owned(),
@@ -361,7 +383,7 @@ fn show(value: &Value) -> String {
         Value::Integer(value) => value.to_string(),
         Value::Number(value) => value.to_string(),
         Value::Nil => "nil".to_owned(),
-        other => format!("a {}", other.type_name()),
+        other => Handle::of(other).map_or_else(|| format!("a {}", other.type_name()), |handle| handle.to_string()),
     }
 }
 

@@ -80,8 +80,7 @@ const UI: Record = Record {
 
 const PERMISSIONS: Record = Record {
     name: "Permissions",
-    doc: "What the job may touch; what is absent it may not. `proxy`, `stack`, `secrets` and `volumes` are kept for \
-          later: no function of this version asks for them.",
+    doc: "What the job may touch; what is absent it may not. `proxy`, `stack` and `volumes` are kept for later: no function of this version asks for them.",
     fields: &[
         Field::optional(
             "docker",
@@ -97,7 +96,11 @@ const PERMISSIONS: Record = Record {
         Field::optional("llm", Type::List(&Type::String), "Language models, by source"),
         Field::optional("http", Type::List(&Type::String), "Hosts, with an optional port"),
         Field::optional("notify", Type::List(&Type::String), "Routes"),
-        Field::optional("secrets", Type::List(&Type::String), "Names of secrets"),
+        Field::optional(
+            "secrets",
+            Type::Any,
+            "Names of secrets, by pattern: `{ \"TOKEN\" }` to use them, `{ TOKEN = \"reveal\" }` to read their text too",
+        ),
         Field::optional("volumes", Type::List(&Type::String), "Volumes, by pattern"),
         Field::optional("process", Type::List(&Type::String), "Programs, by name"),
         Field::optional("fs", Type::Map(&Type::String), "Access by root: read, write"),

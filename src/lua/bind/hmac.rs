@@ -7,7 +7,7 @@ use super::json::bounded;
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Phase, Type};
 use crate::base::Fault;
 
-const KEY: Field = Field::required("key", Type::Bytes, "The key");
+const KEY: Field = Field::required("key", Type::OneOf(&[Type::Bytes, Type::Secret]), "The key");
 const DATA: Field = Field::required("data", Type::Bytes, "The bytes, at most 16 MiB");
 const ALGORITHMS: &[&str] = &["sha256", "sha512", "sha1"];
 const SIGN: Function = Function { params: &[KEY, DATA], returns: Type::String, phase: Phase::Any, ..Function::DEFAULT };

@@ -170,6 +170,12 @@ fn record(key: String, entry: KvEntry) -> Datum {
 
 async fn set(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let value = args.json("value");
+    let masker = context.primitives.secrets.masker();
+    if masker.finds_in_json(&value) || args.text("key").is_some_and(|key| masker.finds(key)) {
+        let message = format!("{}: the text of a secret is not kept here", context.name);
+        let hint = "keep its name, and call aegis.secrets.get where it is needed";
+        return Err(Fault::new("kv.secret", message).hint(hint));
+    }
     let bytes = value.to_string().len();
     if bytes > limits::KV_VALUE_BYTES_MAX {
         let message = format!("{}: the value has {bytes} bytes as JSON", context.name);

@@ -81,6 +81,7 @@ mod redis;
 mod regex;
 pub mod reply;
 mod root;
+mod secrets;
 pub mod spec;
 mod sql;
 mod template;
@@ -97,6 +98,7 @@ use crate::base::quantity::show_duration;
 
 pub use args::{Args, Datum};
 pub use context::CallContext;
+pub use secrets::Handle;
 pub use spec::{Call, Constant, Field, Function, Module, ModuleKind, Phase, Record, Type};
 
 /// Every module, in the order of the reference.
@@ -110,6 +112,7 @@ pub const MODULES: &[&Module] = &[
     &docker::MODULE,
     &http::MODULE,
     &notify::MODULE,
+    &secrets::MODULE,
     &sql::MODULE,
     &host::MODULE,
     &process::MODULE,

@@ -19,10 +19,14 @@ const OPTIONS: Record = Record {
         Field::optional("cwd", Type::String, "ROOT:relative/path of a granted fs root; / unless said otherwise"),
         Field::optional(
             "env",
-            Type::Map(&Type::String),
+            Type::Map(&Type::OneOf(&[Type::String, Type::Secret])),
             "Its environment besides PATH, LANG and TZ; nothing of the daemon's is handed on",
         ),
-        Field::optional("stdin", Type::Bytes, "What it reads; nothing unless said otherwise"),
+        Field::optional(
+            "stdin",
+            Type::OneOf(&[Type::Bytes, Type::Secret]),
+            "What it reads; nothing unless said otherwise",
+        ),
         Field::optional("stdout", Type::String, "ROOT:relative/path: a file for its output, put there if it succeeds"),
         Field::optional("timeout", Type::Duration, "60s unless said otherwise"),
         Field::optional("kill_after", Type::Duration, "From SIGTERM to SIGKILL; 5s unless said otherwise"),

@@ -12,7 +12,7 @@ use convert::{datum, scalar, words};
 
 const SOURCE: Field = Field::required("source", Type::String, "Its name under `redis` in the configuration");
 const KEY: Field = Field::required("key", Type::Bytes, "The key");
-const SCALAR: Type = Type::OneOf(&[Type::Number, Type::Bytes]);
+const SCALAR: Type = Type::OneOf(&[Type::Number, Type::Bytes, Type::Secret]);
 const WORDS: Type = Type::List(&SCALAR);
 const TIMEOUT: Field =
     Field::optional("timeout", Type::Duration, "Of the whole call; 5s unless said otherwise, 10m at most");

@@ -61,6 +61,7 @@ pub fn into_lua(lua: &Lua, host: &Host, datum: Datum) -> mlua::Result<Value> {
             }
             Value::Table(table)
         }
+        Datum::Secret(handle) => Value::UserData(lua.create_userdata(handle)?),
         Datum::Json(value) => from_json(lua, &value, Some(&host.list_meta(lua)?))?,
     })
 }

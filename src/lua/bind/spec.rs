@@ -141,6 +141,12 @@ pub enum Type {
     Nothing,
     /// Anything that JSON can hold.
     Json,
+    /// The same with secrets in it; arrives as `Type::Json`, with their texts.
+    SealedJson,
+    /// A secret as `aegis.secrets.get` gives it; arrives as its text, and the call's result is masked.
+    Secret,
+    /// The same; arrives as [`Datum::Secret`], unopened.
+    Held,
     /// Any Lua value; prelude functions only.
     Any,
     Boolean,

@@ -6,7 +6,7 @@ use crate::primitives::permit::{self, SqlPermit};
 use crate::primitives::sql::{Bounds, Cell, Rows, Sql, SqlError, Statement};
 
 /// In this order: text that is not UTF-8 becomes bytes, tables and `aegis.null` become JSON.
-const PARAM: Type = Type::OneOf(&[Type::Boolean, Type::Number, Type::String, Type::Bytes, Type::Json]);
+const PARAM: Type = Type::OneOf(&[Type::Boolean, Type::Number, Type::String, Type::Bytes, Type::Secret, Type::Json]);
 
 const TIMEOUT: Field = Field::optional(
     "timeout",

@@ -14,6 +14,15 @@ export type Size = string | number
 -- RFC 3339 text; as an argument also seconds since the epoch.
 export type Time = string | number
 
+-- A secret, to be handed to calls that take one. tostring gives secret(NAME).
+export type Secret = {
+  name: string,
+  reveal: (self: Secret) -> string,
+  bearer: (self: Secret) -> Secret,
+  basic: (self: Secret, user: string) -> Secret,
+  wrap: (self: Secret, before: string, after: string?) -> Secret,
+}
+
 -- What a failed call raises.
 export type Error = {
   code: string, -- stable and dotted, such as \"docker.not_found\"

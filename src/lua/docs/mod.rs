@@ -14,7 +14,8 @@ use super::bind::{Field, Record, Type};
 fn type_text(kind: &Type) -> String {
     match kind {
         Type::Nothing => "()".to_owned(),
-        Type::Json | Type::Any => "any".to_owned(),
+        Type::Secret | Type::Held => "Secret".to_owned(),
+        Type::Json | Type::SealedJson | Type::Any => "any".to_owned(),
         Type::Boolean => "boolean".to_owned(),
         Type::Number | Type::Integer => "number".to_owned(),
         Type::String | Type::Bytes => "string".to_owned(),

@@ -88,6 +88,11 @@ async fn plain_sleep(context: &CallContext, args: &Args) -> Result<Datum, Fault>
 fn named<'a>(context: &CallContext, args: &'a Args) -> Result<(&'a str, Args), Fault> {
     let name = args.need("name")?;
     check_name(&context.name, "argument \"name\"", name)?;
+    // A run goes on by the names in its journal: they cannot be masked there.
+    if context.primitives.secrets.masker().finds(name) {
+        let message = format!("{}: argument \"name\" holds the text of a secret", context.name);
+        return Err(Fault::new("args.secret", message).hint("call it by what it does"));
+    }
     Ok((name, args.record("options")))
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::strand::{Asked, Place, Strand};
 use super::turns::Standing;
 use crate::base::quantity::show_duration;
-use crate::base::{Fault, limits};
+use crate::base::{Fault, Masker, limits};
 use crate::lua::error::{fault_of, of_mlua};
 use crate::lua::json::{Budget, to_json};
 use crate::lua::vm::{Around, Host, Within};
@@ -100,7 +100,7 @@ async fn attempt(host: &Rc<Host>, step: &Step) -> Tried {
     tokio::select! {
         biased;
         called = called => match called {
-            Ok((true, value)) => result(&value),
+            Ok((true, value)) => result(&value, host.masker()),
             Ok((false, problem)) => Tried::Failed(fault_of(&problem, host)),
             Err(problem) => Tried::Failed(of_mlua(&problem)),
         },
@@ -112,8 +112,8 @@ async fn attempt(host: &Rc<Host>, step: &Step) -> Tried {
     }
 }
 
-/// What the script gets: what it would get from the journal, too.
-fn result(value: &LuaValue) -> Tried {
+/// What the script gets: what it would get from the journal, too, where no secret is kept.
+fn result(value: &LuaValue, masker: &Masker) -> Tried {
     let refused = |problem: String| {
         let hint =
             format!("return plain values of at most {} bytes as JSON from a step", limits::STEP_RESULT_BYTES_MAX);
@@ -128,7 +128,10 @@ fn result(value: &LuaValue) -> Tried {
         return refused("is too large".to_owned());
     }
     match serde_json::from_str(&text) {
-        Ok(value) => Tried::Done(value),
+        Ok(mut value) => {
+            masker.json(&mut value);
+            Tried::Done(value)
+        }
         Err(problem) => refused(format!("cannot be stored: {problem}")),
     }
 }

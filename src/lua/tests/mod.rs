@@ -14,6 +14,7 @@ mod interrupts;
 mod machine;
 mod names;
 mod run;
+mod secrets;
 mod sources;
 mod sql;
 pub mod support;

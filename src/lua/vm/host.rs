@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::around::Around;
 use crate::base::clock::later;
-use crate::base::{Clock, Fault, Timestamp, limits};
+use crate::base::{Clock, Fault, Masker, Timestamp, limits};
 use crate::lua::bind::{CallContext, Function};
 use crate::lua::bundle::Bundle;
 use crate::lua::durable::{Away, Course, Given, Place};
@@ -43,6 +43,8 @@ pub struct Host {
     open: Arc<Open>,
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
+    /// What handles of secrets are asked, by name.
+    secret_methods: OnceCell<Table>,
 }
 
 /// The attempt (or console line) that runs now.
@@ -73,6 +75,7 @@ impl Host {
             open: Arc::default(),
             error_meta: OnceCell::new(),
             list_meta: OnceCell::new(),
+            secret_methods: OnceCell::new(),
         }
     }
 
@@ -88,6 +91,20 @@ impl Host {
     /// For what polls threads of this VM besides the run's own. None before the VM is finished.
     pub fn switch(&self) -> Option<Arc<Switch>> {
         self.switch.get().cloned()
+    }
+
+    /// The prelude's `aegis.secrets`, before any script has a secret.
+    pub fn set_secret_methods(&self, methods: Table) {
+        let _ = self.secret_methods.set(methods);
+    }
+
+    pub fn secret_method(&self, name: &str) -> mlua::Result<Value> {
+        self.secret_methods.get().map_or(Ok(Value::Nil), |methods| methods.raw_get(name))
+    }
+
+    /// What takes secrets out of what a run leaves behind.
+    pub fn masker(&self) -> &Masker {
+        self.core.primitives.secrets.masker()
     }
 
     pub fn held_bytes(&self) -> &Cell<usize> {

@@ -45,6 +45,7 @@ operations! {
     Mark "MARK" "This thread is polled by Rust",
     Context "CONTEXT" "The fields of ctx",
     Job "JOB" "Declares the job, or gives back what was declared",
+    Methods "METHODS" "What secrets are asked, by name",
     Marked "MARKED" "A list that stays one in JSON when it is empty",
 }
 
@@ -103,6 +104,12 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
         Some(Operation::Job) => {
             let (declared, returned) = (next(), next());
             host.declare(declared, returned)
+        }
+        Some(Operation::Methods) => {
+            if let Value::Table(methods) = next() {
+                host.set_secret_methods(methods);
+            }
+            Ok(Value::Nil)
         }
         Some(Operation::Marked) => marked(lua, &host, next())?,
         None => Err(Fault::new("internal.operation", format!("there is no operation {number}"))),

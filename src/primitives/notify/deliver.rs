@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::destination::{Destination, Kind, is_topic};
 use super::format;
 use super::message::Message;
-use super::secrets::{Secrets, Setting};
 use crate::base::{Clock, ExposeSecret, Fault, SecretString, limits};
 use crate::primitives::http::{Body, Http, HttpError, Method, Request, Response, Retry, retry_after};
+use crate::primitives::secrets::{Secrets, Setting};
 
 const RETRY: Retry =
     Retry { attempts: limits::NOTIFY_ATTEMPTS, initial: limits::NOTIFY_BACKOFF, max: limits::NOTIFY_BACKOFF_MAX };

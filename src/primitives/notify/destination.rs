@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::message::Severity;
-use super::secrets::Setting;
 use crate::base::ExposeSecret;
+use crate::primitives::secrets::Setting;
 
 /// One place a route sends to: a provider with its settings, and from which severity on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::NotifyError;
-use crate::base::limits;
+use crate::base::{Masker, limits};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,6 +43,18 @@ pub struct Message {
 }
 
 impl Message {
+    /// Without secrets.
+    pub fn masked(&self, masker: &Masker) -> Self {
+        let text = |text: &String| masker.text(text).into_owned();
+        Self {
+            title: text(&self.title),
+            text: text(&self.text),
+            severity: self.severity,
+            fields: self.fields.iter().map(|(name, value)| (text(name), text(value))).collect(),
+            url: self.url.as_ref().map(text),
+        }
+    }
+
     pub(super) fn check(&self) -> Result<(), NotifyError> {
         if self.title.trim().is_empty() && self.text.trim().is_empty() {
             return Err(NotifyError::BadMessage("it has neither title nor text".into()));

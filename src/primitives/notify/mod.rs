@@ -8,7 +8,6 @@ mod destination;
 mod error;
 mod format;
 mod message;
-mod secrets;
 mod service;
 
 #[cfg(test)]
@@ -18,8 +17,8 @@ mod receivers;
 #[cfg(test)]
 mod tests;
 
+pub use crate::primitives::secrets::{ProcessSecrets, Secrets, Setting};
 pub use destination::{Destination, Discord, Kind, Ntfy, Slack, Webhook};
 pub use error::NotifyError;
 pub use message::{Message, Severity};
-pub use secrets::{ProcessSecrets, Secrets, Setting};
 pub use service::{Delivery, Notify, Options, Outcome};

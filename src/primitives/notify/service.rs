@@ -9,10 +9,10 @@ use super::deliver::{Parcel, deliver, label};
 use super::destination::Destination;
 use super::error::NotifyError;
 use super::message::Message;
-use super::secrets::Secrets;
 use crate::base::{Clock, Fault, limits};
 use crate::primitives::http::Http;
 use crate::primitives::permit::NotifyPermit;
+use crate::primitives::secrets::Secrets;
 
 /// As the configuration has it, in `notify`.
 #[derive(Debug, Clone, Default)]
@@ -88,6 +88,7 @@ impl Notify {
     /// Sends to all destinations of the permit's route at once; each is tried by itself.
     pub async fn send(&self, permit: &NotifyPermit, message: &Message) -> Result<Vec<Delivery>, NotifyError> {
         let (route, destinations) = self.checked(permit, message)?;
+        let message = &message.masked(&self.0.secrets.masker());
         let id = ulid::Ulid::generate().to_string().to_ascii_lowercase();
         let parcel = Parcel { message, route, id: &id };
         let one = async |destination: &Destination| {

@@ -73,8 +73,9 @@ impl Url {
 
     /// With its secrets in place.
     pub(super) fn resolve(&self, secrets: &dyn Secrets) -> Result<(Dialect, SecretString), String> {
-        let missing =
-            |name: &str| format!("there is no secret {name}: set it as a variable of the daemon's environment");
+        let missing = |name: &str| {
+            format!("there is no secret {name}: put it into a source below secrets, or into the daemon's environment")
+        };
         let name = self.to_string();
         let value = self.0.value(secrets).ok_or_else(|| missing(name.trim_start_matches("secret:")))?;
         let dialect = dialect(value.expose_secret()).ok_or_else(wrong)?;

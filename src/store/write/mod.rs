@@ -11,6 +11,7 @@ mod jobs;
 mod journal;
 mod kv;
 mod logs;
+mod mask;
 mod nodes;
 mod occurrences;
 mod park;

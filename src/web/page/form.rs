@@ -10,6 +10,7 @@ use super::icons::{Icon, icon};
 use super::layout::hidden;
 use crate::model::JobSpec;
 use crate::model::params::{self, BadParam, ParamSpec, ParamType, Params};
+use crate::primitives::permit;
 use crate::web::extract::Form;
 
 /// Fields of the form that are no parameters. No parameter's name has a colon.
@@ -67,6 +68,16 @@ fn list(text: &str) -> Vec<Value> {
         return items;
     }
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(Value::from).collect()
+}
+
+/// The same job, whose parameters of type secret are chosen from the names of those that it may use.
+pub fn with_secret_names(spec: &JobSpec, names: &[String]) -> JobSpec {
+    let mut spec = spec.clone();
+    let usable = names.iter().filter(|name| permit::secret(&spec.permissions, name).is_ok());
+    let usable: Vec<Value> = usable.map(|name| Value::from(name.as_str())).collect();
+    let secrets = spec.params.values_mut().filter(|param| param.kind == ParamType::Secret);
+    secrets.filter(|param| param.choices.is_empty()).for_each(|param| param.choices.clone_from(&usable));
+    spec
 }
 
 /// The form, or a sentence for callers who may not use it.
@@ -203,6 +214,8 @@ impl Control<'_> {
     fn text(&self, value: Option<&str>) -> Markup {
         let param = self.param;
         let is_text = matches!(param.kind, ParamType::String | ParamType::Secret);
+        // Somebody may take it for the place of the text.
+        let is_secret = param.kind == ParamType::Secret;
         let length = |bound: Option<f64>| bound.filter(|_| is_text).map(|bound| bound as u64);
         let example = match param.kind {
             ParamType::Duration => "30s, 5m, 2h",
@@ -211,7 +224,7 @@ impl Control<'_> {
             _ => "",
         };
         html! {
-            input type="text" id=(self.id) name=(self.name) value=[value] placeholder=[(!example.is_empty()).then_some(example)] autocomplete="off"
+            input type=(if is_secret { "password" } else { "text" }) id=(self.id) name=(self.name) value=[value.filter(|_| !is_secret)] placeholder=[(!example.is_empty()).then_some(example)] autocomplete="off"
                 minlength=[length(param.min)] maxlength=[length(param.max)] pattern=[param.pattern.as_ref()]
                 required[must(param)] autofocus[self.is_first] aria-invalid=[self.invalid] aria-describedby=[self.described];
         }
@@ -281,6 +294,21 @@ mod tests {
         assert_eq!(Value::from(whole), json!({ "count": "3", "loud": false, "names": ["a", "b"] }));
         let button = read(&spec(), &pairs(&[]));
         assert!(button.is_empty(), "a bare button leaves all to the defaults");
+    }
+
+    #[test]
+    fn secrets_are_chosen_by_name_and_never_shown_again() {
+        let mut spec = spec();
+        let declared = serde_json::from_value(json!({ "type": "secret" })).expect("a declaration");
+        spec.params.insert("key".into(), declared);
+        spec.permissions.secrets = vec!["SHOP_*".into()];
+        let sent = Sent { values: BTreeMap::from([("key".into(), "pasted".into())]), ..Sent::default() };
+        let html = field("key", &spec.params["key"], &sent).into_string();
+        assert!(html.contains("type=\"password\"") && !html.contains("pasted"), "{html}");
+        let named = with_secret_names(&spec, &["OTHER".into(), "SHOP_KEY".into()]);
+        let html = field("key", &named.params["key"], &sent).into_string();
+        assert!(html.contains("<option value=\"SHOP_KEY\"") && !html.contains("OTHER"), "{html}");
+        assert!(!html.contains("pasted"), "{html}");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub async fn render(web: &Web, cx: &Cx, name: &str, sent: &Sent) -> ApiResult<Ma
         div.columns.wide-left {
             div {
                 @if cx.may(Role::Operator) {
-                    (ui::section("run", "Start a run", ui::nothing(), form::start(cx, &job.spec, sent)))
+                    (ui::section("run", "Start a run", ui::nothing(), form::start(cx, &form::with_secret_names(&job.spec, &web.parts.runner.secret_names()), sent)))
                 }
                 (recent_runs(cx, name, &recent.runs))
             }

@@ -65,6 +65,7 @@ pub fn grants(grants: &Grants) -> Vec<(&'static str, String)> {
         ("http", list(&grants.http)),
         ("notify", list(&grants.notify)),
         ("secrets", list(&grants.secrets)),
+        ("secrets in plain text", list(&grants.reveal)),
         ("volumes", list(&grants.volumes)),
         ("process", list(&grants.process)),
         ("fs", map(&grants.fs)),
@@ -104,6 +105,6 @@ mod tests {
             Grants { docker: Some(DockerGrant::Named(named)), http: vec!["a".into(), "b".into()], ..Grants::default() };
         assert_eq!(grants(&some), [("docker", "read: *; write: web-*".to_owned()), ("http", "a, b".to_owned())]);
         assert!(grants(&Grants::default()).is_empty());
-        assert_eq!(grants(&Grants::all()).len(), 18);
+        assert_eq!(grants(&Grants::all()).len(), 19);
     }
 }

@@ -4,6 +4,7 @@ mod daemon;
 mod docker;
 mod grants;
 mod host;
+mod secrets;
 mod sources;
 mod sql;
 mod storage;
@@ -80,6 +81,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.push(storage::scripts(&config.scripts.dir));
     findings.extend(grants::check(&config));
     findings.extend(sources::check(&config, &ctx.clock).await);
+    findings.extend(secrets::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

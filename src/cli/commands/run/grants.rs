@@ -4,9 +4,9 @@ use crate::base::suggest;
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "alerts", "docker", "events", "fs", "graph", "host", "http", "jobs", "kv", "llm", "notify", "process", "proxy",
-    "redis", "secrets", "sql", "stack", "volumes",
+    "redis", "reveal", "secrets", "sql", "stack", "volumes",
 ];
 
 /// Adds `name=value`: an access for `alerts`, `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`, `graph`
@@ -38,6 +38,7 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         "http" => &mut grants.http,
         "notify" => &mut grants.notify,
         "secrets" => &mut grants.secrets,
+        "reveal" => &mut grants.reveal,
         "volumes" => &mut grants.volumes,
         "process" => &mut grants.process,
         "kv" => &mut grants.kv,
@@ -80,6 +81,7 @@ mod tests {
             ("http", "a.example, b.example:443"),
             ("notify", "alerts"),
             ("secrets", "X"),
+            ("reveal", "X"),
             ("volumes", "v"),
             ("process", "git"),
             ("kv", "shared:x"),

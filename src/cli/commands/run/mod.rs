@@ -14,7 +14,7 @@ use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
 use super::trigger::{as_params, pair};
-use crate::base::{Clock, Fault, RunId};
+use crate::base::{Clock, Fault, Masker, RunId};
 use crate::cli::context::Context;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::{engine, logging, show};
@@ -41,14 +41,15 @@ pub struct Args {
 
 pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let config = ctx.config(&[])?.config;
-    logging::install(&Log { level: "warn".into(), format: LogFormat::Text })?;
     let engine = engine::make(&config, &ctx.clock)?;
+    let masker = engine.secrets().masker().clone();
+    logging::install(&Log { level: "warn".into(), format: LogFormat::Text }, &masker)?;
     let job = load(&engine, &config, &args, ctx).await?;
     let cancel = CancellationToken::new();
-    let scope = scope(&job, &args, cancel.clone(), ctx)?;
+    let scope = scope(&job, &args, (cancel.clone(), masker.clone()), ctx)?;
     // The VM stays on this thread; its I/O is the runtime's.
     let outcome = LocalSet::new().run_until(attempt(&engine, &job, scope, cancel, &ctx.clock)).await;
-    finish(outcome, ctx)
+    finish(outcome, &masker, ctx)
 }
 
 async fn load(engine: &Engine, config: &Config, args: &Args, ctx: &Context) -> Result<Job, Failure> {
@@ -71,7 +72,12 @@ async fn load(engine: &Engine, config: &Config, args: &Args, ctx: &Context) -> R
     }
 }
 
-fn scope(job: &Job, args: &Args, cancel: CancellationToken, ctx: &Context) -> Result<RunScope, Failure> {
+fn scope(
+    job: &Job,
+    args: &Args,
+    (cancel, masker): (CancellationToken, Masker),
+    ctx: &Context,
+) -> Result<RunScope, Failure> {
     let spec = &job.spec;
     let params = params::validate(&spec.params, &as_params(args.params.clone())).map_err(|bad| wrong(&bad))?;
     let mut granted = spec.permissions.clone();
@@ -90,7 +96,7 @@ fn scope(job: &Job, args: &Args, cancel: CancellationToken, ctx: &Context) -> Re
         cpu: spec.limits.cpu,
         memory_bytes: spec.limits.memory_bytes,
         cancel,
-        log: Arc::new(ports::Terminal { clock: ctx.clock.clone(), json: ctx.out.json }),
+        log: Arc::new(ports::Terminal { clock: ctx.clock.clone(), json: ctx.out.json, masker }),
         jobs: Arc::new(ports::NoDaemon),
         kv: Arc::new(kv::Memory::new(ctx.clock.clone())),
         watch: Arc::new(ports::NoDaemon),
@@ -135,14 +141,18 @@ async fn attempt(engine: &Engine, job: &Job, scope: RunScope, cancel: Cancellati
     }
 }
 
-fn finish(outcome: Outcome, ctx: &Context) -> Result<(), Failure> {
-    let failed = |fault: Fault| {
+fn finish(outcome: Outcome, masker: &Masker, ctx: &Context) -> Result<(), Failure> {
+    let failed = |mut fault: Fault| {
+        masker.fault(&mut fault);
         ctx.out.note(show::fault(&fault));
         Err(Failure::silent(Exit::RunFailed))
     };
     match outcome {
         Outcome::Returned(Value::Null) => Ok(()),
-        Outcome::Returned(value) => ctx.out.document(&value),
+        Outcome::Returned(mut value) => {
+            masker.json(&mut value);
+            ctx.out.document(&value)
+        }
         Outcome::Raised(fault) | Outcome::TimedOut(fault) => failed(fault),
         Outcome::Cancelled => Err(Failure::new("the run was cancelled").exit(Exit::Interrupted)),
         Outcome::Parked { waits_for, .. } => {

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use crate::base::{Clock, Fault, RunId};
+use crate::base::{Clock, Fault, Masker, RunId};
 use crate::cli::{api, show};
 use crate::lua::{ArtifactPort, AuditPort, JobsPort, LogSink};
 use crate::model::run::Progress;
@@ -15,10 +15,13 @@ use crate::primitives::permit::{EventPermit, JobPermit};
 pub(super) struct Terminal {
     pub clock: Clock,
     pub json: bool,
+    pub masker: Masker,
 }
 
 impl LogSink for Terminal {
-    fn line(&self, level: LogLevel, text: String, fields: Value) {
+    fn line(&self, level: LogLevel, mut text: String, mut fields: Value) {
+        self.masker.string(&mut text);
+        self.masker.json(&mut fields);
         let at = self.clock.now();
         if self.json {
             show::note(json!({ "at": at, "level": level, "text": text, "fields": fields }));

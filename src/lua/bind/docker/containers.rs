@@ -10,7 +10,7 @@ use crate::lua::bind::Record;
 
 const TEXTS: Type = Type::List(&Type::String);
 const COMMAND: Type = Type::OneOf(&[Type::String, TEXTS]);
-const SCALAR: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean]);
+const VALUE: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean, Type::Secret]);
 
 const LIST_OPTIONS: Record = Record {
     name: "DockerListOptions",
@@ -62,7 +62,7 @@ const EXEC_OPTIONS: Record = Record {
     doc: "What is run, and how.",
     fields: &[
         Field::required("command", COMMAND, "A list of words, or a text that is split into words; never for a shell"),
-        Field::optional("environment", Type::Map(&SCALAR), "Further variables"),
+        Field::optional("environment", Type::Map(&VALUE), "Further variables"),
         Field::optional("user", Type::String, "`name`, `uid` or `uid:gid`"),
         Field::optional("working_dir", Type::String, "Where it starts"),
         Field::optional("privileged", Type::Boolean, "With all rights of the host"),

@@ -7,6 +7,7 @@ const TEXTS: Type = Type::List(&Type::String);
 const COMMAND: Type = Type::OneOf(&[Type::String, TEXTS]);
 const SCALAR: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean]);
 const SCALARS: Type = Type::Map(&SCALAR);
+const VALUE: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean, Type::Secret]);
 
 const PORT: Record = Record {
     name: "DockerPortOptions",
@@ -113,7 +114,7 @@ const CREATE_OPTIONS: Record = Record {
         Field::optional("platform", Type::String, "`linux/arm64`"),
         Field::optional("command", COMMAND, "Words, or a text that is split into words"),
         Field::optional("entrypoint", COMMAND, "The same"),
-        Field::optional("environment", SCALARS, "Variables"),
+        Field::optional("environment", Type::Map(&VALUE), "Variables"),
         Field::optional("env_file", COMMAND, "Files of variables on the daemon's host (admin)"),
         Field::optional("user", Type::String, "`name`, `uid` or `uid:gid`"),
         Field::optional("group_add", TEXTS, "Further groups"),

@@ -2,8 +2,9 @@
 
 use crate::lua::bind::{Field, Record, Type};
 
-const SCALAR: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean]);
-const SCALARS: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean, Type::List(&SCALAR)]);
+const SCALAR: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean, Type::Secret]);
+const SCALARS: Type = Type::OneOf(&[Type::String, Type::Number, Type::Boolean, Type::Secret, Type::List(&SCALAR)]);
+const CONTENT: Type = Type::OneOf(&[Type::Bytes, Type::Secret]);
 
 const RETRY: Record = Record {
     name: "HttpRetry",
@@ -20,7 +21,7 @@ const PART: Record = Record {
     doc: "One part of a multipart body.",
     fields: &[
         Field::required("name", Type::String, "The field's name"),
-        Field::required("content", Type::Bytes, "What is in it"),
+        Field::required("content", CONTENT, "What is in it"),
         Field::optional("file_name", Type::String, "Makes it a file"),
         Field::optional("content_type", Type::String, "Such as \"image/png\""),
     ],
@@ -42,10 +43,10 @@ const RETRIES: Field = Field::optional(
     Type::Record(&RETRY),
     "For methods that can be repeated, and for requests with an Idempotency-Key; no retries unless given",
 );
-const JSON: Field = Field::optional("json", Type::Json, "Sent as JSON");
+const JSON: Field = Field::optional("json", Type::SealedJson, "Sent as JSON");
 const FORM: Field = Field::optional("form", Type::Map(&SCALARS), "Sent as a form");
 const MULTIPART: Field = Field::optional("multipart", Type::List(&Type::Record(&PART)), "Sent as multipart/form-data");
-const BODY: Field = Field::optional("body", Type::Bytes, "Sent as it is");
+const BODY: Field = Field::optional("body", CONTENT, "Sent as it is");
 
 pub const GET: Record = Record {
     name: "HttpGet",

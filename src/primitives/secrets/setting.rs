@@ -5,11 +5,17 @@ use std::fmt::{self, Debug};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::base::{ExposeSecret, SecretString};
+use crate::base::limits::SECRET_NAME_BYTES_MAX;
+use crate::base::{ExposeSecret, Masker, SecretString};
 
 /// Finds a secret by its name, at the moment when it is needed.
 pub trait Secrets: Debug + Send + Sync {
     fn secret(&self, name: &str) -> Option<SecretString>;
+
+    /// What takes secrets out of what is sent to people.
+    fn masker(&self) -> Masker {
+        Masker::default()
+    }
 }
 
 /// Secrets as environment variables of the daemon.
@@ -31,7 +37,12 @@ pub enum Setting {
 }
 
 const PREFIX: &str = "secret:";
-const SECRET_NAME_BYTES_MAX: usize = 128;
+
+/// Whether a secret can be called so: letters, digits, `_`, `-` and `.`.
+pub fn is_name(name: &str) -> bool {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (1..=SECRET_NAME_BYTES_MAX).contains(&name.len()) && !name.starts_with('.') && name.chars().all(legal)
+}
 
 impl Setting {
     pub fn parse(text: String) -> Result<Self, String> {
@@ -41,11 +52,18 @@ impl Setting {
             }
             return Ok(Self::Plain(text.into()));
         };
-        let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if name.is_empty() || name.len() > SECRET_NAME_BYTES_MAX || !name.chars().all(legal) {
+        if !is_name(name) {
             return Err(format!("write {PREFIX}NAME, where NAME is of letters, digits, '_', '-' and '.'"));
         }
         Ok(Self::Secret(name.to_owned()))
+    }
+
+    /// Of the secret that it stands for.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Secret(name) => Some(name),
+            Self::Plain(_) => None,
+        }
     }
 
     /// The value; None when there is no secret of that name.

@@ -21,6 +21,7 @@ use crate::config::{self, Config};
 use crate::events::Tail;
 use crate::jobs::{self, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
+use crate::outbox::{Courier, Outbox};
 use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
@@ -99,7 +100,9 @@ impl Daemon {
             false => None,
         };
 
-        let primitives = primitives(config, clock)?;
+        let mut primitives = primitives(config, clock)?;
+        let outbox = Outbox { store: store.clone(), clock: clock.clone() };
+        primitives.notify = primitives.notify.kept_in(Arc::new(outbox));
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
 
@@ -147,6 +150,9 @@ impl Daemon {
         let watch = self.watch(config, clock)?;
         let leads = leadership.clone();
         supervisor.spawn("watch", |stop| watch.serve(leads, stop));
+        let (store, notify) = (self.store.clone(), self.primitives.notify.clone());
+        let (courier, leads) = (Courier { store, notify, clock: clock.clone() }, leadership.clone());
+        supervisor.spawn("notifications", |stop| courier.serve(leads, stop));
         let (registry, calendars) = (self.registry.clone(), self.site.calendars.clone());
         let terms = Terms { registry, desk, clock: clock.clone(), calendars };
         supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
@@ -205,6 +211,7 @@ impl Daemon {
             runner: self.runner.clone(),
             jobs: self.registry.clone(),
             docker: self.primitives.docker.clone(),
+            notify: self.primitives.notify.clone(),
             forecast: Arc::new(forecast::LiveForecast {
                 registry: self.registry.clone(),
                 calendars: self.site.calendars.clone(),
@@ -289,6 +296,7 @@ pub fn primitives(config: &Config, clock: &Clock) -> anyhow::Result<Primitives> 
         docker_host: config.docker.host.clone(),
         deny: config.outgoing.deny.clone(),
         ca_file: config.outgoing.ca_file.clone(),
+        hosts: config.outgoing.hosts.clone(),
         routes: config.notify.routes.clone(),
         sql: config.sql.clone(),
         roots: config.fs.roots.clone(),

@@ -9,7 +9,7 @@ use super::StoreError;
 use super::sql::{Conn, Dialect, query};
 
 /// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
-const STEPS: [(i64, &str, &str, &str); 4] = [
+const STEPS: [(i64, &str, &str, &str); 5] = [
     (
         1,
         "init",
@@ -33,6 +33,12 @@ const STEPS: [(i64, &str, &str, &str); 4] = [
         "watch",
         include_str!("../../migrations/sqlite/0004_watch.sql"),
         include_str!("../../migrations/postgres/0004_watch.sql"),
+    ),
+    (
+        6,
+        "outbox",
+        include_str!("../../migrations/sqlite/0006_outbox.sql"),
+        include_str!("../../migrations/postgres/0006_outbox.sql"),
     ),
 ];
 

@@ -17,6 +17,7 @@ use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::events::Tail;
 use crate::jobs::Registry;
 use crate::primitives::docker::Docker;
+use crate::primitives::notify::Notify;
 use crate::runner;
 use crate::store::Store;
 
@@ -58,6 +59,7 @@ pub struct Parts {
     pub runner: runner::Handle,
     pub jobs: Registry,
     pub docker: Docker,
+    pub notify: Notify,
     pub forecast: Arc<dyn Forecast>,
     /// Dependencies that readiness reports besides the database and Docker.
     pub probes: Vec<Probe>,

@@ -8,6 +8,7 @@ mod durable;
 mod errors;
 mod hostile;
 mod http;
+mod http_flow;
 mod inspecting;
 mod interrupts;
 mod machine;

@@ -15,6 +15,7 @@ mod migration;
 mod nodes;
 mod opening;
 mod outages;
+mod outbox;
 mod plans;
 mod retention;
 mod runs;

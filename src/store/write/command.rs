@@ -6,6 +6,7 @@ use super::{NodeCommand, Removal};
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::journal::json_bytes;
 use crate::model::{Absence, Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
+use crate::store::outbox::OutboxWrite;
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
@@ -42,6 +43,7 @@ pub enum Command {
     PutSession(SessionRow),
     TakeSession(String),
     Watch(Box<WatchWrite>),
+    Outbox(Box<OutboxWrite>),
     Remove(Removal),
     /// Writes a row of no meaning: proof that the database can be written.
     Ping,
@@ -89,6 +91,10 @@ impl Command {
             Self::Signal(signal) => ROW + json_bytes(&signal.payload),
             Self::Kv(write) => ROW + json(&write.value),
             Self::Watch(write) => ROW + ROW * (write.samples.len() + 4 * write.alerts.len()) + told(&write.events),
+            Self::Outbox(write) => {
+                let added: usize = write.add.iter().map(|parcel| 2 * ROW + json_bytes(&parcel.body)).sum();
+                added + ROW * write.changes.len() + told(&write.events)
+            }
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
             Self::Miss(absence) => absence.missed.len() * ROW,
             Self::ScheduledUntil(jobs, _) => jobs.len() * ROW,

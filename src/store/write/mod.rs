@@ -12,6 +12,7 @@ mod kv;
 mod logs;
 mod nodes;
 mod occurrences;
+mod outbox;
 mod park;
 mod removal;
 mod runs;

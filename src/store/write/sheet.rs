@@ -8,11 +8,12 @@ use std::borrow::Cow;
 
 use super::command::{Answer, Command};
 use super::{
-    Removal, accept, access, artifacts, events, jobs, journal, kv, logs, nodes, occurrences, removal, runs, signals,
-    start, watch,
+    Removal, accept, access, artifacts, events, jobs, journal, kv, logs, nodes, occurrences, outbox, removal, runs,
+    signals, start, watch,
 };
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Absence, Decision, LogLine, NewEvent, Occurrence, Signal};
+use crate::store::outbox::OutboxWrite;
 use crate::store::sql::{Conn, query};
 use crate::store::types::*;
 
@@ -88,6 +89,7 @@ struct Groups<'a> {
     kv: Vec<(usize, &'a KvWrite)>,
     access: Vec<(usize, &'a Command)>,
     watch: Vec<(usize, &'a WatchWrite)>,
+    outbox: Vec<(usize, &'a OutboxWrite)>,
     removals: Vec<(usize, &'a Removal)>,
     ping: bool,
 }
@@ -125,6 +127,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
         }
     }
     let sample_seq = watch::write(conn, &groups.watch, &mut sheet).await?;
+    outbox::write(conn, &groups.outbox, &mut sheet).await?;
     for (index, what) in groups.removals {
         let count = removal::remove(conn, what).await?;
         sheet.answer(index, Answer::Count(count));
@@ -176,6 +179,7 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
                 groups.access.push((index, command));
             }
             Command::Watch(write) => groups.watch.push((index, write)),
+            Command::Outbox(write) => groups.outbox.push((index, write)),
             Command::Remove(removal) => groups.removals.push((index, removal)),
             Command::Ping => groups.ping = true,
             // The writer has taken it out before.

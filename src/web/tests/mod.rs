@@ -3,6 +3,7 @@
 mod api;
 mod auth;
 mod durable;
+mod notifications;
 mod pages;
 mod serving;
 mod streams;

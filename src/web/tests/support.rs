@@ -176,6 +176,7 @@ impl App {
             runner,
             jobs: registry,
             docker,
+            notify: crate::primitives::Primitives::unconnected().notify,
             forecast: Arc::new(EveryFiveMinutes),
             probes: Vec::new(),
             metrics: Metrics::default(),

@@ -21,6 +21,7 @@ use crate::config::{self, Config};
 use crate::events::Tail;
 use crate::jobs::{self, Gate, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
+use crate::outbox::{Courier, Outbox};
 use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
@@ -88,7 +89,7 @@ impl Daemon {
         (address, masker): (SocketAddr, &Masker),
     ) -> anyhow::Result<Self> {
         // Before anything is written that a secret could be in.
-        let primitives = masked_primitives(config, clock, masker)?;
+        let mut primitives = masked_primitives(config, clock, masker)?;
         primitives.secrets.refresh().await;
         let vault = primitives.secrets.clone();
         supervisor.spawn("secrets", |stop| vault.serve(stop));
@@ -106,6 +107,8 @@ impl Daemon {
             false => None,
         };
 
+        let outbox = Outbox { store: store.clone(), clock: clock.clone() };
+        primitives.notify = primitives.notify.kept_in(Arc::new(outbox));
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
 
@@ -154,6 +157,9 @@ impl Daemon {
         let watch = self.watch(config, clock)?;
         let leads = leadership.clone();
         supervisor.spawn("watch", |stop| watch.serve(leads, stop));
+        let (store, notify) = (self.store.clone(), self.primitives.notify.clone());
+        let (courier, leads) = (Courier { store, notify, clock: clock.clone() }, leadership.clone());
+        supervisor.spawn("notifications", |stop| courier.serve(leads, stop));
         let (registry, calendars) = (self.registry.clone(), self.site.calendars.clone());
         let terms = Terms { registry, desk, clock: clock.clone(), calendars };
         supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
@@ -213,6 +219,7 @@ impl Daemon {
             runner: self.runner.clone(),
             jobs: self.registry.clone(),
             docker: self.primitives.docker.clone(),
+            notify: self.primitives.notify.clone(),
             forecast: Arc::new(forecast::LiveForecast {
                 registry: self.registry.clone(),
                 calendars: self.site.calendars.clone(),
@@ -310,6 +317,7 @@ fn masked_primitives(config: &Config, clock: &Clock, masker: &Masker) -> anyhow:
         docker_host: config.docker.host.clone(),
         deny: config.outgoing.deny.clone(),
         ca_file: config.outgoing.ca_file.clone(),
+        hosts: config.outgoing.hosts.clone(),
         routes: config.notify.routes.clone(),
         sql: config.sql.clone(),
         roots: config.fs.roots.clone(),

@@ -7,7 +7,7 @@
 //! | 0 | [`base`] | ids, clock, limits, faults, masker, supervisor |
 //! | 1 | [`model`] | pure data and rules |
 //! | 2 | [`store`], [`primitives`] | Aegis's own database; what scripts can touch |
-//! | 3 | [`events`] | following what was committed |
+//! | 3 | [`events`], [`outbox`] | following what was committed; messages on their way |
 //! | 4 | [`lua`] | the Luau runtime and its bindings |
 //! | 5 | [`jobs`] | files become a registry of jobs |
 //! | 6 | [`runner`] | admission, dispatch, lanes |
@@ -23,6 +23,7 @@ pub mod events;
 pub mod jobs;
 pub mod lua;
 pub mod model;
+pub mod outbox;
 pub mod primitives;
 pub mod runner;
 pub mod store;

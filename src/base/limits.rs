@@ -244,6 +244,25 @@ pub const HTTP_URL_BYTES_MAX: usize = 16 * 1024;
 pub const HTTP_HEADERS_MAX: usize = 128;
 pub const HTTP_HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
+/// Of them to one host, where the configuration says nothing else.
+pub const HTTP_REQUESTS_PER_HOST_MAX: usize = 128;
+/// Hosts that are remembered though nothing is asked of them at the moment.
+pub const HTTP_HOSTS_KEPT: usize = 1_024;
+/// Requests a second to one host, as the configuration may have them.
+pub const HTTP_RATE_MIN: f64 = 0.001;
+pub const HTTP_RATE_MAX: f64 = 10_000.0;
+/// Of an answer that goes into a file.
+pub const HTTP_FILE_BYTES_DEFAULT: u64 = 1 << 30;
+pub const HTTP_FILE_BYTES_MAX: u64 = 1 << 40;
+/// Progress is told about this often.
+pub const HTTP_PROGRESS_BYTES: u64 = 1 << 20;
+/// A stream, and an answer that goes into a file.
+pub const HTTP_STREAM_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+pub const HTTP_STREAM_IDLE_DEFAULT: Duration = Duration::from_secs(60);
+pub const HTTP_STREAMS_OPEN_MAX: usize = 16;
+/// That a script is handed at once.
+pub const HTTP_STREAM_PIECES: usize = 256;
+pub const HTTP_LINE_BYTES_MAX: usize = 1 << 20;
 /// Different sets of rights whose connections are kept apart; the one that was not used for longest goes first.
 pub const HTTP_POLICIES_MAX: usize = 64;
 pub const HTTP_IDLE_CONNECTIONS_PER_HOST_MAX: usize = 8;
@@ -259,6 +278,29 @@ pub const NOTIFY_BACKOFF: Duration = Duration::from_millis(500);
 pub const NOTIFY_BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub const NOTIFY_MESSAGE_BYTES_MAX: usize = 64 * 1024;
 pub const NOTIFY_FIELDS_MAX: usize = 64;
+pub const NOTIFY_KEY_BYTES_MAX: usize = 256;
+/// In which messages of one key become one.
+pub const NOTIFY_GROUP_MAX: Duration = Duration::from_secs(3_600);
+pub const NOTIFY_RATE_MESSAGES: u32 = 20;
+pub const NOTIFY_RATE_PER: Duration = Duration::from_secs(60);
+pub const NOTIFY_RATE_PER_MAX: Duration = Duration::from_secs(86_400);
+pub const NOTIFY_MAIL_RECIPIENTS_MAX: usize = 50;
+/// Messages that wait for their receivers.
+pub const OUTBOX_PARCELS_MAX: u64 = 100_000;
+/// Given up, and kept for people to see: the newest.
+pub const OUTBOX_DEAD_KEPT: usize = 500;
+pub const OUTBOX_AT_ONCE: usize = 500;
+/// Lines of a message that stands for several.
+pub const OUTBOX_SUMMARY_LINES_MAX: usize = 50;
+pub const OUTBOX_BACKOFF: Duration = Duration::from_secs(5);
+pub const OUTBOX_BACKOFF_MAX: Duration = Duration::from_secs(1_800);
+/// A message that could not be delivered for so long is given up.
+pub const OUTBOX_AGE_MAX: Duration = Duration::from_secs(86_400);
+/// How often it is looked whether another daemon has brought something.
+pub const OUTBOX_LOOK_EVERY: Duration = Duration::from_secs(5);
+/// In which one slow destination may hold up the others.
+pub const OUTBOX_ROUND: Duration = Duration::from_secs(15);
+pub const OUTBOX_LAG: Duration = Duration::from_millis(50);
 pub const NOTIFY_ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub const SQL_SOURCES_MAX: usize = 64;
 pub const SQL_CONNECTIONS_DEFAULT: u32 = 10;

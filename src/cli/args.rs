@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     alerts, approve, artifacts, audit, backup, cancel, check, completions, daemon, enable, event, init, job, jobs,
-    logs, man, ps, repl, retry, run, runs, schedule, secret, show, test, token, trigger, types,
+    logs, man, notify, ps, repl, retry, run, runs, schedule, secret, show, test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -76,6 +76,9 @@ pub enum Command {
     /// Keep alerts quiet for a while
     #[command(subcommand)]
     Silence(alerts::SilenceCommand),
+    /// Try a route of notifications, and see what is on its way
+    #[command(subcommand)]
+    Notify(notify::Command),
     /// Send events to runs that wait for them
     #[command(subcommand)]
     Event(event::Command),
@@ -167,6 +170,9 @@ mod tests {
             "aegis silence add alert=disk_* mount=/data --for 2h -m moving",
             "aegis silence list",
             "aegis silence end 01jd",
+            "aegis notify test alerts -m hello",
+            "aegis notify queue --json",
+            "aegis notify retry 01jd",
             "aegis event send paid --key order-7 --run 01jd --data {\"amount\":3}",
             "aegis artifacts 01jd",
             "aegis artifacts 01jd report.txt -o report.txt",

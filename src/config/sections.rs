@@ -12,7 +12,8 @@ use super::calendars::Calendars;
 use super::watch::{Alerts, CheckConfig, Metrics};
 use super::{redact_urls, values};
 use crate::base::limits;
-use crate::primitives::notify::Destination;
+use crate::primitives::http::HostOptions;
+use crate::primitives::notify::Route;
 use crate::primitives::secrets::SecretsConfig;
 use crate::primitives::{llm, redis, sql};
 
@@ -154,13 +155,16 @@ impl Default for Runner {
 }
 
 /// Outgoing HTTP calls of scripts and notifications.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Outgoing {
     /// Hosts with an optional port that are out of reach whatever a script was granted.
     pub deny: Vec<String>,
     /// PEM file of further root certificates.
     pub ca_file: Option<PathBuf>,
+    /// By host pattern: how much is asked of it at once, and our certificate.
+    #[serde(deserialize_with = "values::maybe_map")]
+    pub hosts: BTreeMap<String, HostOptions>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,7 +196,7 @@ pub enum LogFormat {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
-    pub routes: BTreeMap<String, Vec<Destination>>,
+    pub routes: BTreeMap<String, Route>,
 }
 
 /// Folders that scripts may be granted.

@@ -40,8 +40,10 @@ fn the_shipped_example_of_a_route_can_be_used_as_it_is() {
     let (_, section) = DEFAULT_FILE.split_once("  routes: {}\n").expect("the section of notifications");
     let example = section.lines().map_while(|line| line.strip_prefix("  # ")).collect::<Vec<_>>().join("\n  ");
     let config = load(&format!("notify:\n  {example}\n"), &[]).expect("the example is understood");
-    let kinds: Vec<&str> = config.notify.routes["alerts"].iter().map(|to| to.kind.name()).collect();
-    assert_eq!(kinds, ["discord", "slack", "ntfy", "webhook"]);
+    let kinds: Vec<&str> = config.notify.routes["alerts"].to.iter().map(|to| to.kind.name()).collect();
+    assert_eq!(kinds, ["discord", "slack", "ntfy", "webhook", "telegram", "resend", "smtp", "whatsapp"]);
+    let night = &config.notify.routes["night"];
+    assert!(night.group.is_some() && night.quiet.is_some() && night.title.is_some());
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod process;
 pub mod redis;
 pub mod secrets;
 pub mod sql;
+pub mod template;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -53,8 +54,10 @@ pub struct Options {
     /// `outgoing.deny` and `outgoing.ca_file`.
     pub deny: Vec<String>,
     pub ca_file: Option<PathBuf>,
+    /// `outgoing.hosts`.
+    pub hosts: BTreeMap<String, http::HostOptions>,
     /// `notify.routes`.
-    pub routes: BTreeMap<String, Vec<notify::Destination>>,
+    pub routes: BTreeMap<String, notify::Route>,
     /// `sql`.
     pub sql: BTreeMap<String, sql::Source>,
     /// `redis`, `graph` and `llm`, by name.
@@ -78,6 +81,7 @@ impl Default for Options {
             docker_host: String::new(),
             deny: Vec::new(),
             ca_file: None,
+            hosts: BTreeMap::new(),
             routes: BTreeMap::new(),
             sql: BTreeMap::new(),
             redis: BTreeMap::new(),
@@ -100,6 +104,7 @@ impl Primitives {
             docker_host,
             deny,
             ca_file,
+            hosts,
             routes,
             sql,
             redis,
@@ -113,19 +118,19 @@ impl Primitives {
         } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
-        let options = http::Options { deny, ca_file: ca_file.clone() };
+        let options = http::Options { deny, ca_file: ca_file.clone(), hosts };
         let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
         let vault = secrets::Vault::open(secrets, http.clone(), masker, clock.clone())?;
         let secrets: Arc<dyn secrets::Secrets> = Arc::new(vault.clone());
         let prober =
             prober::Prober { http: http.clone(), docker: docker.clone(), lookup: lookup.clone(), clock: clock.clone() };
-        let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup);
+        let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file.clone(), lookup);
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
         let redis = redis::Redis::new(redis, &pools);
         let graph = graph::Graph::new(graph, &pools);
         let llm = llm::Llm::new(llm, http.clone(), secrets.clone(), clock.clone());
-        let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock.clone())?;
+        let notify = notify::Notify::new(notify::Options { routes, ca_file }, http.clone(), secrets, clock.clone())?;
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
         let host = host::Host::new(clock);

@@ -40,6 +40,12 @@ const STEPS: [(i64, &str, &str, &str); 5] = [
         include_str!("../../migrations/sqlite/0005_trust.sql"),
         include_str!("../../migrations/postgres/0005_trust.sql"),
     ),
+    (
+        6,
+        "outbox",
+        include_str!("../../migrations/sqlite/0006_outbox.sql"),
+        include_str!("../../migrations/postgres/0006_outbox.sql"),
+    ),
 ];
 
 /// Brings the database up to the newest schema.

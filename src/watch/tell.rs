@@ -80,7 +80,8 @@ async fn send(watch: &Watch, notice: &Notice) -> bool {
     match watch.notify.send(&permit, &words::message(notice, watch.clock.now())).await {
         Ok(deliveries) => {
             let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_));
-            let delivered = deliveries.iter().any(|delivery| delivery.outcome == Outcome::Delivered);
+            let taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered | Outcome::Queued);
+            let delivered = deliveries.iter().any(|delivery| taken(&delivery.outcome));
             delivered || !deliveries.iter().any(|delivery| failed(&delivery.outcome))
         }
         Err(error) => {

@@ -71,7 +71,7 @@ impl Bed {
         let (url, taken, server) = receiver().await;
         let to: Destination =
             serde_json::from_value(serde_json::json!({ "webhook": { "url": url } })).expect("a destination");
-        let routes = BTreeMap::from([("ops".to_owned(), vec![to])]);
+        let routes = BTreeMap::from([("ops".to_owned(), vec![to].into())]);
         let docker_host = "unix:///nonexistent/docker.sock".to_owned();
         let options = PrimitiveOptions { docker_host, routes, clock: clock.clone(), ..PrimitiveOptions::default() };
         let primitives = Primitives::new(options).expect("plain options");

@@ -27,7 +27,14 @@ pub fn message(notice: &Notice, now: Timestamp) -> Message {
         lines.push(format!("and {more} more"));
     }
     let fields = single.map(|alert| alert.labels.clone().into_iter().take(NOTIFY_FIELDS_MAX).collect());
-    Message { title, text: lines.join("\n"), severity: severity(worst), fields: fields.unwrap_or_default(), url: None }
+    Message {
+        title,
+        text: lines.join("\n"),
+        severity: severity(worst),
+        fields: fields.unwrap_or_default(),
+        url: None,
+        key: None,
+    }
 }
 
 fn heading(severity: Severity) -> &'static str {

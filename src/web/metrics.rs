@@ -22,7 +22,7 @@ use crate::base::{Timestamp, limits};
 use crate::jobs::Severity;
 use crate::model::{OccurrenceState, RunState};
 use crate::runner::{DURATION_BUCKETS_S, Numbers};
-use crate::store::{SeriesRow, StoreMetrics};
+use crate::store::{OutboxCounts, SeriesRow, StoreMetrics};
 
 /// What the web part counts itself. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -97,6 +97,7 @@ struct Snapshot {
     errors: usize,
     warnings: usize,
     event_seq: i64,
+    outbox: OutboxCounts,
     store: StoreMetrics,
     lateness: Lateness,
     process: Process,
@@ -126,6 +127,7 @@ impl Snapshot {
             errors: severe(Severity::Error),
             warnings: severe(Severity::Warning),
             event_seq,
+            outbox: parts.store.outbox_counts().await?,
             store: parts.store.metrics(),
             lateness: Lateness::read(parts).await?,
             process: process::read(),
@@ -230,6 +232,8 @@ impl Collector for Snapshot {
         counter(e, "store_events", "Events that were ever committed", self.event_seq.max(0).cast_unsigned())?;
         gauge(e, "jobs", "Live jobs", self.jobs as f64)?;
         gauge(e, "jobs_disabled", "Live jobs whose schedules are held", self.disabled as f64)?;
+        let outbox = [("waiting", self.outbox.waiting), ("dead", self.outbox.dead)];
+        labelled(e, "notifications", "Messages that no receiver has taken", "state", outbox.into_iter(), false)?;
         let found = [("error", self.errors as u64), ("warning", self.warnings as u64)];
         labelled(e, "script_diagnostics", "Files with something wrong now", "severity", found.into_iter(), false)?;
         self.process.encode(e, self.now)

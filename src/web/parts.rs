@@ -17,6 +17,7 @@ use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::events::Tail;
 use crate::jobs::{self, Registry};
 use crate::primitives::docker::Docker;
+use crate::primitives::notify::Notify;
 use crate::runner;
 use crate::store::Store;
 
@@ -59,6 +60,7 @@ pub struct Parts {
     pub jobs: Registry,
     pub loader: jobs::Handle,
     pub docker: Docker,
+    pub notify: Notify,
     pub forecast: Arc<dyn Forecast>,
     /// Dependencies that readiness reports besides the database and Docker.
     pub probes: Vec<Probe>,

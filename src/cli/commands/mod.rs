@@ -18,6 +18,7 @@ pub(super) mod jobs;
 pub(super) mod logs;
 pub(super) mod man;
 mod nodes;
+pub(super) mod notify;
 pub(super) mod ps;
 pub(super) mod repl;
 pub(super) mod retry;
@@ -57,6 +58,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Alerts(args) => alerts::run(args, &ctx).await,
         Command::Checks => alerts::checks(&ctx).await,
         Command::Silence(command) => alerts::silence(command, &ctx).await,
+        Command::Notify(command) => notify::run(command, &ctx).await,
         Command::Event(command) => event::run(command, &ctx).await,
         Command::Artifacts(args) => artifacts::run(args, &ctx).await,
         Command::Retry(args) => retry::run(args, &ctx).await,

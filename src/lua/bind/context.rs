@@ -9,7 +9,7 @@ use super::spec::Function;
 use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::durable::Given;
 use crate::lua::scope::{LogSink, RunScope};
-use crate::primitives::{Primitives, sql};
+use crate::primitives::{Primitives, http, sql};
 
 /// Handed to every binding by the choke point, after phase, cancellation and deadline were checked.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct CallContext {
     pub given: Given,
     /// What the script holds open in data sources; it goes away with the VM.
     pub open: Arc<sql::Open>,
+    /// The answers of services that it reads piece by piece.
+    pub streams: Arc<http::Open>,
     /// As a script writes it: `aegis.docker.list`.
     pub name: Arc<str>,
     pub function: &'static Function,

@@ -23,6 +23,7 @@ const MESSAGE: Record = Record {
         Field::optional("severity", Type::Choice(Severity::NAMES), "\"info\" unless said otherwise"),
         Field::optional("fields", Type::List(&Type::Record(&FIELD)), "Particulars, in order"),
         Field::optional("url", Type::String, "Where more is to be seen"),
+        Field::optional("key", Type::String, "Where the route groups, what belongs together; the title unless given"),
         Field::DRY_RUN,
     ],
 };
@@ -32,8 +33,13 @@ const DELIVERY: Record = Record {
     doc: "What became of a message at one destination.",
     fields: &[
         Field::required("destination", Type::String, "The provider, with its host or the name of its secret"),
-        Field::required("outcome", Type::String, "delivered, below_severity, planned (a dry run) or failed"),
+        Field::required(
+            "outcome",
+            Type::String,
+            "queued, delivered (where there is no daemon), below_severity, planned (a dry run) or failed",
+        ),
         Field::required("attempts", Type::Integer, "How often it was sent"),
+        Field::optional("id", Type::String, "By which `aegis notify queue` shows it"),
         Field::optional("error", Type::Json, "Why it failed: code, message, hint"),
     ],
 };
@@ -54,8 +60,9 @@ pub const MODULE: Module = Module {
     functions: &[
         Function {
             name: "send",
-            doc: "Sends a message to all destinations of a route, and tells what became of it at each. Raises \
-                  `notify.failed` when it was tried and none took it.",
+            doc: "Sends a message to all destinations of a route. It is kept when this returns, and the script goes on while \
+                  it is on its way: a receiver that is not well is tried again for a day. `aegis run`, without a daemon, \
+                  sends it at once, and raises `notify.failed` when none took it.",
             params: &[
                 Field::required("route", Type::String, "The route's name"),
                 Field::required("message", Type::Record(&MESSAGE), "What is told"),
@@ -84,7 +91,8 @@ async fn send(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let deliveries =
         if context.dry_run(&args) { notify.plan(&permit, &message)? } else { notify.send(&permit, &message).await? };
     let failed: Vec<&Fault> = deliveries.iter().filter_map(|delivery| failure(&delivery.outcome)).collect();
-    let delivered = deliveries.iter().any(|delivery| delivery.outcome == Outcome::Delivered);
+    let taken = |outcome: &Outcome| matches!(outcome, Outcome::Delivered | Outcome::Queued);
+    let delivered = deliveries.iter().any(|delivery| taken(&delivery.outcome));
     if !failed.is_empty() && !delivered {
         return Err(undelivered(route, &failed));
     }
@@ -131,6 +139,7 @@ fn message(options: &Args) -> Message {
         severity: options.text("severity").and_then(Severity::parse).unwrap_or_default(),
         fields: options.list("fields").unwrap_or_default().iter().filter_map(field).collect(),
         url: options.text("url").map(str::to_owned),
+        key: options.text("key").map(str::to_owned),
     }
 }
 
@@ -141,6 +150,7 @@ fn record(delivery: Delivery) -> Datum {
         ("destination", delivery.destination.into()),
         ("outcome", outcome.into()),
         ("attempts", i64::from(delivery.attempts).into()),
+        ("id", delivery.id.into()),
         ("error", error.map_or(Datum::Null, Datum::Json)),
     ])
 }

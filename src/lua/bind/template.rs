@@ -1,10 +1,9 @@
 //! `aegis.template`: texts with places to fill, in the language of Jinja.
 
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
-
 use super::json::within_bytes;
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Phase, Record, Type};
 use crate::base::{Fault, limits};
+use crate::primitives::template;
 
 const RENDER: Record = Record {
     name: "TemplateRender",
@@ -33,24 +32,9 @@ pub const MODULE: Module = Module {
 };
 
 fn render(context: &CallContext, args: &Args) -> Result<Datum, Fault> {
-    let template = args.need("template")?;
-    within_bytes(context, template.len(), limits::TEMPLATE_BYTES_MAX)?;
-    let is_html = args.record("options").flag("html");
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(limits::TEMPLATE_FUEL_MAX));
-    environment.set_recursion_limit(limits::VALUE_DEPTH_MAX);
-    environment.set_auto_escape_callback(move |_| if is_html { AutoEscape::Html } else { AutoEscape::None });
-    let values = minijinja::Value::from(minijinja::value::Serde(args.json("values")));
-    environment.render_named_str("template", template, values).map(Datum::Text).map_err(|problem| {
-        let line = problem.line().map_or_else(String::new, |line| format!("line {line}: "));
-        let said = problem.detail().map_or_else(|| problem.kind().to_string(), str::to_owned);
-        let (code, hint) = match problem.kind() {
-            ErrorKind::OutOfFuel => ("template.too_long", "compute in Lua, and let the template show what came out"),
-            ErrorKind::UndefinedError => ("template.undefined", "give it a value, or write {{ name|default(\"…\") }}"),
-            ErrorKind::SyntaxError => ("template.syntax", "{{ }} shows a value, {% %} is a statement"),
-            _ => ("template.failed", "filters and tests are those of Jinja"),
-        };
-        Fault::new(code, format!("{}: {line}{said}", context.name)).hint(hint)
-    })
+    let text = args.need("template")?;
+    within_bytes(context, text.len(), limits::TEMPLATE_BYTES_MAX)?;
+    template::render(text, &args.json("values"), args.record("options").flag("html"))
+        .map(Datum::Text)
+        .map_err(|fault| Fault { message: format!("{}: {}", context.name, fault.message), ..fault })
 }

@@ -9,6 +9,7 @@ mod durable;
 mod errors;
 mod hostile;
 mod http;
+mod http_flow;
 mod inspecting;
 mod interrupts;
 mod machine;

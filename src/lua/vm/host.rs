@@ -21,6 +21,7 @@ use crate::lua::scope::{LogSink, RunScope};
 use crate::lua::show::clip;
 use crate::lua::standard::Standard;
 use crate::model::LogLevel;
+use crate::primitives::http;
 use crate::primitives::sql::Open;
 
 /// Lives in the VM's app data. A console changes its scope with every line.
@@ -41,6 +42,7 @@ pub struct Host {
     held_bytes: Cell<usize>,
     /// What the script holds open in data sources.
     open: Arc<Open>,
+    streams: Arc<http::Open>,
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
     /// What handles of secrets are asked, by name.
@@ -73,6 +75,7 @@ impl Host {
             switch: OnceCell::new(),
             held_bytes: Cell::new(0),
             open: Arc::default(),
+            streams: Arc::default(),
             error_meta: OnceCell::new(),
             list_meta: OnceCell::new(),
             secret_methods: OnceCell::new(),
@@ -234,6 +237,7 @@ impl Host {
             deadline: current.deadline,
             given,
             open: self.open.clone(),
+            streams: self.streams.clone(),
             name,
             function,
         }

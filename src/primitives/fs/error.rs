@@ -103,7 +103,7 @@ impl FsError {
         Self::new(code, format!("cannot {doing} {path}: {}", io(problem)), hint)
     }
 
-    pub(super) fn io(doing: &str, path: impl Display, problem: &io::Error) -> Self {
+    pub(in crate::primitives) fn io(doing: &str, path: impl Display, problem: &io::Error) -> Self {
         Self::system(doing, path, Errno::from_io_error(problem).unwrap_or(Errno::IO))
     }
 }

@@ -1,28 +1,32 @@
 //! The service: permit, policy, time and size around every request.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
 use reqwest::Client;
+use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 use url::Url;
 
 use super::error::{Cause, HttpError, Phase, sort};
 use super::guard::Guard;
+use super::hosts::{Gates, HostOptions, Rules, Turn};
+use super::reach::Reach;
+use super::receive::{Begun, Save};
 use super::redirect;
 use super::request::{Plan, Prepared, Request, shown};
 use super::response::Response;
 use super::retry::{is_passing, retry_after};
-use super::room::{Held, Room};
+use super::room::Room;
+use super::stream::{Cut, Stream};
 use super::tls;
-use crate::base::clock::since;
+use crate::base::clock::{later, since};
 use crate::base::{Clock, limits};
 use crate::primitives::net::resolve::{Lookup, SystemLookup};
-use crate::primitives::net::{Blocked, HostPattern, Policy, Target};
+use crate::primitives::net::{HostPattern, Target};
 use crate::primitives::permit::HttpPermit;
 
 /// As the configuration has it, in `outgoing`.
@@ -32,6 +36,8 @@ pub struct Options {
     pub deny: Vec<String>,
     /// PEM file of further root certificates.
     pub ca_file: Option<PathBuf>,
+    /// By host pattern.
+    pub hosts: BTreeMap<String, HostOptions>,
 }
 
 /// Cheap to clone.
@@ -51,18 +57,10 @@ struct Shared {
     lookup: Arc<dyn Lookup>,
     /// One for each policy, the most recently used last: a connection that one policy allowed must not serve another.
     clients: Mutex<Vec<(String, Client)>>,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
+    rules: Rules,
+    gates: Gates,
     room: Room,
-}
-
-/// In whose name a request goes out.
-enum Reach<'a> {
-    Granted {
-        permit: &'a HttpPermit,
-        policy: Policy,
-    },
-    /// To where the operator's configuration says.
-    Operator,
 }
 
 impl Http {
@@ -77,10 +75,14 @@ impl Http {
         Ok(Self(Arc::new(Shared {
             clock,
             deny: deny.into(),
-            tls: tls::config(options.ca_file.as_deref())?,
+            tls: tls::config(options.ca_file.as_deref(), None)?,
+            rules: Rules::new(&options.hosts, |certificate, key| {
+                tls::config(options.ca_file.as_deref(), Some((certificate, key)))
+            })?,
+            gates: Gates::default(),
             lookup,
             clients: Mutex::default(),
-            slots: Semaphore::new(limits::HTTP_REQUESTS_AT_ONCE_MAX),
+            slots: Arc::new(Semaphore::new(limits::HTTP_REQUESTS_AT_ONCE_MAX)),
             room: Room::new(limits::HTTP_BODIES_BYTES_MAX),
         })))
     }
@@ -91,7 +93,34 @@ impl Http {
     }
 
     pub async fn request(&self, permit: &HttpPermit, request: &Request) -> Result<Response, HttpError> {
-        self.perform(&self.granted(permit), request).await
+        self.perform(&self.granted(permit), request, None).await
+    }
+
+    /// Like [`Http::request`]; the body of an answer of success goes into a file.
+    pub async fn download(
+        &self,
+        permit: &HttpPermit,
+        request: &Request,
+        save: &Save<'_>,
+    ) -> Result<Response, HttpError> {
+        self.perform(&self.granted(permit), request, Some(save)).await
+    }
+
+    /// Returns when the head of the response is here.
+    pub async fn stream(&self, permit: &HttpPermit, request: &Request, cut: Cut) -> Result<Stream, HttpError> {
+        let reach = self.granted(permit);
+        let prepared = request.prepare().await?;
+        let mut attempt = 1;
+        loop {
+            let begun = self.begin(&reach, request, prepared.clone()).await;
+            let head = begun.as_ref().map(|begun| (begun.response.status().as_u16(), begun.response.headers()));
+            let Some(wait) = self.wait(request, attempt, head) else {
+                return begun.map(|begun| Stream::new(begun, cut));
+            };
+            drop(begun);
+            self.0.clock.sleep(wait).await;
+            attempt += 1;
+        }
     }
 
     /// Checks everything that can be checked without the network, and sends nothing.
@@ -107,99 +136,156 @@ impl Http {
 
     /// To a destination that the operator configured: no grant and no address policy stands before it.
     pub(in crate::primitives) async fn request_for_operator(&self, request: &Request) -> Result<Response, HttpError> {
-        self.perform(&Reach::Operator, request).await
+        self.perform(&Reach::Operator, request, None).await
     }
 
     fn granted<'a>(&self, permit: &'a HttpPermit) -> Reach<'a> {
         Reach::Granted { permit, policy: permit.policy().denying(self.0.deny.clone()) }
     }
 
-    async fn perform(&self, reach: &Reach<'_>, request: &Request) -> Result<Response, HttpError> {
+    async fn perform(
+        &self,
+        reach: &Reach<'_>,
+        request: &Request,
+        save: Option<&Save<'_>>,
+    ) -> Result<Response, HttpError> {
         let prepared = request.prepare().await?;
         let clock = &self.0.clock;
         let started = clock.now();
         let mut attempt = 1;
         loop {
-            let outcome = self.attempt(reach, request, prepared.clone()).await;
-            let wait = match &outcome {
-                Ok(response) if is_passing(response.status) => {
-                    request.retry.wait(attempt, retry_after(&response.headers, clock.now()))
-                }
-                Err(error) if error.is_passing() => request.retry.wait(attempt, None),
-                _ => None,
-            };
-            let Some(wait) = wait else {
+            let outcome = self.attempt(reach, request, prepared.clone(), save).await;
+            let head = outcome.as_ref().map(|response| (response.status, &response.headers));
+            let Some(wait) = self.wait(request, attempt, head) else {
                 let took = since(clock.now(), started);
                 return outcome.map(|response| Response { took, attempts: attempt, ..response });
             };
+            drop(outcome);
             clock.sleep(wait).await;
             attempt += 1;
         }
     }
 
-    async fn attempt(&self, reach: &Reach<'_>, request: &Request, prepared: Prepared) -> Result<Response, HttpError> {
+    /// How long to wait before the request is sent again; None: not again.
+    fn wait(
+        &self,
+        request: &Request,
+        attempt: u32,
+        outcome: Result<(u16, &HeaderMap), &HttpError>,
+    ) -> Option<Duration> {
+        match outcome {
+            Ok((status, headers)) if is_passing(status) => {
+                request.retry.wait(attempt, retry_after(headers, self.0.clock.now()))
+            }
+            Err(error) if error.is_passing() => request.retry.wait(attempt, None),
+            _ => None,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        reach: &Reach<'_>,
+        request: &Request,
+        prepared: Prepared,
+        save: Option<&Save<'_>>,
+    ) -> Result<Response, HttpError> {
+        let begun = self.begin(reach, request, prepared).await?;
+        let status = begun.response.status();
+        let (version, headers) = (begun.response.version(), begun.response.headers().clone());
+        let url = begun.url.clone();
+        let (mut body, mut held, mut saved) = (bytes::Bytes::new(), None, None);
+        match save.filter(|_| status.is_success()) {
+            Some(save) => saved = Some(begun.file(save).await?),
+            None => (body, held) = begun.whole(request.body_bytes_max, &self.0.room).await?,
+        }
+        let took = Duration::ZERO;
+        let status = status.as_u16();
+        Ok(Response { status, version, headers, body, saved, url, took, attempts: 1, _held: held })
+    }
+
+    /// Sends the request and waits for the head of its response.
+    async fn begin(&self, reach: &Reach<'_>, request: &Request, prepared: Prepared) -> Result<Begun, HttpError> {
+        let clock = self.0.clock.clone();
         let target = reach.shown(&prepared.url);
-        let mut timer = pin!(self.0.clock.sleep(request.timeout));
-        let late = |phase| HttpError::Timeout { target: target.clone(), phase, after: request.timeout };
-        let _slot = tokio::select! {
-            slot = self.0.slots.acquire() => slot.map_err(|_| HttpError::Setup("it is shut down".into()))?,
-            () = &mut timer => return Err(late(Phase::Queue)),
+        let deadline = later(clock.now(), request.timeout);
+        let late = |phase, after| HttpError::Timeout { target: target.clone(), phase, after };
+        let first = reach.check(&prepared, 0)?;
+        // The host's turn first: whoever waits for it takes no place that others could use.
+        let queued = async { (self.turn(&first).await, self.0.slots.clone().acquire_owned().await) };
+        let (turn, slot) = tokio::select! {
+            (turn, slot) = queued => (turn?, slot.map_err(|_| stopped())?),
+            () = clock.sleep_until(deadline) => return Err(late(Phase::Queue, request.timeout)),
         };
-        let (response, url) = tokio::select! {
-            answered = self.follow(reach, prepared, request.redirects_max) => answered?,
-            () = &mut timer => return Err(late(Phase::Response)),
+        let first_byte = request.first_byte.filter(|first_byte| *first_byte < request.timeout);
+        let answer_by = first_byte.map_or(deadline, |first_byte| later(clock.now(), first_byte));
+        let (response, url, turn) = tokio::select! {
+            answered = self.follow(reach, prepared, request, turn) => answered?,
+            () = clock.sleep_until(answer_by.min(deadline)) => {
+                return Err(late(Phase::Response, first_byte.unwrap_or(request.timeout)));
+            }
         };
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let (body, held) = tokio::select! {
-            body = read(response, reach.shown(&url), request.body_bytes_max, &self.0.room) => body?,
-            () = &mut timer => return Err(late(Phase::Body)),
-        };
-        let url = without_user(url).into();
-        Ok(Response { status, headers, body, url, took: Duration::ZERO, attempts: 1, _held: held })
+        let (target, url) = (reach.shown(&url), without_user(url).into());
+        let (timeout, idle) = (request.timeout, request.idle);
+        Ok(Begun { response, target, url, deadline, timeout, idle, clock, _slot: slot, _turn: turn })
+    }
+
+    async fn turn(&self, target: &Target) -> Result<Turn, HttpError> {
+        let options = self.0.rules.of(target).map(|(_, rule)| &rule.options);
+        self.0.gates.pass(target, options, &self.0.clock).await.ok_or_else(stopped)
     }
 
     /// Sends `request`, then what its redirects ask for, each after its own check.
     async fn follow(
         &self,
         reach: &Reach<'_>,
-        mut request: Prepared,
-        redirects_max: usize,
-    ) -> Result<(reqwest::Response, Url), HttpError> {
-        let first = request.url.clone();
+        mut prepared: Prepared,
+        request: &Request,
+        mut turn: Turn,
+    ) -> Result<(reqwest::Response, Url, Turn), HttpError> {
+        let first = prepared.url.clone();
+        let connect = request.connect.unwrap_or(limits::HTTP_CONNECT_TIMEOUT);
         for hop in 0.. {
-            let port = reach.check(&request, hop)?;
-            let client = self.client(reach, port)?;
-            let response = async { client.execute(request.build(&client)?).await }.await;
-            let response = response.map_err(|error| {
-                match sort(&error, reach.shown(&request.url), limits::HTTP_CONNECT_TIMEOUT) {
-                    Cause::Blocked(reason) => reach.refused(&request.url, hop, reason),
-                    Cause::Failed(error) => error,
-                }
+            let target = reach.check(&prepared, hop)?;
+            if hop > 0 {
+                // Given back first: two that hold a place and wait for another's would wait for ever.
+                drop(turn);
+                turn = self.turn(&target).await?;
+            }
+            let client = self.client(reach, &target, connect)?;
+            let response = async { client.execute(prepared.build(&client)?).await }.await;
+            let response = response.map_err(|error| match sort(&error, reach.shown(&prepared.url), connect) {
+                Cause::Blocked(reason) => reach.refused(&prepared.url, hop, reason),
+                Cause::Failed(error) => error,
             })?;
-            let next = if redirects_max == 0 { None } else { redirect::next(&request, &response)? };
+            let next = if request.redirects_max == 0 { None } else { redirect::next(&prepared, &response)? };
             match next {
-                None => return Ok((response, request.url)),
-                Some(next) if hop == redirects_max => {
+                None => return Ok((response, prepared.url, turn)),
+                Some(next) if hop == request.redirects_max => {
                     let (target, last) = (reach.shown(&first), reach.shown(&next.url));
-                    return Err(HttpError::Redirects { target, max: redirects_max, last });
+                    return Err(HttpError::Redirects { target, max: request.redirects_max, last });
                 }
-                Some(next) => request = next,
+                Some(next) => prepared = next,
             }
         }
         Err(HttpError::BadRedirect { from: reach.shown(&first) })
     }
 
-    /// The client whose connections were made under this policy.
-    fn client(&self, reach: &Reach<'_>, port: u16) -> Result<Client, HttpError> {
+    /// The client whose connections were made under this policy, and in our name for this host.
+    fn client(&self, reach: &Reach<'_>, target: &Target, connect: Duration) -> Result<Client, HttpError> {
+        let rule = self.0.rules.of(target).filter(|(_, rule)| rule.tls.is_some());
         let (key, policy) = match reach {
-            Reach::Granted { policy, .. } => (policy.fingerprint(port), Some(policy.clone())),
+            Reach::Granted { policy, .. } => (policy.fingerprint(target.port), Some(policy.clone())),
             Reach::Operator => ("operator".to_owned(), None),
         };
+        let own = rule.map_or_else(String::new, |(number, _)| number.to_string());
+        let key = format!("{key} {own} {}", connect.as_millis());
+        let tls = rule.and_then(|(_, rule)| rule.tls.as_ref()).unwrap_or(&self.0.tls);
+        let port = target.port;
         let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let found = clients.iter().position(|(own, _)| *own == key).map(|at| clients.remove(at));
         let entry = match found {
             Some(entry) => entry,
-            None => (key, self.build(Guard { policy, port, lookup: self.0.lookup.clone() })?),
+            None => (key, build(Guard { policy, port, lookup: self.0.lookup.clone() }, tls.clone(), connect)?),
         };
         if clients.len() >= limits::HTTP_POLICIES_MAX {
             clients.remove(0);
@@ -208,104 +294,26 @@ impl Http {
         clients.push(entry);
         Ok(client)
     }
-
-    fn build(&self, guard: Guard) -> Result<Client, HttpError> {
-        Client::builder()
-            .tls_backend_preconfigured(self.0.tls.clone())
-            .dns_resolver(guard)
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(limits::HTTP_CONNECT_TIMEOUT)
-            .pool_idle_timeout(limits::HTTP_IDLE_CONNECTION_MAX)
-            .pool_max_idle_per_host(limits::HTTP_IDLE_CONNECTIONS_PER_HOST_MAX)
-            .http1_max_headers(limits::HTTP_HEADERS_MAX)
-            .http2_max_header_list_size(limits::HTTP_HEADER_LIST_BYTES_MAX)
-            .build()
-            .map_err(|problem| HttpError::Setup(problem.without_url().to_string()))
-    }
 }
 
-impl Reach<'_> {
-    /// Whether the request may be sent; the port it goes to. `hop` counts the redirects before it.
-    fn check(&self, request: &Prepared, hop: usize) -> Result<u16, HttpError> {
-        let target = Target::of(&request.url).map_err(|reason| self.refused(&request.url, hop, reason))?;
-        if let Self::Granted { policy, .. } = self {
-            policy.check(&target).map_err(|reason| self.refused(&request.url, hop, reason))?;
-            if let Some(pretended) = request.pretended()? {
-                let checked = Target::of(&pretended).and_then(|target| policy.check(&target));
-                checked.map_err(|reason| self.refused(&pretended, hop, reason))?;
-            }
-        }
-        Ok(target.port)
-    }
-
-    fn refused(&self, url: &Url, hop: usize, reason: Blocked) -> HttpError {
-        let what = match hop {
-            0 => format!("the request to {}", self.shown(url)),
-            _ => format!("following the redirect to {}", self.shown(url)),
-        };
-        let denied = |add: &str| match self {
-            Self::Granted { permit, .. } => Some(permit.denied(what.clone(), add)),
-            Self::Operator => None,
-        };
-        match &reason {
-            Blocked::BadTarget(problem) => HttpError::BadUrl(format!("{what}: {problem}")),
-            Blocked::NotNamed { add, .. } => match denied(add) {
-                Some(denied) => HttpError::NotGranted(denied),
-                None => HttpError::DeniedAddress { what, reason, denied: None },
-            },
-            Blocked::NotPublic { add, .. } => {
-                let denied = denied(add);
-                HttpError::DeniedAddress { what, reason, denied }
-            }
-            Blocked::Denied { .. } => HttpError::DeniedAddress { what, reason, denied: None },
-        }
-    }
-
-    /// A URL in messages. Of the operator's only the origin: a webhook's path is its password.
-    fn shown(&self, url: &Url) -> String {
-        match self {
-            Self::Granted { .. } => shown(url),
-            Self::Operator => url.origin().ascii_serialization(),
-        }
-    }
+fn build(guard: Guard, tls: rustls::ClientConfig, connect: Duration) -> Result<Client, HttpError> {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(guard)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(connect)
+        .pool_idle_timeout(limits::HTTP_IDLE_CONNECTION_MAX)
+        .pool_max_idle_per_host(limits::HTTP_IDLE_CONNECTIONS_PER_HOST_MAX)
+        .http1_max_headers(limits::HTTP_HEADERS_MAX)
+        .http2_max_header_list_size(limits::HTTP_HEADER_LIST_BYTES_MAX)
+        .build()
+        .map_err(|problem| HttpError::Setup(problem.without_url().to_string()))
 }
 
-async fn read(
-    mut response: reqwest::Response,
-    target: String,
-    max: usize,
-    room: &Room,
-) -> Result<(bytes::Bytes, Option<Held>), HttpError> {
-    let too_large = || HttpError::BodyTooLarge { target: target.clone(), max };
-    let announced = response.content_length();
-    if announced.is_some_and(|length| length > max as u64) {
-        return Err(too_large());
-    }
-    let expected = announced.and_then(|length| usize::try_from(length).ok()).unwrap_or(max);
-    let mut body = BytesMut::new();
-    let mut held = None;
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > max => return Err(too_large()),
-            Ok(Some(chunk)) => {
-                if held.is_none() && body.len() + chunk.len() > limits::HTTP_BODY_SMALL_BYTES {
-                    // For all of it at once: two that wait for each other's second half would wait for ever.
-                    held = room.take(expected.max(body.len() + chunk.len())).await;
-                }
-                body.extend_from_slice(&chunk);
-            }
-            Ok(None) => return Ok((body.freeze(), held)),
-            Err(error) => {
-                let failed = match sort(&error, target.clone(), limits::HTTP_CONNECT_TIMEOUT) {
-                    Cause::Failed(failed) => failed,
-                    Cause::Blocked(reason) => HttpError::Protocol { target, problem: reason.to_string() },
-                };
-                return Err(failed);
-            }
-        }
-    }
+fn stopped() -> HttpError {
+    HttpError::Setup("it is shut down".into())
 }
 
 fn without_user(mut url: Url) -> Url {

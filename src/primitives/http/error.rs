@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::guard::LookupFailed;
 use crate::base::quantity::{show_duration, show_size};
 use crate::base::{Fault, limits};
+use crate::primitives::fs::FsError;
 use crate::primitives::net::Blocked;
 use crate::primitives::permit::Denied;
 
@@ -23,6 +24,8 @@ pub enum Phase {
     Response,
     /// Receiving its body.
     Body,
+    /// Waiting for the next piece of its body.
+    Idle,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,10 @@ pub enum HttpError {
     BadDenyPattern(String),
     #[error("{0}")]
     BadUrl(String),
+    #[error("{0}")]
+    BadHost(String),
+    #[error("the client certificate {} cannot be used: {problem}", path.display())]
+    ClientCertificate { path: PathBuf, problem: String },
     #[error("the request cannot be sent: {0}")]
     BadRequest(String),
     #[error("the request's body has {}, more than {} are not sent", show_size(*bytes as u64), show_size(limits::HTTP_BODY_BYTES_MAX as u64))]
@@ -57,8 +64,20 @@ pub enum HttpError {
     BadRedirect { from: String },
     #[error("{target}: more than {max} redirects, the last to {last}")]
     Redirects { target: String, max: usize, last: String },
-    #[error("{target}: the response's body is larger than {}", show_size(*max as u64))]
-    BodyTooLarge { target: String, max: usize },
+    #[error("{from} redirects to {to}, where everything could be read on the way")]
+    Downgrade { from: String, to: String },
+    #[error("{target}: the response's body is larger than {}", show_size(*max))]
+    BodyTooLarge { target: String, max: u64 },
+    #[error("{target}: a line or an event is longer than {}", show_size(limits::HTTP_LINE_BYTES_MAX as u64))]
+    LineTooLong { target: String },
+    #[error("{target}: the content's SHA-256 is {found}, and {expected} was expected")]
+    Checksum { target: String, expected: String, found: String },
+    #[error("{max} streams are open in this run, and no more may be", max = limits::HTTP_STREAMS_OPEN_MAX)]
+    TooManyStreams,
+    #[error("there is no open stream {0}: it was closed, or is at its end")]
+    NoStream(i64),
+    #[error("{0}")]
+    File(Box<FsError>),
 }
 
 impl fmt::Display for Phase {
@@ -68,6 +87,7 @@ impl fmt::Display for Phase {
             Self::Connect => "no connection",
             Self::Response => "no response",
             Self::Body => "the response's body did not end",
+            Self::Idle => "nothing more of the response's body came",
         })
     }
 }
@@ -79,6 +99,7 @@ impl Phase {
             Self::Connect => "connect",
             Self::Response => "response",
             Self::Body => "body",
+            Self::Idle => "idle",
         }
     }
 }
@@ -87,7 +108,11 @@ impl HttpError {
     /// Stable and dotted.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Setup(_) | Self::CaFile { .. } | Self::BadDenyPattern(_) => "http.setup",
+            Self::Setup(_)
+            | Self::CaFile { .. }
+            | Self::BadDenyPattern(_)
+            | Self::BadHost(_)
+            | Self::ClientCertificate { .. } => "http.setup",
             Self::BadUrl(_) => "http.bad_url",
             Self::BadRequest(_) => "http.bad_request",
             Self::RequestTooLarge { .. } => "http.request_too_large",
@@ -98,8 +123,12 @@ impl HttpError {
             Self::Connect { .. } => "http.connect",
             Self::Tls { .. } => "http.tls",
             Self::Protocol { .. } => "http.protocol",
-            Self::BadRedirect { .. } | Self::Redirects { .. } => "http.redirects",
+            Self::BadRedirect { .. } | Self::Redirects { .. } | Self::Downgrade { .. } => "http.redirects",
             Self::BodyTooLarge { .. } => "http.body_too_large",
+            Self::LineTooLong { .. } => "http.line_too_long",
+            Self::Checksum { .. } => "http.checksum",
+            Self::TooManyStreams | Self::NoStream(_) => "http.stream",
+            Self::File(_) => "http.file",
         }
     }
 
@@ -118,10 +147,13 @@ impl HttpError {
             Self::Setup(_) | Self::CaFile { .. } => "set outgoing.ca_file to a readable PEM file, or to null",
             Self::BadDenyPattern(_) => "write each entry as a host, an address or a range, with an optional port",
             Self::BadUrl(_) => "write it as https://host/path",
-            Self::BadRequest(_) => return None,
+            Self::BadHost(_) => "write each entry as a host, an address or a range, with an optional port",
+            Self::ClientCertificate { .. } => "name PEM files that the daemon can read: a chain, and its own key",
+            Self::BadRequest(_) | Self::File(_) => return None,
             Self::RequestTooLarge { .. } => "send it in several requests",
             Self::Timeout { phase: Phase::Queue, .. } => "let fewer requests run at once",
             Self::Timeout { phase: Phase::Connect, .. } => "is the host up, and does a firewall drop the packets?",
+            Self::Timeout { phase: Phase::Idle, .. } => "raise the option idle if the service may pause longer",
             Self::Timeout { .. } => "raise the option timeout if the service may take longer",
             Self::Dns { .. } => "is the name spelt right, and does this machine's resolver know it?",
             Self::Connect { .. } => "is the service running and listening on this port?",
@@ -133,9 +165,20 @@ impl HttpError {
             Self::BadRedirect { .. } | Self::Redirects { .. } => {
                 "set the option redirects to 0 to see the response that redirects"
             }
-            Self::BodyTooLarge { .. } => "raise the option max_body, or ask the service for less",
+            Self::Downgrade { .. } => "ask for the http:// URL itself if that is meant, without credentials",
+            Self::BodyTooLarge { .. } => "raise the option that bounds it, or ask the service for less",
+            Self::LineTooLong { .. } => "read it in chunks: by = \"chunks\"",
+            Self::Checksum { .. } => "nothing was put in place; is it another version, or was it changed on the way?",
+            Self::TooManyStreams => "close those that are read no further: stream:close()",
+            Self::NoStream(_) => "open it again",
         };
         Some(text.to_owned())
+    }
+}
+
+impl From<FsError> for HttpError {
+    fn from(error: FsError) -> Self {
+        Self::File(Box::new(error))
     }
 }
 
@@ -152,6 +195,7 @@ impl From<HttpError> for Fault {
         };
         match error {
             HttpError::NotGranted(denied) => denied.into(),
+            HttpError::File(error) => (*error).into(),
             _ => Self { hint, retryable, ..Self::new(code, message).details(details) },
         }
     }
@@ -194,7 +238,7 @@ pub(super) fn sort(error: &reqwest::Error, target: String, connect_timeout: Dura
 }
 
 /// TLS errors arrive inside IO errors, at times several deep, which hide what they hold from `source`.
-fn tls_problem(link: &(dyn Error + 'static)) -> Option<String> {
+pub(in crate::primitives) fn tls_problem(link: &(dyn Error + 'static)) -> Option<String> {
     let mut link = link;
     while let Some(inner) = link.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         link = inner;

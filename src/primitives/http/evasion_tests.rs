@@ -51,7 +51,7 @@ fn wide_open() -> HttpPermit {
     permit::http(&Grants { http, ..Grants::default() })
 }
 
-const EVASIONS: [&str; 58] = [
+const EVASIONS: [&str; 72] = [
     "http://127.0.0.1:PORT/",
     "http://127.1:PORT/",
     "http://127.0.1:PORT/",
@@ -110,6 +110,20 @@ const EVASIONS: [&str; 58] = [
     "http://metadata.example.com/latest/meta-data/",
     "http://169.254.169.254/latest/meta-data/",
     "https://127.0.0.1:PORT/",
+    "http://127.0.0.1:PORT#@api.example.com/",
+    "http://127.0.0.1:PORT?@api.example.com/",
+    "http://127.0.0.1:PORT/@api.example.com/",
+    "http://user:api.example.com@127.1:PORT/",
+    "http://0x7F.0X1:PORT/",
+    "http://127.0.0x1:PORT/",
+    "http://[0::ffff:7f00:0001]:PORT/",
+    "http://[::1%25lo]:PORT/",
+    "http://[fe80::1]:PORT/",
+    "http://[fd00::7f00:1]:PORT/",
+    "http://10.0.0.1:PORT/",
+    "http://192.168.0x1:PORT/",
+    "http://100.64.0.1:PORT/",
+    "http://2852039166/latest/meta-data/",
 ];
 
 fn assert_refused(result: Result<super::Response, super::HttpError>, url: &str) {

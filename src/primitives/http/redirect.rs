@@ -28,6 +28,9 @@ pub fn next(request: &Prepared, response: &reqwest::Response) -> Result<Option<P
     // Servers send UTF-8 there, though it should be percent-encoded.
     let location = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
     let url = request.url.join(location).map_err(|_| bad())?;
+    if request.url.scheme() == "https" && url.scheme() == "http" {
+        return Err(HttpError::Downgrade { from: shown(&request.url), to: shown(&url) });
+    }
     let mut next = Prepared { url, ..request.clone() };
     next.headers.remove(HOST);
     if !keeps_method {

@@ -22,6 +22,12 @@ pub struct Request {
     pub body: Body,
     /// Of one attempt, its redirects and the response's body included.
     pub timeout: Duration,
+    /// Resolving the name, opening the connection, agreeing on TLS.
+    pub connect: Option<Duration>,
+    /// From being sent to the head of the response, redirects included.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of the response's body.
+    pub idle: Option<Duration>,
     /// Of the response.
     pub body_bytes_max: usize,
     /// 0: a redirect is returned like any response.
@@ -46,6 +52,9 @@ impl Request {
             query: Vec::new(),
             body: Body::Empty,
             timeout: limits::HTTP_TIMEOUT_DEFAULT,
+            connect: None,
+            first_byte: None,
+            idle: None,
             body_bytes_max: limits::HTTP_BODY_BYTES_DEFAULT,
             redirects_max: limits::HTTP_REDIRECTS_MAX,
             retry: Retry::NONE,
@@ -62,6 +71,11 @@ impl Request {
         let bad = |problem: String| Err(HttpError::BadRequest(problem));
         if self.timeout.is_zero() || self.timeout > limits::HTTP_TIMEOUT_MAX {
             return bad(format!("timeout must be more than 0 and at most {:?}", limits::HTTP_TIMEOUT_MAX));
+        }
+        for (name, phase) in [("connect", self.connect), ("first_byte", self.first_byte), ("idle", self.idle)] {
+            if phase.is_some_and(|phase| phase.is_zero() || phase > limits::HTTP_TIMEOUT_MAX) {
+                return bad(format!("{name} must be more than 0 and at most {:?}", limits::HTTP_TIMEOUT_MAX));
+            }
         }
         if self.body_bytes_max > limits::HTTP_BODY_BYTES_MAX {
             return bad(format!("max_body must be at most {} bytes", limits::HTTP_BODY_BYTES_MAX));

@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::Version;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 
+use super::receive::Saved;
 use super::room::Held;
 
 /// A whole response; any status is one.
 #[derive(Debug, Clone)]
 pub struct Response {
     pub status: u16,
+    pub version: Version,
     pub headers: HeaderMap,
+    /// Empty when it went into a file.
     pub body: Bytes,
+    pub saved: Option<Saved>,
     /// Where it came from, after redirects; without user and password.
     pub url: String,
     /// From the first byte sent to the last received, all attempts included.
@@ -26,6 +31,15 @@ pub struct Response {
 impl Response {
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// `1.1` or `2`.
+    pub fn protocol(&self) -> &'static str {
+        match self.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        }
     }
 
     /// Whether the sender says that the body is JSON: `application/json` or `…+json`.

@@ -131,7 +131,7 @@ async fn a_missing_permission_names_the_line_to_add() {
     let fault = fails(&http(), &granted(&["*"]), get("http://10.1.2.3/")).await;
     assert_eq!((fault.code.as_ref(), fault.retryable), ("http.denied_address", false));
     assert_eq!(fault.details["line"], r#"permissions = { http = { "*", "10.1.2.3" } }"#);
-    let deny = Options { deny: vec!["127.0.0.0/8".into()], ca_file: None };
+    let deny = Options { deny: vec!["127.0.0.0/8".into()], ..Options::default() };
     let closed = Http::new(&deny, Clock::system()).expect("a client");
     let fault = fails(&closed, &loopback(), get("http://127.0.0.1:1/")).await;
     assert_eq!(fault.code, "http.denied_address");
@@ -393,9 +393,9 @@ fn bad_settings_are_named() {
     let empty = dir.path().join("empty.pem");
     std::fs::write(&empty, "nothing").expect("written");
     let cases = [
-        (Options { deny: vec!["http://x".into()], ca_file: None }, "outgoing.deny"),
-        (Options { deny: vec![], ca_file: Some(dir.path().join("absent.pem")) }, "absent.pem"),
-        (Options { deny: vec![], ca_file: Some(empty) }, "holds no PEM certificate"),
+        (Options { deny: vec!["http://x".into()], ..Options::default() }, "outgoing.deny"),
+        (Options { ca_file: Some(dir.path().join("absent.pem")), ..Options::default() }, "absent.pem"),
+        (Options { ca_file: Some(empty), ..Options::default() }, "holds no PEM certificate"),
     ];
     for (options, expected) in cases {
         let fault = Fault::from(Http::new(&options, Clock::system()).expect_err("a bad setting"));

@@ -3,21 +3,46 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::error::HttpError;
 
-/// The provider is named here, for nothing may depend on a process-wide default.
-pub fn config(ca_file: Option<&Path>) -> Result<ClientConfig, HttpError> {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+/// The provider is named here, for nothing may depend on a process-wide default. `own` is our certificate, with its key.
+pub fn config(ca_file: Option<&Path>, own: Option<(&Path, &Path)>) -> Result<ClientConfig, HttpError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|problem| HttpError::Setup(format!("TLS cannot be set up: {problem}")))?
-        .with_root_certificates(roots(ca_file)?)
-        .with_no_client_auth();
+        .with_root_certificates(roots(ca_file)?);
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let (chain, secret) = identity(certificate, key)?;
+            let bad = |problem: rustls::Error| refused(certificate, problem.to_string());
+            builder.with_client_auth_cert(chain, secret).map_err(bad)?
+        }
+    };
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+fn identity(
+    certificate: &Path,
+    key: &Path,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), HttpError> {
+    let bad = |problem: rustls::pki_types::pem::Error| refused(certificate, problem.to_string());
+    let chain: Vec<_> =
+        CertificateDer::pem_file_iter(certificate).map_err(bad)?.collect::<Result<_, _>>().map_err(bad)?;
+    if chain.is_empty() {
+        return Err(refused(certificate, "it holds no PEM certificate".into()));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key).map_err(|problem| refused(key, problem.to_string()))?;
+    Ok((chain, secret))
+}
+
+fn refused(path: &Path, problem: String) -> HttpError {
+    HttpError::ClientCertificate { path: path.to_owned(), problem }
 }
 
 pub fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, HttpError> {

@@ -8,7 +8,14 @@ fn parse(yaml: &str) -> Result<Destination, String> {
 fn the_documented_shapes_are_read() {
     let alerts = parse("{ discord: { webhook: 'secret:DISCORD_ALERTS' }, min_severity: warning }").expect("discord");
     let webhook = Setting::Secret("DISCORD_ALERTS".into());
-    assert_eq!(alerts, Destination { kind: Kind::Discord(Discord { webhook }), min_severity: Severity::Warning });
+    assert_eq!(
+        alerts,
+        Destination {
+            kind: Kind::Discord(Discord { webhook }),
+            min_severity: Severity::Warning,
+            rate: Rate::default()
+        }
+    );
     for (yaml, name) in [
         ("slack: { webhook: 'https://hooks.example.com/services/T0/B0/x' }", "slack"),
         ("ntfy: { url: 'https://ntfy.example.com', topic: alerts, token: 'secret:NTFY' }", "ntfy"),
@@ -22,8 +29,8 @@ fn the_documented_shapes_are_read() {
 #[test]
 fn what_is_wrong_is_named_and_no_value_repeated() {
     let cases = [
-        ("{}", "needs one of discord, slack, ntfy and webhook"),
-        ("min_severity: info", "needs one of discord, slack, ntfy and webhook"),
+        ("{}", "needs one of discord, slack, ntfy, webhook, telegram"),
+        ("min_severity: info", "needs one of discord, slack, ntfy, webhook, telegram"),
         ("{ slack: { webhook: 'secret:A' }, discord: { webhook: 'secret:B' } }", "has discord and slack: make it two"),
         ("{ discrod: { webhook: 'secret:A' } }", "discrod"),
         ("{ discord: { webhok: 'secret:A' } }", "webhok"),

@@ -1,200 +1,158 @@
-//! One message to one destination: its request, its attempts, and what the receiver said.
+//! One message to one destination: its attempts, and what the receiver said.
 
 use std::time::Duration;
 
-use super::destination::{Destination, Kind, is_topic};
-use super::format;
+use lettre::transport::smtp::client::Certificate;
+
+use super::destination::{Destination, Kind, Smtp};
+use super::mail::Mail;
 use super::message::Message;
-use crate::base::{Clock, ExposeSecret, Fault, SecretString, limits};
-use crate::primitives::http::{Body, Http, HttpError, Method, Request, Response, Retry, retry_after};
+use super::prepare::{Prepared, missing, prepare};
+use super::smtp::{self, Letter};
+use crate::base::{Clock, ExposeSecret, Fault, limits};
+use crate::primitives::http::{Http, HttpError, Response, Retry, retry_after};
 use crate::primitives::secrets::{Secrets, Setting};
 
-const RETRY: Retry =
+/// While a caller waits.
+pub const RETRY: Retry =
     Retry { attempts: limits::NOTIFY_ATTEMPTS, initial: limits::NOTIFY_BACKOFF, max: limits::NOTIFY_BACKOFF_MAX };
 
+/// What deliveries need.
+pub struct Means<'a> {
+    pub http: &'a Http,
+    pub secrets: &'a dyn Secrets,
+    pub clock: &'a Clock,
+    pub roots: &'a [Certificate],
+    pub retry: Retry,
+}
+
 /// A message on its way.
-pub struct Parcel<'a> {
+pub struct Letterhead<'a> {
     pub message: &'a Message,
     pub route: &'a str,
     pub id: &'a str,
 }
 
+/// Why an attempt failed. The fault is retryable when another attempt may succeed, after the time that was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    pub fault: Fault,
+    pub asked: Option<Duration>,
+    /// Whether anything was sent at all.
+    pub is_sent: bool,
+}
+
 /// Tries until the receiver has taken it or will not. Gives the number of attempts, and why it failed.
 pub async fn deliver(
-    http: &Http,
-    secrets: &dyn Secrets,
-    clock: &Clock,
+    means: &Means<'_>,
     destination: &Destination,
-    parcel: &Parcel<'_>,
+    letter: &Letterhead<'_>,
 ) -> (u32, Result<(), Fault>) {
-    let label = label(&destination.kind);
-    let prepared = match prepare(secrets, clock, destination, parcel) {
-        Ok(prepared) => prepared,
-        Err(fault) => return (0, Err(fault)),
-    };
     let mut attempt = 1;
     loop {
-        let answer = http.request_for_operator(&prepared.request).await;
-        let (passing, asked) = match &answer {
-            Ok(response) if response.is_success() => return (attempt, Ok(())),
-            Ok(response) => (response.status == 429 || response.status >= 500, asked_wait(response, clock)),
-            Err(error) => (error.is_passing(), None),
-        };
-        match RETRY.wait(attempt, asked).filter(|_| passing) {
-            Some(wait) => clock.sleep(wait).await,
-            None => return (attempt, Err(prepared.failure(&label, answer, passing, asked))),
+        let Err(failure) = once(means, destination, letter).await else { return (attempt, Ok(())) };
+        match means.retry.wait(attempt, failure.asked).filter(|_| failure.fault.retryable) {
+            Some(wait) => means.clock.sleep(wait).await,
+            None => return (if failure.is_sent { attempt } else { 0 }, Err(failure.fault)),
         }
         attempt += 1;
     }
 }
 
+pub async fn once(means: &Means<'_>, destination: &Destination, letter: &Letterhead<'_>) -> Result<(), Failure> {
+    let label = label(&destination.kind);
+    if let Kind::Smtp(smtp) = &destination.kind {
+        return mail(means, &label, smtp, letter).await;
+    }
+    let unsent = |fault| Failure { fault, asked: None, is_sent: false };
+    let prepared = prepare(means.secrets, means.clock, destination, letter).map_err(unsent)?;
+    let answer = means.http.request_for_operator(&prepared.request).await;
+    let (passing, asked) = match &answer {
+        Ok(response) if response.is_success() => return Ok(()),
+        Ok(response) => {
+            // Resend says so while another request with the same key is under way.
+            let is_concurrent = response.status == 409 && matches!(destination.kind, Kind::Resend(_));
+            let passing = response.status == 429 || response.status >= 500 || is_concurrent;
+            (passing, asked_wait(response, means.clock))
+        }
+        Err(error) => (error.is_passing(), None),
+    };
+    Err(Failure { fault: failure(&prepared, &label, answer, passing, asked), asked, is_sent: true })
+}
+
+async fn mail(means: &Means<'_>, label: &str, smtp: &Smtp, letter: &Letterhead<'_>) -> Result<(), Failure> {
+    let value = |setting: &Setting| setting.value(means.secrets).ok_or_else(|| missing("smtp", setting));
+    let credentials = match (&smtp.user, &smtp.password) {
+        (Some(user), Some(password)) => value(user).and_then(|user| Ok(Some((user, value(password)?)))),
+        _ => Ok(None),
+    };
+    let credentials = credentials.map_err(|fault| Failure { fault, asked: None, is_sent: false })?;
+    let hidden: Vec<_> = credentials.iter().flat_map(|(user, password)| [user.clone(), password.clone()]).collect();
+    let letter = Letter { mail: Mail::of(letter.message), id: letter.id, credentials, roots: means.roots };
+    smtp::send(smtp, letter, means.clock).await.map_err(|fault| {
+        let hide = |text: String, part: &crate::base::SecretString| text.replace(part.expose_secret(), "***");
+        let message = hidden.iter().fold(fault.message.clone(), hide);
+        let fault = Fault { message: format!("{label}: {message}"), ..fault };
+        Failure { fault, asked: None, is_sent: true }
+    })
+}
+
 /// How a destination is named to people: never by its address.
 pub fn label(kind: &Kind) -> String {
-    let place = match address_of(kind) {
+    let host = |url: &Setting| match url {
         secret @ Setting::Secret(_) => Some(secret.to_string()),
         Setting::Plain(url) => {
             url::Url::parse(url.expose_secret()).ok().and_then(|url| url.host_str().map(str::to_owned))
         }
     };
+    let place = match kind {
+        Kind::Smtp(smtp) => Some(smtp.host.clone()),
+        // Of a name that many share, the recipient tells more, if it is not told itself.
+        Kind::Telegram(telegram) => match &telegram.chat {
+            chat @ Setting::Secret(_) => Some(chat.to_string()),
+            Setting::Plain(_) => host(&telegram.url),
+        },
+        Kind::Whatsapp(whatsapp) => match &whatsapp.to {
+            to @ Setting::Secret(_) => Some(to.to_string()),
+            Setting::Plain(_) => host(&whatsapp.url),
+        },
+        kind => kind.address().and_then(|(_, url)| host(url)),
+    };
     place.map_or_else(|| kind.name().to_owned(), |place| format!("{} ({place})", kind.name()))
 }
 
-struct Prepared {
-    request: Request,
-    /// Texts that must not come back out in a message.
-    hidden: Vec<SecretString>,
-}
-
-fn prepare(
-    secrets: &dyn Secrets,
-    clock: &Clock,
-    destination: &Destination,
-    parcel: &Parcel<'_>,
-) -> Result<Prepared, Fault> {
-    let value = |setting: &Setting| setting.value(secrets).ok_or_else(|| missing(&destination.kind, setting));
-    let message = parcel.message;
-    let mut hidden = Vec::new();
-    let mut headers: Vec<(String, SecretString)> = Vec::new();
-    let (address, body) = match &destination.kind {
-        Kind::Discord(discord) => (value(&discord.webhook)?, format::discord(message, clock.now())),
-        Kind::Slack(slack) => (value(&slack.webhook)?, format::slack(message)),
-        Kind::Webhook(webhook) => {
-            for (name, setting) in &webhook.headers {
-                headers.push((name.clone(), value(setting)?));
-            }
-            (value(&webhook.url)?, format::webhook(message, parcel.route, parcel.id, clock.now()))
-        }
-        Kind::Ntfy(ntfy) => {
-            let topic = value(&ntfy.topic)?;
-            if !is_topic(topic.expose_secret()) {
-                return Err(unusable(&destination.kind, &ntfy.topic, "an ntfy topic"));
-            }
-            if let Some(token) = &ntfy.token {
-                let token = value(token)?;
-                headers.push(("Authorization".into(), format!("Bearer {}", token.expose_secret()).into()));
-                hidden.push(token);
-            }
-            let body = format::ntfy(message, topic.expose_secret());
-            hidden.push(topic);
-            (value(&ntfy.url)?, body)
-        }
-    };
-    let web = |url: &url::Url| matches!(url.scheme(), "http" | "https");
-    let Some(mut url) = url::Url::parse(address.expose_secret()).ok().filter(web) else {
-        return Err(unusable(&destination.kind, address_of(&destination.kind), "a URL"));
-    };
-    hidden.extend(telling_parts(&url));
-    hidden.extend(headers.iter().map(|(_, value)| value.clone()));
-    if matches!(destination.kind, Kind::Discord(_)) {
-        // Without it Discord answers before it knows whether it can post the message.
-        url.query_pairs_mut().append_pair("wait", "true");
-    }
-    let mut request = Request::new(Method::POST, url);
-    request.headers = headers.into_iter().map(|(name, value)| (name, value.expose_secret().to_owned())).collect();
-    request.body = Body::Json(body);
-    request.timeout = limits::NOTIFY_ATTEMPT_TIMEOUT;
-    request.body_bytes_max = limits::NOTIFY_ANSWER_BYTES_MAX;
-    request.redirects_max = 0;
-    // The longest first, so that hiding a part of one leaves no rest of it.
-    hidden.sort_by_key(|part| std::cmp::Reverse(part.expose_secret().len()));
-    Ok(Prepared { request, hidden })
-}
-
-fn address_of(kind: &Kind) -> &Setting {
-    match kind {
-        Kind::Discord(discord) => &discord.webhook,
-        Kind::Slack(slack) => &slack.webhook,
-        Kind::Ntfy(ntfy) => &ntfy.url,
-        Kind::Webhook(webhook) => &webhook.url,
-    }
-}
-
-/// The parts of a URL that can be passwords.
-fn telling_parts(url: &url::Url) -> Vec<SecretString> {
-    const TELLING_BYTES_MIN: usize = 6;
-    let path = url.path().split('/').filter(|segment| segment.len() >= TELLING_BYTES_MIN);
-    let user = [url.username(), url.password().unwrap_or_default()].into_iter().filter(|part| !part.is_empty());
-    let mut parts: Vec<String> = path.chain(user).map(str::to_owned).collect();
-    parts.extend(url.query_pairs().map(|(_, value)| value.into_owned()).filter(|v| v.len() >= TELLING_BYTES_MIN));
-    parts.extend(url.query().map(str::to_owned).filter(|query| query.len() >= TELLING_BYTES_MIN));
-    if url.path().len() >= TELLING_BYTES_MIN {
-        parts.push(url.path().to_owned());
-    }
-    parts.into_iter().map(SecretString::from).collect()
-}
-
-fn missing(kind: &Kind, setting: &Setting) -> Fault {
-    let name = match setting {
-        Setting::Secret(name) => name.as_str(),
-        Setting::Plain(_) => "",
-    };
-    Fault::new("notify.secret_missing", format!("{}: there is no secret {name}", kind.name()))
-        .hint(format!("set the environment variable {name} of the daemon and start it again"))
-}
-
-fn unusable(kind: &Kind, setting: &Setting, wanted: &str) -> Fault {
-    Fault::new("notify.bad_secret", format!("{}: the value of {setting} is not {wanted}", kind.name()))
-        .hint("correct the secret's value, and start the daemon again")
-}
-
-/// Retry-After, or what Discord says in its body.
+/// Retry-After, or what Discord and Telegram say in their bodies.
 fn asked_wait(response: &Response, clock: &Clock) -> Option<Duration> {
     retry_after(&response.headers, clock.now()).or_else(|| {
         let body: serde_json::Value = serde_json::from_slice(&response.body).ok()?;
-        Duration::try_from_secs_f64(body.get("retry_after")?.as_f64()?).ok()
+        let seconds = body.get("retry_after").or_else(|| body.pointer("/parameters/retry_after"))?;
+        Duration::try_from_secs_f64(seconds.as_f64()?).ok()
     })
 }
 
-impl Prepared {
-    fn failure(
-        &self,
-        label: &str,
-        answer: Result<Response, HttpError>,
-        passing: bool,
-        asked: Option<Duration>,
-    ) -> Fault {
-        let fault = match answer {
-            Err(error) => {
-                let fault = Fault::from(error);
-                let message = format!("{label}: {}", self.hide(&fault.message));
-                return Fault { message, ..fault };
-            }
-            Ok(response) => {
-                let said = self.hide(&response.excerpt());
-                let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-                let code = if response.status == 429 { "notify.rate_limited" } else { "notify.refused" };
-                let message = format!("{label}: the receiver answered {}{said}", response.status);
-                let details = serde_json::json!({ "status": response.status });
-                Fault::new(code, message).details(details).hint(hint(response.status, asked))
-            }
-        };
-        if passing { fault.retryable() } else { fault }
-    }
-
-    fn hide(&self, text: &str) -> String {
-        let hide = |text: String, part: &SecretString| text.replace(part.expose_secret(), "***");
-        self.hidden.iter().fold(text.to_owned(), hide)
-    }
+fn failure(
+    prepared: &Prepared,
+    label: &str,
+    answer: Result<Response, HttpError>,
+    passing: bool,
+    asked: Option<Duration>,
+) -> Fault {
+    let fault = match answer {
+        Err(error) => {
+            let fault = Fault::from(error);
+            let message = format!("{label}: {}", prepared.hide(&fault.message));
+            return Fault { message, ..fault };
+        }
+        Ok(response) => {
+            let said = prepared.hide(&response.excerpt());
+            let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+            let code = if response.status == 429 { "notify.rate_limited" } else { "notify.refused" };
+            let message = format!("{label}: the receiver answered {}{said}", response.status);
+            let details = serde_json::json!({ "status": response.status });
+            Fault::new(code, message).details(details).hint(hint(response.status, asked))
+        }
+    };
+    if passing { fault.retryable() } else { fault }
 }
 
 fn hint(status: u16, asked: Option<Duration>) -> String {

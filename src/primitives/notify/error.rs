@@ -3,7 +3,7 @@
 use crate::base::suggest::did_you_mean;
 use crate::base::{Fault, limits};
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NotifyError {
     #[error("notify.routes: there are {0} routes, and at most {max} are kept", max = limits::NOTIFY_ROUTES_MAX)]
     TooManyRoutes(usize),
@@ -16,6 +16,8 @@ pub enum NotifyError {
     UnknownRoute { route: String, known: Vec<String> },
     #[error("the message cannot be sent: {0}")]
     BadMessage(String),
+    #[error("{}", .0.message)]
+    NotKept(Box<Fault>),
 }
 
 impl From<NotifyError> for Fault {
@@ -33,6 +35,7 @@ impl From<NotifyError> for Fault {
                 let details = serde_json::json!({ "routes": known });
                 Self::new("notify.unknown_route", message).hint(hint).details(details)
             }
+            NotifyError::NotKept(fault) => *fault,
             NotifyError::BadMessage(_) => Self::new("notify.bad_message", message),
         }
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::message::{Message, Severity};
+use super::text::{cut, cut_bytes, cut_escaped, cut_json, escape};
 use crate::base::Timestamp;
 
 /// Discord's limits for embeds, in characters.
@@ -80,7 +81,7 @@ pub fn discord(message: &Message, now: Timestamp) -> Value {
 pub fn slack(message: &Message) -> Value {
     let mut blocks = Vec::new();
     if !message.title.trim().is_empty() {
-        let title = cut(&format!("{} {}", mark(message.severity), message.title), slack_max::HEADER);
+        let title = cut(&format!("{} {}", message.severity.mark(), message.title), slack_max::HEADER);
         blocks.push(json!({ "type": "header", "text": { "type": "plain_text", "text": title } }));
     }
     if !message.text.trim().is_empty() {
@@ -99,7 +100,7 @@ pub fn slack(message: &Message) -> Value {
     if let Some(text) = link.filter(|link| link.chars().count() <= slack_max::SECTION) {
         blocks.push(json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } }));
     }
-    json!({ "text": cut_escaped(&plain(message), slack_max::FALLBACK), "blocks": blocks })
+    json!({ "text": cut_escaped(&message.plain(), slack_max::FALLBACK), "blocks": blocks })
 }
 
 /// A body for publishing as JSON, which goes to the server's root.
@@ -138,27 +139,10 @@ pub fn webhook(message: &Message, route: &str, id: &str, now: Timestamp) -> Valu
     })
 }
 
-fn plain(message: &Message) -> String {
-    let mut text = format!("{} {}", mark(message.severity), message.headline());
-    if !message.title.trim().is_empty() && !message.text.trim().is_empty() {
-        text = format!("{text}\n{}", message.text);
-    }
-    let text = with_fields(&text, message);
-    message.url.as_ref().map_or_else(|| text.clone(), |url| format!("{text}\n{url}"))
-}
-
 fn with_fields(text: &str, message: &Message) -> String {
     let lines = message.fields.iter().map(|(name, value)| format!("{name}: {value}"));
     let all: Vec<String> = Some(text.to_owned()).filter(|text| !text.is_empty()).into_iter().chain(lines).collect();
     all.join("\n")
-}
-
-fn mark(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "ℹ️",
-        Severity::Warning => "⚠️",
-        Severity::Critical => "🚨",
-    }
 }
 
 /// Providers refuse empty field texts.
@@ -166,84 +150,9 @@ fn filled(text: &str) -> &str {
     if text.trim().is_empty() { "–" } else { text }
 }
 
-/// At most `max` characters, the last an ellipsis when something is missing.
-fn cut(text: &str, max: usize) -> String {
-    if text.chars().count() <= max {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(max.saturating_sub(1)).collect();
-    if max > 0 {
-        short.push('…');
-    }
-    short
-}
-
-fn cut_bytes(text: &str, max: usize) -> String {
-    const ELLIPSIS: &str = "…";
-    if text.len() <= max {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(max - ELLIPSIS.len());
-    format!("{}{ELLIPSIS}", &text[..end])
-}
-
-/// Cut so that both the text and its form in JSON fit.
-fn cut_json(text: &str, max: usize, json_max: usize) -> String {
-    let whole = cut_bytes(text, max);
-    if written(&whole) <= json_max {
-        return whole;
-    }
-    let mut left = json_max.saturating_sub(written("…"));
-    let fits = |c: &char| {
-        let bytes = written(c.encode_utf8(&mut [0; 4]));
-        left.checked_sub(bytes).map(|rest| left = rest).is_some()
-    };
-    let mut short: String = whole.chars().take_while(fits).collect();
-    short.push('…');
-    short
-}
-
-/// Bytes of a text in JSON, without the quotes.
-fn written(text: &str) -> usize {
-    serde_json::Value::from(text).to_string().len() - 2
-}
-
-/// The three characters that Slack gives a meaning.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// Cut so that the escaped text fits, and no escape is torn.
-fn cut_escaped(text: &str, max: usize) -> String {
-    let mut out = String::new();
-    let mut count = 0;
-    for c in text.chars() {
-        let piece = escape(c.encode_utf8(&mut [0; 4]));
-        count += piece.chars().count();
-        if count >= max {
-            out.push('…');
-            break;
-        }
-        out.push_str(&piece);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cuts_end_at_characters_and_escapes() {
-        assert_eq!(cut("äöü", 3), "äöü");
-        assert_eq!(cut("äöüß", 3), "äö…");
-        assert_eq!(cut("abc", 0), "");
-        assert_eq!(cut_bytes("ääää", 7), "ää…");
-        assert_eq!(cut_json("a\n\n\n", 10, 10), "a\n\n\n");
-        assert_eq!(cut_json("a\n\n\n", 10, 6), "a\n…");
-        assert_eq!(cut_escaped("a<b", 20), "a&lt;b");
-        assert_eq!(cut_escaped("a<<<<", 8), "a&lt;…");
-    }
 
     #[test]
     fn a_title_alone_is_the_message_too() {

@@ -25,13 +25,22 @@ impl Severity {
         }
     }
 
+    pub(super) fn mark(self) -> &'static str {
+        match self {
+            Self::Info => "ℹ️",
+            Self::Warning => "⚠️",
+            Self::Critical => "🚨",
+        }
+    }
+
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Info, Self::Warning, Self::Critical].into_iter().find(|severity| severity.as_str() == text)
     }
 }
 
 /// Title or text must be there. What a provider has no room for is cut off with an ellipsis; a URL is left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Message {
     pub title: String,
     pub text: String,
@@ -40,6 +49,8 @@ pub struct Message {
     pub fields: Vec<(String, String)>,
     /// Where more is to be seen.
     pub url: Option<String>,
+    /// Where a route groups, messages of one key belong together; the title unless given.
+    pub key: Option<String>,
 }
 
 impl Message {
@@ -77,7 +88,28 @@ impl Message {
     }
 
     /// The title, or what stands for one.
-    pub(super) fn headline(&self) -> &str {
+    pub fn headline(&self) -> &str {
         if self.title.trim().is_empty() { self.text.lines().next().unwrap_or_default() } else { &self.title }
+    }
+
+    /// All of it as plain text.
+    pub(super) fn plain(&self) -> String {
+        let text = format!("{} {}", self.severity.mark(), self.headline());
+        let rest = self.body_with_fields();
+        let text = if rest.is_empty() { text } else { format!("{text}\n{rest}") };
+        self.url.as_ref().map_or_else(|| text.clone(), |url| format!("{text}\n{url}"))
+    }
+
+    /// What comes after the headline: the text unless it is the headline itself, and the fields, a line each.
+    pub(super) fn body_with_fields(&self) -> String {
+        let text = if self.title.trim().is_empty() {
+            self.text.split_once('\n').map_or("", |(_, rest)| rest)
+        } else {
+            self.text.as_str()
+        };
+        let lines = self.fields.iter().map(|(name, value)| format!("{name}: {value}"));
+        let all: Vec<String> =
+            Some(text.to_owned()).filter(|text| !text.trim().is_empty()).into_iter().chain(lines).collect();
+        all.join("\n")
     }
 }

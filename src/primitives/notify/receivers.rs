@@ -125,3 +125,104 @@ pub fn ntfy(asked: &Asked) -> Verdict {
     check(body["click"].is_null() || body["click"].is_string(), "click is a string")?;
     Ok(answer(200, &[("content-type", "application/json")], r#"{"id":"x"}"#))
 }
+
+/// `sendMessage` of the Bot API, with the tags and entities of its HTML.
+pub fn telegram(asked: &Asked) -> Verdict {
+    let refuse = |problem: String| Ok(answer(400, &[], json!({ "ok": false, "description": problem }).to_string()));
+    let judged = || -> Result<(), String> {
+        check(asked.path == "/bot123:telegram-token/sendMessage", "Not Found")?;
+        let body = is_json_post(asked)?;
+        let known =
+            ["chat_id", "text", "parse_mode", "link_preview_options", "disable_notification", "message_thread_id"];
+        known_keys(&body, &known, "the message")?;
+        check(body["chat_id"] == -1_000_000_000_000_i64, "chat not found")?;
+        check(body["parse_mode"] == "HTML", "unsupported parse_mode")?;
+        check(body["disable_notification"].is_boolean(), "disable_notification must be a boolean")?;
+        let plain = telegram_plain(text(&body, "text")?)?;
+        sized(plain.trim(), 4_096, "the text").map(drop)
+    };
+    match judged() {
+        Ok(()) => Ok(answer(200, &[("content-type", "application/json")], r#"{"ok":true,"result":{"message_id":1}}"#)),
+        Err(problem) => refuse(problem),
+    }
+}
+
+/// What is left of a text when its entities are read; the tags must be known and closed in order.
+fn telegram_plain(html: &str) -> Result<String, String> {
+    let (mut plain, mut open, mut rest) = (String::new(), Vec::new(), html);
+    while let Some(at) = rest.find(['<', '>', '&']) {
+        plain.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix('&') {
+            let (name, after) = after.split_once(';').ok_or("an entity does not end")?;
+            plain.push_str(match name {
+                "lt" => "<",
+                "gt" => ">",
+                "amp" => "&",
+                "quot" => "\"",
+                _ => return Err(format!("unsupported entity {name}")),
+            });
+            rest = after;
+            continue;
+        }
+        let inside = rest.strip_prefix('<').ok_or("a > stands alone")?;
+        let (tag, after) = inside.split_once('>').ok_or("a tag does not end")?;
+        match tag.strip_prefix('/') {
+            Some(name) => check(open.pop() == Some(name), "can't parse entities: a tag is closed that is not open")?,
+            None => {
+                let name = tag.split(' ').next().unwrap_or_default();
+                check(["b", "i", "a", "code", "pre"].contains(&name), &format!("unsupported start tag {name}"))?;
+                open.push(name);
+            }
+        }
+        rest = after;
+    }
+    check(open.is_empty(), "can't parse entities: a tag is not closed")?;
+    plain.push_str(rest);
+    Ok(plain)
+}
+
+/// "Send a message" of the Messages API, channel WhatsApp: 202 with the message's UUID.
+pub fn vonage(asked: &Asked) -> Verdict {
+    check(asked.path == "/v1/messages", "not found")?;
+    let authorization = asked.header("authorization");
+    let is_known = authorization == "Basic dm9uYWdlLWtleTp2b25hZ2Utc2VjcmV0" || authorization.starts_with("Bearer ");
+    if !is_known {
+        return Ok(answer(401, &[], r#"{"title":"Unauthorized"}"#));
+    }
+    let body = is_json_post(asked)?;
+    known_keys(&body, &["message_type", "channel", "from", "to", "text", "client_ref"], "the message")?;
+    check(body["message_type"] == "text" && body["channel"] == "whatsapp", "message_type and channel")?;
+    for key in ["from", "to"] {
+        let number = text(&body, key)?;
+        let is_number = (7..=15).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit());
+        check(is_number, &format!("{key} must be a number without leading + or 00"))?;
+    }
+    sized(text(&body, "text")?, 4_096, "text")?;
+    sized(text(&body, "client_ref")?, 100, "client_ref")?;
+    Ok(answer(
+        202,
+        &[("content-type", "application/json")],
+        r#"{"message_uuid":"aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab"}"#,
+    ))
+}
+
+/// "Send Email", with an idempotency key.
+pub fn resend(asked: &Asked) -> Verdict {
+    check(asked.path == "/emails", "not found")?;
+    if asked.header("authorization") != "Bearer re_resend_key" {
+        return Ok(answer(401, &[], r#"{"name":"missing_api_key"}"#));
+    }
+    check(!asked.header("user-agent").is_empty(), "a request without User-Agent is refused with 403")?;
+    sized(asked.header("idempotency-key"), 256, "the idempotency key")?;
+    let body = is_json_post(asked)?;
+    known_keys(&body, &["from", "to", "subject", "text", "html"], "the email")?;
+    check(text(&body, "from")?.contains('@'), "from must be an address")?;
+    let to = body["to"].as_array().ok_or("to must be a list")?;
+    check((1..=50).contains(&to.len()) && to.iter().all(Value::is_string), "1 to 50 recipients")?;
+    let subject = text(&body, "subject")?;
+    sized(subject, 998, "subject")?;
+    check(!subject.contains(['\n', '\r']), "subject is one line")?;
+    check(!text(&body, "text")?.is_empty() && text(&body, "html")?.starts_with("<!doctype html>"), "text and html")?;
+    Ok(answer(200, &[("content-type", "application/json")], r#"{"id":"49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"}"#))
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::receivers::{self, discord, ntfy, slack};
+use super::receivers::{self, discord, ntfy, resend, slack, telegram, vonage};
 use super::*;
 use crate::base::{Clock, Fault, SecretString, Timestamp};
 use crate::model::Grants;
@@ -34,7 +34,7 @@ fn may(route: &str) -> NotifyPermit {
 fn service(routes: &serde_json::Value, secrets: Known, clock: Clock) -> Notify {
     let routes = serde_json::from_value(routes.clone()).expect("routes");
     let http = Http::new(&http::Options::default(), clock.clone()).expect("a client");
-    Notify::new(Options { routes }, http, Arc::new(secrets), clock).expect("a service")
+    Notify::new(Options { routes, ca_file: None }, http, Arc::new(secrets), clock).expect("a service")
 }
 
 fn notify(routes: &serde_json::Value) -> Notify {
@@ -48,6 +48,7 @@ fn message() -> Message {
         severity: Severity::Critical,
         fields: vec![("host".into(), "a".into()), ("since".into(), String::new())],
         url: Some("https://aegis.example.com/runs/1".into()),
+        key: None,
     }
 }
 
@@ -72,7 +73,12 @@ fn failure(delivery: &Delivery) -> &Fault {
 async fn every_provider_takes_what_it_is_sent() {
     let (discord, slack) = (receivers::start(discord).await, receivers::start(slack).await);
     let (ntfy, webhook) = (receivers::start(ntfy).await, Server::start(|_, _| answer(204, &[], "")).await);
+    let (telegram, vonage) = (receivers::start(telegram).await, receivers::start(vonage).await);
+    let resend = receivers::start(resend).await;
     let secrets = Known(BTreeMap::from([
+        ("TELEGRAM", "123:telegram-token".into()),
+        ("PHONE", "+1 555 010-0000".into()),
+        ("RESEND", "re_resend_key".into()),
         ("DISCORD", discord.url("/api/webhooks/111/discord-token")),
         ("NTFY", "tk_ntfy_token".into()),
         ("HOOK", "Bearer hook".into()),
@@ -82,6 +88,11 @@ async fn every_provider_takes_what_it_is_sent() {
         { "slack": { "webhook": slack.url("/services/T0/B0/slack-token") } },
         { "ntfy": { "url": ntfy.url(""), "topic": "ops-alerts", "token": "secret:NTFY" } },
         { "webhook": { "url": webhook.url("/hook"), "headers": { "Authorization": "secret:HOOK" } } },
+        { "telegram": { "token": "secret:TELEGRAM", "chat": "-1000000000000", "url": telegram.url("/") } },
+        { "whatsapp": { "key": "vonage-key", "secret": "vonage-secret", "from": "15550100001", "to": "secret:PHONE",
+                        "url": vonage.url("/v1/messages") }, "min_severity": "info" },
+        { "resend": { "key": "secret:RESEND", "from": "Aegis <aegis@example.com>", "to": "ops@example.com",
+                      "url": resend.url("/emails") } },
     ] });
     let notify = service(&routes, secrets, Clock::system());
     let title_only = Message { title: "only a title".into(), ..Message::default() };
@@ -94,10 +105,20 @@ async fn every_provider_takes_what_it_is_sent() {
         for delivery in &deliveries {
             assert_eq!((&delivery.outcome, delivery.attempts), (&Outcome::Delivered, 1), "{delivery:?}");
         }
-        assert_eq!(deliveries.len(), 4);
+        assert_eq!(deliveries.len(), 7);
     }
     let said = discord.asked()[0].json();
     assert_eq!(said["embeds"][0]["fields"][1], json!({ "name": "since", "value": "–", "inline": true }));
+    let told = telegram.asked()[0].json();
+    let text = "🚨 <b>db is down</b>\nexit code &lt;137&gt; &amp; counting\nhost: a\nsince: \n\
+                <a href=\"https://aegis.example.com/runs/1\">Open</a>";
+    assert_eq!((&told["text"], &told["disable_notification"]), (&text.into(), &false.into()));
+    assert!(telegram.asked()[1].json()["text"].as_str().is_some_and(|text| text.contains(" more characters)")));
+    let told = vonage.asked()[0].json();
+    assert_eq!((&told["to"], &told["from"]), (&"15550100000".into(), &"15550100001".into()));
+    let told = resend.asked()[0].json();
+    assert_eq!((&told["subject"], &told["to"]), (&"[critical] db is down".into(), &json!(["ops@example.com"])));
+    assert!(told["html"].as_str().is_some_and(|html| html.contains("exit code &lt;137&gt; &amp; counting")));
     assert!(slack.asked()[0].json().to_string().contains("exit code &lt;137&gt; &amp; counting"));
     assert_eq!(ntfy.asked()[0].json()["message"], "exit code <137> & counting\nhost: a\nsince: ");
     let asked = webhook.asked().remove(0);
@@ -108,6 +129,55 @@ async fn every_provider_takes_what_it_is_sent() {
         (&"alerts".into(), &"critical".into(), &"db is down".into())
     );
     assert_eq!(said["fields"][0], json!({ "name": "host", "value": "a" }));
+}
+
+#[tokio::test]
+async fn a_phone_rings_for_what_is_critical_alone() {
+    let vonage = receivers::start(vonage).await;
+    let keys = json!({ "key": "vonage-key", "secret": "vonage-secret", "from": "15550100001", "to": "15550100000",
+                       "url": vonage.url("/v1/messages") });
+    let notify = notify(&json!({ "alerts": [{ "whatsapp": keys }] }));
+    for (severity, expected) in [(Severity::Warning, "below_severity"), (Severity::Critical, "delivered")] {
+        let deliveries = notify.send(&may("alerts"), &Message { severity, ..message() }).await.expect("sent");
+        assert_eq!(deliveries[0].outcome.as_str(), expected);
+    }
+    assert_eq!(vonage.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn an_application_signs_its_tokens() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let openssl = |arguments: &[&str]| {
+        let output = std::process::Command::new("openssl").current_dir(dir.path()).args(arguments).output();
+        let output = output.expect("openssl");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "key.pem"]);
+    openssl(&["rsa", "-in", "key.pem", "-pubout", "-out", "public.pem"]);
+    let vonage = receivers::start(vonage).await;
+    let pem = std::fs::read_to_string(dir.path().join("key.pem")).expect("a key");
+    let secrets = Known(BTreeMap::from([("KEY", pem), ("BAD", "no key".into())]));
+    let with = |key: &str| {
+        json!({ "whatsapp": { "application": "app-1", "private_key": key, "from": "15550100001",
+                                                 "to": "15550100000", "url": vonage.url("/v1/messages") } })
+    };
+    let routes = json!({ "alerts": [with("secret:KEY"), with("secret:BAD")] });
+    let (clock, _) = Clock::fake(Timestamp::from_second(1_800_000_000).expect("a time"));
+    let deliveries = service(&routes, secrets, clock).send(&may("alerts"), &message()).await.expect("sent");
+    assert_eq!(deliveries[0].outcome, Outcome::Delivered);
+    assert_eq!(failure(&deliveries[1]).code, "notify.bad_secret");
+    let token = vonage.asked()[0].header("authorization").trim_start_matches("Bearer ").to_owned();
+    let parts: Vec<&str> = token.split('.').collect();
+    let decoded = |part: &str| {
+        use base64::Engine;
+        base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(part).expect("base64url")
+    };
+    let claims: serde_json::Value = serde_json::from_slice(&decoded(parts[1])).expect("JSON");
+    assert_eq!((&claims["application_id"], &claims["iat"]), (&"app-1".into(), &1_800_000_000.into()));
+    assert_eq!(claims["exp"], 1_800_000_900);
+    std::fs::write(dir.path().join("signed"), format!("{}.{}", parts[0], parts[1])).expect("written");
+    std::fs::write(dir.path().join("signature"), decoded(parts[2])).expect("written");
+    openssl(&["dgst", "-sha256", "-verify", "public.pem", "-signature", "signature", "signed"]);
 }
 
 #[tokio::test]
@@ -259,7 +329,7 @@ fn routes_have_bounds() {
     let destination = json!({ "webhook": { "url": "http://127.0.0.1/" } });
     let routes = serde_json::from_value(json!({ "alerts": vec![destination; 17] })).expect("routes");
     let http = Http::new(&http::Options::default(), Clock::system()).expect("a client");
-    let refused = Notify::new(Options { routes }, http, Arc::new(ProcessSecrets), Clock::system());
+    let refused = Notify::new(Options { routes, ca_file: None }, http, Arc::new(ProcessSecrets), Clock::system());
     let fault = Fault::from(refused.expect_err("too many"));
     assert!(fault.message.starts_with("notify.routes.alerts: there are 17 destinations"), "{fault}");
 }

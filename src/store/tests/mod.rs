@@ -16,6 +16,7 @@ mod migration;
 mod nodes;
 mod opening;
 mod outages;
+mod outbox;
 mod plans;
 mod retention;
 mod runs;

@@ -7,6 +7,7 @@ use crate::base::{JobName, RunId, Timestamp};
 use crate::model::journal::json_bytes;
 use crate::model::{Absence, Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
 use crate::store::trust::TrustWrite;
+use crate::store::outbox::OutboxWrite;
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;
@@ -44,6 +45,7 @@ pub enum Command {
     TakeSession(String),
     Watch(Box<WatchWrite>),
     Trust(Box<TrustWrite>),
+    Outbox(Box<OutboxWrite>),
     Remove(Removal),
     /// Writes a row of no meaning: proof that the database can be written.
     Ping,
@@ -98,6 +100,10 @@ impl Command {
                 TrustWrite::Prune { .. } => ROW,
             },
             Self::Watch(write) => ROW + ROW * (write.samples.len() + 4 * write.alerts.len()) + told(&write.events),
+            Self::Outbox(write) => {
+                let added: usize = write.add.iter().map(|parcel| 2 * ROW + json_bytes(&parcel.body)).sum();
+                added + ROW * write.changes.len() + told(&write.events)
+            }
             Self::PutVersion(version, _) => ROW + version.files.iter().map(|(_, text)| text.len()).sum::<usize>(),
             Self::Miss(absence) => absence.missed.len() * ROW,
             Self::ScheduledUntil(jobs, _) => jobs.len() * ROW,

@@ -14,6 +14,7 @@ mod logs;
 mod mask;
 mod nodes;
 mod occurrences;
+mod outbox;
 mod park;
 mod removal;
 mod runs;

@@ -9,11 +9,12 @@ use std::borrow::Cow;
 
 use super::command::{Answer, Command};
 use super::{
-    Removal, accept, access, artifacts, audit, events, jobs, journal, kv, logs, nodes, occurrences, removal, runs,
+    Removal, accept, access, artifacts, audit, events, jobs, journal, kv, logs, nodes, occurrences, outbox, removal, runs,
     signals, start, watch,
 };
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Absence, Decision, LogLine, NewAudit, NewEvent, Occurrence, Signal};
+use crate::store::outbox::OutboxWrite;
 use crate::store::sql::{Conn, query};
 use crate::store::trust::TrustWrite;
 use crate::store::types::*;
@@ -92,6 +93,7 @@ struct Groups<'a> {
     access: Vec<(usize, &'a Command)>,
     watch: Vec<(usize, &'a WatchWrite)>,
     trust: Vec<(usize, &'a TrustWrite)>,
+    outbox: Vec<(usize, &'a OutboxWrite)>,
     removals: Vec<(usize, &'a Removal)>,
     ping: bool,
 }
@@ -131,6 +133,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
     }
     audit::write(conn, &groups.trust, &mut sheet).await?;
     let sample_seq = watch::write(conn, &groups.watch, &mut sheet).await?;
+    outbox::write(conn, &groups.outbox, &mut sheet).await?;
     for (index, what) in groups.removals {
         let count = removal::remove(conn, what).await?;
         sheet.answer(index, Answer::Count(count));
@@ -185,6 +188,7 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             }
             Command::Watch(write) => groups.watch.push((index, write)),
             Command::Trust(write) => groups.trust.push((index, write)),
+            Command::Outbox(write) => groups.outbox.push((index, write)),
             Command::Remove(removal) => groups.removals.push((index, removal)),
             Command::Ping => groups.ping = true,
             // The writer has taken it out before.

@@ -6,6 +6,7 @@ mod containers;
 mod durable;
 mod events;
 mod jobs;
+mod notifications;
 mod ops;
 mod runs;
 mod tokens;
@@ -106,6 +107,9 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(watch::silences, watch::silence))
         .routes(routes!(watch::end_silence))
         .routes(routes!(watch::checks))
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::retry))
+        .routes(routes!(notifications::test))
         .routes(routes!(events::stream))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

@@ -15,6 +15,7 @@ use crate::base::limits;
 use crate::model::Role;
 use crate::model::alerts::{AlertState, Severity};
 use crate::model::metrics::Labels;
+use crate::store::OutboxCounts;
 use crate::web::error::{ApiError, ApiResult};
 use crate::web::extract::{Form, Path};
 use crate::web::parts::Web;
@@ -27,10 +28,12 @@ pub async fn page(State(web): State<Web>, cx: Cx) -> ApiResult<Markup> {
         tokio::join!(read::alerts(&web, Some(earlier(cx.now, DAY))), read::checks(&web), read::silences(&web));
     let (alerts, checks, silences) = (alerts?, checks?, silences?);
     let (live, over): (Vec<_>, Vec<_>) = alerts.into_iter().partition(|alert| alert.state != AlertState::Resolved);
+    let counts = web.parts.store.outbox_counts().await?;
     let body = html! {
         (wrong(&cx, &live))
         (asked(&cx, &checks))
         (quiet(&cx, &silences))
+        (untold(counts))
         (ended(&cx, &over))
     };
     Ok(Page::new(Place::Health, "Health", body).live("containers=1").render(&cx))
@@ -193,6 +196,16 @@ fn quiet(cx: &Cx, silences: &[SilenceView]) -> Markup {
         }
     };
     ui::section("silences", "Silences", ui::nothing(), body)
+}
+
+/// Messages that no receiver has taken.
+fn untold(counts: OutboxCounts) -> Markup {
+    let body = html! {
+        @if counts == OutboxCounts::default() { p.quiet-line { "Every message has been taken." } } @else {
+            p { (counts.waiting) " wait, and " (counts.dead) " were given up: " code { "aegis notify queue" } " lists them." }
+        }
+    };
+    ui::section("notifications", "Notifications", ui::nothing(), body)
 }
 
 fn ended(cx: &Cx, over: &[AlertView]) -> Markup {

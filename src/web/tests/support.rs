@@ -188,6 +188,7 @@ impl App {
             jobs: registry,
             loader,
             docker,
+            notify: crate::primitives::Primitives::unconnected().notify,
             forecast: Arc::new(EveryFiveMinutes),
             probes: Vec::new(),
             metrics: Metrics::default(),

@@ -25,6 +25,7 @@ use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
 use crate::store::{self, Store};
+use crate::triggers::outside::{self, Outside};
 use crate::triggers::{LiveDesk, housekeeping};
 use crate::watch::{self, Watch};
 use crate::web::{self, Web};
@@ -74,6 +75,8 @@ struct Daemon {
     site: Site,
     loader: jobs::Handle,
     runner: runner::Handle,
+    /// What triggers cannot hear.
+    hearing: outside::Health,
     /// Ends the grace of a stop.
     hurry: CancellationToken,
 }
@@ -133,7 +136,8 @@ impl Daemon {
         supervisor.spawn_within("runner", allowance, |stop| dispatcher.run(stop));
 
         let hurry = options.hurry;
-        let daemon = Self { store, primitives, registry, site, loader: loader_handle, runner, hurry };
+        let hearing = outside::Health::default();
+        let daemon = Self { store, primitives, registry, site, loader: loader_handle, runner, hearing, hurry };
         daemon.schedules(config, clock, supervisor).await?;
         Ok(daemon)
     }
@@ -147,6 +151,11 @@ impl Daemon {
         let watch = self.watch(config, clock)?;
         let leads = leadership.clone();
         supervisor.spawn("watch", |stop| watch.serve(leads, stop));
+        let Primitives { docker, sql, .. } = self.primitives.clone();
+        let mut outside = Outside::new(self.registry.clone(), Arc::new(desk.clone()), docker, sql, clock.clone());
+        outside.health = self.hearing.clone();
+        let leads = leadership.clone();
+        supervisor.spawn("triggers", |stop| outside.serve(leads, stop));
         let (registry, calendars) = (self.registry.clone(), self.site.calendars.clone());
         let terms = Terms { registry, desk, clock: clock.clone(), calendars };
         supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
@@ -215,11 +224,15 @@ impl Daemon {
         }
     }
 
-    /// Of the databases and servers that the configuration names; none where it names none.
+    /// Of what jobs listen to, and of the databases and servers that the configuration names.
     fn source_probes(&self) -> Vec<web::Probe> {
         let (redis, graph) = (self.primitives.redis.clone(), self.primitives.graph.clone());
         let sql = self.primitives.sql.clone();
-        let mut probes = Vec::new();
+        let hearing = self.hearing.clone();
+        let mut probes = vec![web::Probe::new("triggers", move || {
+            let hearing = hearing.clone();
+            async move { hearing.check() }
+        })];
         if !sql.is_empty() {
             probes.push(web::Probe::new("sql", move || {
                 let sql = sql.clone();

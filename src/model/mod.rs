@@ -16,6 +16,7 @@ pub mod occurrence;
 pub mod params;
 pub mod run;
 pub mod schedule;
+pub mod triggers;
 
 pub use absence::{Absence, AbsenceCause};
 pub use calendar::{Calendar, Calendars};

@@ -108,12 +108,19 @@ impl Primitives {
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
         let options = http::Options { deny, ca_file: ca_file.clone() };
         let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
-        let prober =
-            prober::Prober { http: http.clone(), docker: docker.clone(), lookup: lookup.clone(), clock: clock.clone() };
-        let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup);
+        let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file, lookup.clone());
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
         let redis = redis::Redis::new(redis, &pools);
+        let prober = prober::Prober {
+            http: http.clone(),
+            docker: docker.clone(),
+            lookup,
+            probe: probe.clone(),
+            sql: sql.clone(),
+            redis: redis.clone(),
+            clock: clock.clone(),
+        };
         let graph = graph::Graph::new(graph, &pools);
         let llm = llm::Llm::new(llm, http.clone(), secrets.clone(), clock.clone());
         let notify = notify::Notify::new(notify::Options { routes }, http.clone(), secrets, clock.clone())?;

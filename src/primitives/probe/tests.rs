@@ -52,11 +52,14 @@ fn probe(ca_file: Option<&Path>) -> Probe {
     Probe::new(Clock::system(), deny.into(), ca_file.map(Path::to_owned), Arc::new(known))
 }
 
+/// A certificate with those above it, and its key.
+pub(in crate::primitives) type Signed = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// An authority and certificates that it signed.
-struct Authority(tempfile::TempDir);
+pub(in crate::primitives) struct Authority(tempfile::TempDir);
 
 impl Authority {
-    fn new() -> Self {
+    pub(in crate::primitives) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let own = Self(dir);
         own.openssl(&[
@@ -86,12 +89,12 @@ impl Authority {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn file(&self, name: &str) -> std::path::PathBuf {
+    pub(in crate::primitives) fn file(&self, name: &str) -> std::path::PathBuf {
         self.0.path().join(name)
     }
 
     /// A certificate for `service.test` and 127.0.0.1 between two moments such as `20200101000000Z`.
-    fn sign(&self, name: &str, from: &str, to: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    pub(in crate::primitives) fn sign(&self, name: &str, from: &str, to: &str) -> Signed {
         let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
         self.openssl(&[
             "req",
@@ -142,7 +145,7 @@ impl Authority {
 }
 
 /// Shakes hands with everybody, as long as it is held.
-async fn serve((chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)) -> (u16, JoinSet<()>) {
+pub(in crate::primitives) async fn serve((chain, key): Signed) -> (u16, JoinSet<()>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -88,6 +88,13 @@ impl Redis {
         futures_util::future::join_all(self.0.values().map(one)).await
     }
 
+    /// Whether one server answers.
+    pub async fn ping_source(&self, permit: &SourcePermit) -> Result<(), RedisError> {
+        let pool = self.pool(permit)?;
+        let failed = |problem| RedisError::Failed { place: pool.place().clone(), problem };
+        pool.ping().await.map_err(failed)
+    }
+
     /// Carries out commands one after the other, and gives as many replies.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
 use crate::store::{self, Store};
+use crate::triggers::outside::{self, Outside};
 use crate::triggers::{LiveDesk, housekeeping};
 use crate::watch::{self, Watch};
 use crate::web::{self, Web};
@@ -77,6 +78,8 @@ struct Daemon {
     site: Site,
     loader: jobs::Handle,
     runner: runner::Handle,
+    /// What triggers cannot hear.
+    hearing: outside::Health,
     /// Ends the grace of a stop.
     hurry: CancellationToken,
 }
@@ -143,7 +146,8 @@ impl Daemon {
         supervisor.spawn_within("runner", allowance, |stop| dispatcher.run(stop));
 
         let hurry = options.hurry;
-        let daemon = Self { store, primitives, registry, site, loader: loader_handle, runner, hurry };
+        let hearing = outside::Health::default();
+        let daemon = Self { store, primitives, registry, site, loader: loader_handle, runner, hearing, hurry };
         daemon.schedules(config, clock, supervisor).await?;
         Ok(daemon)
     }
@@ -160,6 +164,11 @@ impl Daemon {
         let (store, notify) = (self.store.clone(), self.primitives.notify.clone());
         let (courier, leads) = (Courier { store, notify, clock: clock.clone() }, leadership.clone());
         supervisor.spawn("notifications", |stop| courier.serve(leads, stop));
+        let Primitives { docker, sql, .. } = self.primitives.clone();
+        let mut outside = Outside::new(self.registry.clone(), Arc::new(desk.clone()), docker, sql, clock.clone());
+        outside.health = self.hearing.clone();
+        let leads = leadership.clone();
+        supervisor.spawn("triggers", |stop| outside.serve(leads, stop));
         let (registry, calendars) = (self.registry.clone(), self.site.calendars.clone());
         let terms = Terms { registry, desk, clock: clock.clone(), calendars };
         supervisor.spawn("schedule", |stop| terms.serve(leadership, stop));
@@ -230,11 +239,15 @@ impl Daemon {
         }
     }
 
-    /// Of the databases and servers that the configuration names; none where it names none.
+    /// Of what jobs listen to, and of the databases and servers that the configuration names.
     fn source_probes(&self) -> Vec<web::Probe> {
         let (redis, graph) = (self.primitives.redis.clone(), self.primitives.graph.clone());
         let sql = self.primitives.sql.clone();
-        let mut probes = Vec::new();
+        let hearing = self.hearing.clone();
+        let mut probes = vec![web::Probe::new("triggers", move || {
+            let hearing = hearing.clone();
+            async move { hearing.check() }
+        })];
         let vault = self.primitives.secrets.clone();
         if vault.sources() > 0 {
             probes.push(web::Probe::new("secrets", move || std::future::ready(no_problem(vault.problems()))));

@@ -223,6 +223,8 @@ pub const CHECKS_AT_ONCE_MAX: usize = 32;
 pub const CHECK_INTERVAL_MIN: Duration = Duration::from_secs(5);
 pub const CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(30);
 pub const CHECK_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// A certificate that is valid for less is as good as expired.
+pub const CHECK_TLS_DAYS_DEFAULT: u32 = 14;
 pub const CHECK_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 pub const CHECK_STREAK_MAX: u32 = 100;
 /// Of an answer that is looked through for a text.
@@ -366,6 +368,19 @@ pub const LLM_REQUEST_BYTES_MAX: usize = 8 << 20;
 pub const LLM_ANSWER_BYTES_MAX: usize = 16 << 20;
 pub const LLM_TOKENS_DEFAULT: i64 = 4_096;
 pub const LLM_TEXTS_MAX: usize = 2_048;
+/// Without a notification for so long, a server is asked whether it is there.
+pub const SQL_LISTEN_QUIET_MAX: Duration = Duration::from_secs(30);
+/// Entries of a job's `on`.
+pub const JOB_TRIGGERS_MAX: usize = 32;
+/// Runs that events may start for one job: at once, and then every minute.
+pub const TRIGGER_BURST_MAX: u32 = 100;
+pub const TRIGGER_RUNS_PER_MINUTE_MAX: u32 = 60;
+/// Channels of PostgreSQL that are listened to.
+pub const TRIGGER_CHANNELS_MAX: usize = 32;
+/// How far back a daemon that starts looks for events. Engines remember 256 of them.
+pub const TRIGGER_LOOK_BACK: Duration = Duration::from_secs(600);
+/// The latest events, by which a repetition is known.
+pub const TRIGGER_EVENTS_SEEN_MAX: usize = 512;
 pub const DOCKER_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const DOCKER_PULL_TIMEOUT: Duration = Duration::from_secs(1_800);
 pub const DOCKER_LOG_BYTES_MAX: usize = 8 << 20;
@@ -393,6 +408,15 @@ pub const DOCKER_EVENT_BYTES_MAX: usize = 256 * 1024;
 pub const DOCKER_EVENT_BURST: Duration = Duration::from_millis(100);
 pub const DOCKER_OPTION_ITEMS_MAX: usize = 1_024;
 pub const DOCKER_ENV_FILE_BYTES_MAX: u64 = 1 << 20;
+pub const DOCKER_BUILD_TIMEOUT: Duration = Duration::from_secs(1_800);
+/// All that a build is sent.
+pub const DOCKER_BUILD_CONTEXT_BYTES_MAX: u64 = 2 << 30;
+/// Last lines that a diagnosis shows.
+pub const DOCKER_DIAGNOSIS_LOG_LINES: u32 = 20;
+/// Containers, and images, that one audit looks at.
+pub const DOCKER_AUDIT_OBJECTS_MAX: usize = 1_000;
+/// Of one container, those that the engine remembers.
+pub const DOCKER_AUDIT_EXECUTIONS_MAX: usize = 32;
 
 // Doors
 pub const API_BODY_BYTES_MAX: usize = 1 << 20;

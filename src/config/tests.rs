@@ -280,10 +280,13 @@ fn example(key: &str) -> String {
 }
 
 const ROUTES: &str = "notify:\n  routes:\n    alerts: []\n    phone: []\n    sales: []\n";
+/// What the examples of checks ask.
+const SOURCES: &str =
+    "sql: { main: { url: \"sqlite://main.db\" } }\nredis: { cache: { url: \"redis://127.0.0.1\" } }\n";
 
 #[test]
 fn the_shipped_examples_of_rules_and_checks_can_be_used_as_they_are() {
-    let text = format!("{ROUTES}alerts:\n  {}\nchecks:\n  {}\n", example("  rules: {}"), example("checks:"));
+    let text = format!("{ROUTES}{SOURCES}alerts:\n  {}\nchecks:\n  {}\n", example("  rules: {}"), example("checks:"));
     let config = load(&text, &[]).expect("the examples are understood");
     let own: Vec<String> = config.alerts.rules.keys().cloned().collect();
     assert_eq!(own, ["backup_missing", "orders_slow", "queue_long", "refunds_many"]);
@@ -291,7 +294,7 @@ fn the_shipped_examples_of_rules_and_checks_can_be_used_as_they_are() {
     assert_eq!(config.alerts.rules().len(), shipped + own.len());
     let kinds: Vec<&str> =
         config.checks.iter().map(|(name, check)| check.plan(name).expect("a plan").probe.kind()).collect();
-    assert_eq!(kinds, ["container", "tcp", "dns", "http"]);
+    assert_eq!(kinds, ["container", "redis", "tls", "tcp", "dns", "sql", "http"]);
     let without = load("alerts: { defaults: false }", &[]).expect("understood");
     assert_eq!(without.alerts.rules(), []);
 }
@@ -310,8 +313,13 @@ fn wrong_rules_and_checks_name_the_place_and_the_remedy() {
         (rule("metric: up, abvoe: 1"), "unknown key \"abvoe\""),
         (rule("metric: up, above: 1, routes: [ops]"), "alerts.rules.x.routes: there is no route \"ops\""),
         ("alerts: { routes: { warning: [ops] } }".to_owned(), "alerts.routes.warning: there is no route \"ops\""),
-        (check("interval: 5s"), "a check needs one of http, tcp, dns and container"),
+        (check("interval: 5s"), "a check needs one of http, tcp, dns, container, tls, sql and redis"),
         (check("tcp: web"), "tcp: \"web\" is not host:port"),
+        (check("tls: \"web:x\""), "tls: \"web:x\" is neither a host nor host:port"),
+        (check("tcp: \"a:1\", days: 3"), "days: and server_name are for tls"),
+        (check("tcp: \"a:1\", query: SELECT 1"), "query: is for sql"),
+        (check("sql: main"), "checks.x.sql: there is no source \"main\" in sql"),
+        (check("redis: cache"), "checks.x.redis: there is no source \"cache\" in redis"),
         (check("http: web"), "http: this is not a URL"),
         (check("tcp: \"a:1\", interval: 1s"), "interval: write 5s to 1h"),
         (check("tcp: \"a:1\", interval: 5s, timeout: 10s"), "timeout: write more than 0 and at most the interval, 5s"),

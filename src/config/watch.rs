@@ -13,7 +13,7 @@ use crate::base::suggest;
 use crate::model::alerts::{Condition, Measure, Policy, Rule, Severity, defaults};
 use crate::model::checks::Debounce;
 use crate::model::metrics::{Labels, SeriesKey};
-use crate::primitives::prober::{ContainerProbe, DnsProbe, HttpProbe, Probe, TcpProbe};
+use crate::primitives::prober::{ContainerProbe, DnsProbe, HttpProbe, Probe, RedisProbe, SqlProbe, TcpProbe, TlsProbe};
 use crate::watch::CheckPlan;
 
 /// How long measurements are kept.
@@ -196,6 +196,20 @@ struct RawCheck {
     dns: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     container: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sql: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<String>,
+    /// Of tls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_name: Option<String>,
+    /// Of sql.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     status: Vec<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -229,6 +243,12 @@ impl From<CheckConfig> for RawCheck {
 impl CheckConfig {
     pub fn plan(&self, name: &str) -> Result<CheckPlan, String> {
         self.0.plan(name)
+    }
+
+    /// The source that it asks: the section of the configuration that must have it, and its name.
+    fn source(&self) -> Option<(&'static str, &str)> {
+        let sql = self.0.sql.as_deref().map(|name| ("sql", name));
+        sql.or_else(|| self.0.redis.as_deref().map(|name| ("redis", name)))
     }
 }
 
@@ -269,21 +289,41 @@ impl RawCheck {
         };
         let dns = |name: &String| Ok(Probe::Dns(DnsProbe { name: name.clone(), address: self.address }));
         let container = |name: &String| Ok(Probe::Container(ContainerProbe { name: name.clone() }));
+        let tls = |address: &String| {
+            let days = self.days.unwrap_or(limits::CHECK_TLS_DAYS_DEFAULT);
+            let probe = TlsProbe { address: address.clone(), server_name: self.server_name.clone(), days };
+            probe.parts().map(|_| ()).ok_or_else(|| format!("tls: {address:?} is neither a host nor host:port"))?;
+            Ok(Probe::Tls(probe))
+        };
+        let sql = |source: &String| {
+            let query = self.query.clone().unwrap_or_else(|| "SELECT 1".to_owned());
+            Ok(Probe::Sql(SqlProbe { source: source.clone(), query }))
+        };
+        let redis = |source: &String| Ok(Probe::Redis(RedisProbe { source: source.clone() }));
         let found = [
             self.http.as_ref().map(http),
             self.tcp.as_ref().map(tcp),
             self.dns.as_ref().map(dns),
             self.container.as_ref().map(container),
+            self.tls.as_ref().map(tls),
+            self.sql.as_ref().map(sql),
+            self.redis.as_ref().map(redis),
         ];
         let mut kinds = found.into_iter().flatten();
         let (Some(probe), None) = (kinds.next(), kinds.next()) else {
-            return Err("a check needs one of http, tcp, dns and container".to_owned());
+            return Err("a check needs one of http, tcp, dns, container, tls, sql and redis".to_owned());
         };
         if self.http.is_none() && (!self.status.is_empty() || self.contains.is_some()) {
             return Err("status: and contains are for http".to_owned());
         }
         if self.dns.is_none() && self.address.is_some() {
             return Err("address: is for dns".to_owned());
+        }
+        if self.tls.is_none() && (self.days.is_some() || self.server_name.is_some()) {
+            return Err("days: and server_name are for tls".to_owned());
+        }
+        if self.sql.is_none() && self.query.is_some() {
+            return Err("query: is for sql".to_owned());
         }
         probe
     }
@@ -298,6 +338,20 @@ pub(super) fn check(config: &Config) -> Result<(), (String, String)> {
         if let Some(name) = names.iter().find(|name| !config.notify.routes.contains_key(*name)) {
             let near = suggest::did_you_mean(name, config.notify.routes.keys().map(String::as_str));
             return Err((key, format!("there is no route {name:?} in notify.routes{near}")));
+        }
+    }
+    for (name, check) in &config.checks {
+        let Some((section, source)) = check.source() else { continue };
+        let known: Vec<&str> = match section {
+            "sql" => config.sql.keys().map(String::as_str).collect(),
+            _ => config.redis.keys().map(String::as_str).collect(),
+        };
+        if !known.contains(&source) {
+            let near = suggest::did_you_mean(source, known.iter().copied());
+            return Err((
+                format!("checks.{name}.{section}"),
+                format!("there is no source {source:?} in {section}{near}"),
+            ));
         }
     }
     for name in alerts.rules.keys().chain(config.checks.keys()) {

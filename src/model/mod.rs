@@ -18,6 +18,7 @@ pub mod params;
 pub mod rights;
 pub mod run;
 pub mod schedule;
+pub mod triggers;
 
 pub use absence::{Absence, AbsenceCause};
 pub use audit::{AuditRecord, NewAudit};

@@ -90,6 +90,8 @@ pub enum TriggerKind {
     Repl,
     Webhook,
     Docker,
+    /// What PostgreSQL was told.
+    Sql,
     File,
     /// Another job's run.
     Job,
@@ -98,7 +100,7 @@ pub enum TriggerKind {
 }
 
 impl TriggerKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Schedule,
         Self::Button,
         Self::Api,
@@ -106,6 +108,7 @@ impl TriggerKind {
         Self::Repl,
         Self::Webhook,
         Self::Docker,
+        Self::Sql,
         Self::File,
         Self::Job,
         Self::Alert,
@@ -121,6 +124,7 @@ impl TriggerKind {
             Self::Repl => "repl",
             Self::Webhook => "webhook",
             Self::Docker => "docker",
+            Self::Sql => "sql",
             Self::File => "file",
             Self::Job => "job",
             Self::Alert => "alert",

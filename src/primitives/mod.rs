@@ -122,12 +122,19 @@ impl Primitives {
         let http = http::Http::with_lookup(&options, clock.clone(), lookup.clone())?;
         let vault = secrets::Vault::open(secrets, http.clone(), masker, clock.clone())?;
         let secrets: Arc<dyn secrets::Secrets> = Arc::new(vault.clone());
-        let prober =
-            prober::Prober { http: http.clone(), docker: docker.clone(), lookup: lookup.clone(), clock: clock.clone() };
-        let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file.clone(), lookup);
+        let probe = probe::Probe::new(clock.clone(), http.deny(), ca_file.clone(), lookup.clone());
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
         let redis = redis::Redis::new(redis, &pools);
+        let prober = prober::Prober {
+            http: http.clone(),
+            docker: docker.clone(),
+            lookup,
+            probe: probe.clone(),
+            sql: sql.clone(),
+            redis: redis.clone(),
+            clock: clock.clone(),
+        };
         let graph = graph::Graph::new(graph, &pools);
         let llm = llm::Llm::new(llm, http.clone(), secrets.clone(), clock.clone());
         let notify = notify::Notify::new(notify::Options { routes, ca_file }, http.clone(), secrets, clock.clone())?;

@@ -2,6 +2,7 @@
 
 mod desk;
 pub mod housekeeping;
+pub mod outside;
 pub mod schedule;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod permissions;
 mod policy;
 mod reader;
 mod schedules;
+mod triggers;
 mod warnings;
 
 use reader::{Reader, Table};
@@ -14,7 +15,7 @@ use crate::base::{Fault, JobName};
 use crate::jobs::Site;
 use crate::lua::Inspected;
 use crate::model::JobSpec;
-use crate::model::job::{TriggerSpec, UiSpec};
+use crate::model::job::UiSpec;
 
 /// The fields of the table that a file gives to `aegis.job`.
 const FIELDS: [&str; 25] = [
@@ -78,12 +79,13 @@ fn read(reader: &mut Reader, table: &Table, name: JobName, site: &Site) -> JobSp
         reader.fault(&[], "the job has no run function", "add run = function(ctx) … end");
     }
     let resume = table.boolean(reader, "resume").unwrap_or(false);
+    let grants = permissions::read(reader, table);
     JobSpec {
         description: table.string(reader, "description").unwrap_or_default().to_owned(),
         tags: table.strings(reader, "tags"),
         enabled: table.boolean(reader, "enabled").unwrap_or(true),
         schedules,
-        on: triggers(reader, table),
+        on: triggers::read(reader, table, &grants),
         limits: policy::limits(reader, table, resume),
         retry: policy::retry(reader, table),
         overlap: policy::overlap(reader, table),
@@ -92,7 +94,7 @@ fn read(reader: &mut Reader, table: &Table, name: JobName, site: &Site) -> JobSp
         params,
         priority: policy::priority(reader, table),
         resume,
-        permissions: permissions::read(reader, table),
+        permissions: grants,
         ui: ui(reader, table),
         mcp: table.boolean(reader, "mcp").unwrap_or(false),
         has_on_failure: table.is_function(reader, "on_failure"),
@@ -123,21 +125,6 @@ fn name(reader: &mut Reader, table: &Table, file: &str) -> Option<JobName> {
             None
         }
     }
-}
-
-const TRIGGERS: [&str; 5] = ["webhook", "docker", "file", "job", "alert"];
-
-fn triggers(reader: &mut Reader, table: &Table) -> Vec<TriggerSpec> {
-    let mut found = Vec::new();
-    for entry in table.tables(reader, "on", "on = { docker = { event = \"die\" } }") {
-        entry.only(reader, &TRIGGERS);
-        for kind in TRIGGERS {
-            if let Some(options) = entry.table(reader, kind) {
-                found.push(TriggerSpec { kind: kind.to_owned(), options: options.to_value() });
-            }
-        }
-    }
-    found
 }
 
 fn ui(reader: &mut Reader, table: &Table) -> UiSpec {

@@ -34,7 +34,7 @@ fn a_whole_table_is_understood() {
     let spec = declared(json!({
         "description": "Sweeps", "tags": ["health"], "enabled": false,
         "schedule": [{"cron": "0 6 * * *", "timezone": "Europe/Berlin", "jitter": "10s", "window": "2h"}, {"every": 30}],
-        "on": {"docker": {"event": "die"}},
+        "on": [{"docker": {"event": "die", "container": "web-*"}, "file": {"path": "in"}}, {"sql": {"source": "main", "channel": "jobs"}}],
         "params": {"stack": {"type": "string", "default": "all", "choices": ["all", "web"]}},
         "timeout": "2m", "cpu": 1.5, "memory": "128MiB", "overlap": "queue", "runs_on": ["gpu"], "priority": 5.0,
         "retry": {"attempts": 3, "backoff": "linear", "initial": "2s", "on": ["http.*"]},
@@ -59,6 +59,10 @@ fn a_whole_table_is_understood() {
     assert!(matches!(&spec.permissions.docker, Some(DockerGrant::Named(named)) if named[&Access::Write] == ["web-*"]));
     assert_eq!(spec.permissions.fs["backups"], Access::Write);
     assert_eq!(warnings(&spec).len(), 1, "a trigger that nothing fires");
+    let kinds: Vec<&str> = spec.on.iter().map(|trigger| trigger.kind.as_str()).collect();
+    assert_eq!(kinds, ["docker", "file", "sql"]);
+    let docker = json!({"event": ["die"], "type": "container", "container": ["web-*"], "label": []});
+    assert_eq!(spec.on[0].options, docker);
     let kept = serde_json::to_value(&spec).expect("serialises");
     assert_eq!(serde_json::from_value::<JobSpec>(kept).expect("reads back"), spec);
 }
@@ -151,6 +155,34 @@ fn each_fault_names_its_field() {
         (json!({"permissions": {"kv": ["deploys"]}}), "is not a scope such as \"shared:deploys\""),
         (json!({"ui": {"colour": "red"}}), "unknown field \"colour\" in ui"),
         (json!({"on": {"webhok": {}}}), "did you mean \"webhook\"?"),
+        (
+            json!({"on": {"docker": {"event": "die"}}}),
+            "on.docker: the job may not listen there; add permissions = { docker",
+        ),
+        (
+            json!({"on": {"docker": {}}, "permissions": {"docker": "read"}}),
+            "on.docker: event is missing; write { event",
+        ),
+        (
+            json!({"on": {"docker": {"event": ["start", "dye"]}}, "permissions": {"docker": "read"}}),
+            "on.docker.event: \"dye\" is not an event of a container; did you mean \"die\"?",
+        ),
+        (
+            json!({"on": {"docker": {"event": "pull", "type": "image", "container": "x"}}, "permissions": {"docker": "read"}}),
+            "on.docker.container: the type is \"image\"",
+        ),
+        (
+            json!({"on": {"docker": {"events": "die", "event": "die"}}, "permissions": {"docker": "read"}}),
+            "unknown field \"events\" in on.docker; did you mean \"event\"?",
+        ),
+        (
+            json!({"on": {"sql": {"source": "main", "channel": "x"}}}),
+            "on.sql: the job may not listen there; add permissions",
+        ),
+        (
+            json!({"on": {"sql": {"source": "main"}}, "permissions": {"sql": {"main": "read"}}}),
+            "on.sql: channel is missing",
+        ),
         (json!({"on_failure": 1}), "on_failure: expected a function, got 1"),
     ] {
         let faults = declared(table.clone()).expect_err("a fault");
@@ -188,5 +220,8 @@ fn what_is_probably_not_meant_is_warned_of() {
     let required = json!({"stack": {"type": "string", "required": true}});
     assert_eq!(codes(json!({"schedule": {"every": "5m"}, "params": required.clone()})), ["job.schedule_params"]);
     assert_eq!(codes(json!({"schedule": {"cron": "* * * * *", "jitter": "2m"}})), ["job.jitter_long"]);
+    let event = json!({"docker": {"event": "die"}});
+    let with_event = json!({"on": event, "permissions": {"docker": "read"}, "params": required.clone()});
+    assert_eq!(codes(with_event), ["job.schedule_params"]);
     assert!(codes(json!({"params": required, "schedule": []})).is_empty());
 }

@@ -6,7 +6,8 @@ use crate::base::{Fault, Timestamp};
 use crate::model::JobSpec;
 
 pub fn warnings(spec: &JobSpec) -> Vec<Fault> {
-    let triggers = spec.on.iter().map(|trigger| {
+    let inactive = spec.on.iter().filter(|trigger| !super::triggers::ACTIVE.contains(&trigger.kind.as_str()));
+    let triggers = inactive.map(|trigger| {
         let kind = &trigger.kind;
         Fault::new("job.trigger_inactive", format!("on.{kind}: this version starts no runs for it"))
             .hint("the job still runs by its schedule, by its button and by hand")
@@ -25,9 +26,15 @@ pub fn warnings(spec: &JobSpec) -> Vec<Fault> {
     triggers.chain(jitters).chain(unanswered(spec)).collect()
 }
 
-/// A schedule gives no parameters.
+/// Neither a schedule nor an event gives parameters.
 fn unanswered(spec: &JobSpec) -> Option<Fault> {
     let (name, _) = spec.params.iter().find(|(_, param)| param.required && param.default.is_none())?;
-    let message = format!("params.{name} is required, but a schedule gives no parameters: its runs will be refused");
-    (!spec.schedules.is_empty()).then(|| Fault::new("job.schedule_params", message).hint("give it a default"))
+    let is_active = |kind: &str| super::triggers::ACTIVE.contains(&kind);
+    let what = match (spec.schedules.is_empty(), spec.on.iter().find(|trigger| is_active(&trigger.kind))) {
+        (false, _) => "a schedule",
+        (true, Some(_)) => "an event",
+        (true, None) => return None,
+    };
+    let message = format!("params.{name} is required, but {what} gives no parameters: its runs will be refused");
+    Some(Fault::new("job.schedule_params", message).hint("give it a default"))
 }

@@ -135,3 +135,54 @@ fn patterns_of_names_hold() {
             .is_some_and(|hint| hint.contains(&format!("write = {{ \"other-*\", \"{}\" }}", all.lab.name("lua"))))
     );
 }
+
+#[test]
+fn a_script_builds_an_image_and_asks_what_is_wrong() {
+    let reach = reach(DockerGrant::Everything(Access::Admin));
+    let seen = reach.value(
+        "local made = aegis.docker.build {
+            files = { Dockerfile = 'FROM IMAGE\\nARG X\\nRUN echo $X > /x\\n' }, args = { X = 5 }, tag = { 'NAME:1' } }
+         local dry = aegis.docker.build { files = { Dockerfile = 'FROM IMAGE' }, dry_run = true }
+         aegis.docker.create { name = 'NAME', image = 'NAME:1', command = { 'sh', '-c', 'cat /x; exit 3' } }
+         aegis.docker.start('NAME')
+         local ended = aegis.docker.wait('NAME', { timeout = '20s' })
+         local lines = aegis.docker.logs('NAME', { wait = '5s' })
+         local rest = aegis.docker.logs('NAME', { after = lines.next, wait = '1m' })
+         local why = aegis.docker.diagnose('NAME')
+         local audit = aegis.docker.audit { all = true, containers = { 'NAME' }, checks = { '5.11', 'aegis' } }
+         local use = aegis.docker.stats('NAME', { wait = '1s' })
+         aegis.docker.remove('NAME')
+         aegis.docker.remove_image('NAME:1')
+         return { steps = made.steps, id = made.id ~= nil, dry = dry.id == nil, code = ended.exit_code,
+            line = lines.lines[1].text, rest = #rest.lines, running = use.running,
+            ok = why.ok, finding = why.findings[1].code, last = why.log[1].text,
+            checks = #audit.checks, warned = audit.checks[1].objects[1].name == 'NAME' }",
+    );
+    let expected = json!({
+        "steps": 3, "id": true, "dry": true, "code": 3, "line": "5", "rest": 0, "running": false, "ok": false,
+        "finding": "exit_code", "last": "5", "checks": 2, "warned": true
+    });
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn wrong_uses_of_builds_and_audits_name_what_is_wrong() {
+    let reach = reach(DockerGrant::Everything(Access::Read));
+    let table = [
+        ("aegis.docker.build { files = {} }", "permission.denied", "write"),
+        ("aegis.docker.push('x')", "permission.denied", "write"),
+        ("aegis.docker.audit { checks = { '9.9' } }", "docker.invalid", "9.9"),
+        ("aegis.docker.audit { cheks = {} }", "args.unknown", "cheks"),
+        ("aegis.docker.diagnose('NAME')", "docker.not_found", "NAME"),
+        ("aegis.docker.stats('NAME', { every = '1s' })", "args.unknown", "every"),
+        ("aegis.docker.logs('NAME', { after = 'yesterday' })", "args.type", "after"),
+    ];
+    for (body, code, word) in table {
+        let fault = reach.fault(body);
+        assert_eq!(fault.code, code, "{body}: {fault}");
+        assert!(fault.message.contains(&reach.filled(word)), "{body}: {fault}");
+    }
+    let writing = self::reach(DockerGrant::Everything(Access::Write));
+    let fault = writing.fault("aegis.docker.build { context = 'src:app' }");
+    assert!(fault.code == "permission.denied" && fault.hint.is_some_and(|hint| hint.contains("fs = {")));
+}

@@ -122,7 +122,33 @@ pub(super) async fn get(
         .uri(uri)
         .body(Full::<Bytes>::default())
         .map_err(|error| GetError::Unreadable(error.to_string()))?;
+    answered(send(address, request).await.map_err(GetError::Wire)?).await
+}
+
+/// A POST whose answer is read as it comes.
+pub(super) async fn post<B>(
+    address: &Address,
+    path: &str,
+    query: &[(&str, String)],
+    headers: &[(&str, String)],
+    body: B,
+) -> Result<Incoming, GetError>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    let mut request = Request::builder().method(Method::POST).uri(format!("{path}?{query}"));
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    let request = request.body(body).map_err(|error| GetError::Unreadable(error.to_string()))?;
     let response = send(address, request).await.map_err(GetError::Wire)?;
+    answered(response).await.map(Response::into_body)
+}
+
+/// An answer that says that it was done, or what the engine says instead.
+async fn answered(response: Response<Incoming>) -> Result<Response<Incoming>, GetError> {
     if response.status().is_success() {
         return Ok(response);
     }

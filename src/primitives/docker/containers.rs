@@ -144,7 +144,7 @@ fn filters(options: &ListOptions) -> Result<String, DockerError> {
     serde_json::to_string(&filters).map_err(|error| DockerError::invalid("labels", error.to_string()))
 }
 
-fn name_of(entry: &Value) -> String {
+pub(super) fn name_of(entry: &Value) -> String {
     let names = entry.get("Names").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
     // Links of other containers appear as further names with a slash inside.
     let own = names.map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::client::{GetError, Unreached, WireError};
 use crate::base::Fault;
 use crate::base::quantity::show_duration;
+use crate::primitives::fs::FsError;
 use crate::primitives::permit::Denied;
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,13 @@ pub enum DockerError {
     Unreadable { action: String, problem: String },
     #[error("pulling {image}: {message}")]
     Pull { image: String, message: String },
+    #[error("pushing {image}: {message}")]
+    Push { image: String, message: String },
+    #[error("{action}: {message}")]
+    Build { action: String, message: String },
+    /// What a build was to be made of.
+    #[error(transparent)]
+    Context(FsError),
 }
 
 /// Why the engine's socket does not answer.
@@ -129,6 +137,9 @@ impl DockerError {
             Self::Lost { .. } => "docker.lost",
             Self::Unreadable { .. } => "docker.unreadable",
             Self::Pull { .. } => "docker.pull_failed",
+            Self::Push { .. } => "docker.push_failed",
+            Self::Build { .. } => "docker.build_failed",
+            Self::Context(_) => "docker.context",
         }
     }
 
@@ -157,6 +168,7 @@ impl From<DockerError> for Fault {
         let (code, retryable, message) = (error.code(), error.is_retryable(), error.to_string());
         let fault = match error {
             DockerError::Denied(denied) => return denied.into(),
+            DockerError::Context(problem) => return problem.into(),
             DockerError::Unavailable { host, cause } => {
                 Fault::new(code, message).hint(cause.remedy()).details(serde_json::json!({ "host": host }))
             }
@@ -165,7 +177,8 @@ impl From<DockerError> for Fault {
             }
             DockerError::Timeout { hint: Some(hint), .. } => Fault::new(code, message).hint(hint),
             DockerError::Lost { .. } => Fault::new(code, message).hint("Docker may have been restarted; try again"),
-            DockerError::Pull { .. } => {
+            DockerError::Build { .. } => Fault::new(code, message).hint("the run's log has what the builder printed"),
+            DockerError::Pull { .. } | DockerError::Push { .. } => {
                 Fault::new(code, message).hint("check the image's name and tag, the registry and its credentials")
             }
             _ => Fault::new(code, message),

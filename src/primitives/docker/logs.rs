@@ -1,6 +1,7 @@
 //! What containers print.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
 use http_body_util::BodyExt;
@@ -11,14 +12,16 @@ use super::engine::Docker;
 use super::error::DockerError;
 use super::frames::{Frames, Line, Lines, Stream};
 use super::names::Found;
+use crate::base::quantity::show_duration;
 use crate::base::{Timestamp, limits};
 use crate::model::grants::Access;
+use crate::primitives::option::Span;
 use crate::primitives::permit::DockerPermit;
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogOptions {
-    /// The last so many lines. Default: 1000.
+    /// The last so many lines, or with `after` the first so many behind it. Default: 1000.
     pub tail: u32,
     /// From this moment on: RFC 3339, or a duration such as `10m` back from now.
     pub since: Option<String>,
@@ -28,12 +31,16 @@ pub struct LogOptions {
     pub stderr: bool,
     /// Gives each line its time. Default: true.
     pub timestamps: bool,
+    /// Only lines that came later than this one, whose time it is: to go on where an earlier call ended.
+    pub after: Option<Timestamp>,
+    /// Waits so long for a line when there is none.
+    pub wait: Option<Span>,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
         let tail = limits::DOCKER_LOG_LINES_DEFAULT;
-        Self { tail, since: None, before: None, stdout: true, stderr: true, timestamps: true }
+        Self { tail, since: None, before: None, stdout: true, stderr: true, timestamps: true, after: None, wait: None }
     }
 }
 
@@ -51,6 +58,10 @@ pub struct Logs {
     pub lines: Vec<LogRecord>,
     /// Older lines were left out because they are over 8 MiB together.
     pub truncated: bool,
+    /// What to pass as `after` to go on behind these lines.
+    pub next: Option<Timestamp>,
+    /// It runs: more lines may come.
+    pub running: bool,
 }
 
 /// What following a container's log brings.
@@ -61,25 +72,87 @@ pub enum FollowItem {
     Interrupted(DockerError),
 }
 
+impl LogOptions {
+    /// How many of the latest lines the engine is asked for: all of them, to begin with the one behind `after`.
+    fn newest(&self) -> String {
+        if self.after.is_some() { "all".to_owned() } else { self.tail.to_string() }
+    }
+}
+
 impl Docker {
+    /// What it printed. With `wait`, waits for a line when there is none, and then for the rest of a burst of lines.
     pub async fn logs(&self, permit: &DockerPermit, container: &str, options: LogOptions) -> Result<Logs, DockerError> {
         let found = self.find(permit, Access::Read, container).await?;
+        let (running, wait) = (found.running, options.wait.map_or(Duration::ZERO, |wait| wait.0));
+        if wait > limits::DOCKER_WAIT_TIMEOUT_MAX {
+            let most = show_duration(limits::DOCKER_WAIT_TIMEOUT_MAX);
+            return Err(DockerError::invalid("wait", format!("at most {most} are possible")));
+        }
+        let id = found.id.clone();
+        let logs = self.printed(found, &options).await?;
+        if !logs.lines.is_empty() || !running || wait.is_zero() {
+            return Ok(logs);
+        }
+        self.coming(permit, &id, options, wait).await
+    }
+
+    /// The next burst of lines, or none within `wait`.
+    async fn coming(
+        &self,
+        permit: &DockerPermit,
+        id: &str,
+        mut options: LogOptions,
+        wait: Duration,
+    ) -> Result<Logs, DockerError> {
+        let (timestamps, after, tail) = (options.timestamps, options.after, options.tail);
+        options.timestamps = true;
+        // Whatever came since nothing was found is among the latest lines.
+        let mut following = self.follow_logs(permit, id, options).await?;
+        let (mut kept, mut patience, mut running) = (Kept::default(), wait, true);
+        loop {
+            tokio::select! {
+                item = following.next() => match item {
+                    Some(FollowItem::Line(line)) => {
+                        kept.push(line);
+                        if kept.is_full(tail) {
+                            break;
+                        }
+                        patience = limits::DOCKER_EVENT_BURST;
+                    }
+                    Some(FollowItem::Interrupted(error)) if !error.is_absence() => return Err(error),
+                    Some(FollowItem::Interrupted(_)) => {}
+                    None => {
+                        running = false;
+                        break;
+                    }
+                },
+                () = self.clock().sleep(patience) => break,
+            }
+        }
+        Ok(kept.into_logs(timestamps, after, running))
+    }
+
+    async fn printed(&self, found: Found, options: &LogOptions) -> Result<Logs, DockerError> {
         let action = format!("reading the log of {:?}", found.name);
-        let query = self.log_query(&options, &options.tail.to_string(), false)?;
+        let query = self.log_query(options, &options.newest(), false)?;
         let mut body = self.open(&action, &format!("/containers/{}/logs", found.id), &query).await?;
         let mut frames = Frames::new(has_terminal(&found.raw));
-        let (mut lines, mut kept) = (Lines::default(), Kept::default());
+        let (mut lines, mut kept) = (Lines::default(), Kept { after: options.after, ..Kept::default() });
         let read = async {
             while let Some(frame) = body.frame().await {
                 let data = frame.map_err(|error| lost(&action, &error))?.into_data();
                 let Ok(data) = data else { continue };
                 frames.feed(data, |stream, part| lines.feed(stream, part, |line| kept.push(record(line))));
+                if options.after.is_some() && kept.is_full(options.tail) {
+                    return Ok(false);
+                }
             }
-            Ok(())
+            Ok(true)
         };
-        self.within(limits::DOCKER_CALL_TIMEOUT, &action, read).await?;
-        lines.finish(|line| kept.push(record(line)));
-        Ok(kept.into_logs(options.timestamps))
+        if self.within(limits::DOCKER_CALL_TIMEOUT, &action, read).await? {
+            lines.finish(|line| kept.push(record(line)));
+        }
+        Ok(kept.into_logs(options.timestamps, options.after, found.running))
     }
 
     /// Lines as they come, until the container ends. Goes on where it was after the engine was restarted.
@@ -92,13 +165,13 @@ impl Docker {
         let found = self.find(permit, Access::Read, container).await?;
         let follower = Follower {
             docker: self.clone(),
-            tail: options.tail.to_string(),
+            tail: options.newest(),
             timestamps: options.timestamps,
             terminal: has_terminal(&found.raw),
             found,
-            options,
             last: None,
-            resumed_after: None,
+            resumed_after: options.after,
+            options,
             finished: false,
             open: None,
             ready: VecDeque::new(),
@@ -125,7 +198,9 @@ impl Docker {
             ("tail", tail.to_owned()),
             ("follow", follow.to_string()),
         ];
-        for (field, name, text) in [("since", "since", &options.since), ("before", "until", &options.before)] {
+        let after = options.after.map(|after| after.to_string());
+        let since = after.as_ref().or(options.since.as_ref());
+        for (field, name, text) in [("since", "since", since), ("before", "until", options.before.as_ref())] {
             if let Some(text) = text {
                 query.push((name, engine_time(moment(field, text, self.clock().now())?)));
             }
@@ -256,9 +331,10 @@ fn record(line: Line) -> LogRecord {
     }
 }
 
-/// The newest lines within the bound.
+/// The newest lines within the bound, and after the line that was given last.
 #[derive(Default)]
 struct Kept {
+    after: Option<Timestamp>,
     lines: VecDeque<LogRecord>,
     bytes: usize,
     truncated: bool,
@@ -266,6 +342,9 @@ struct Kept {
 
 impl Kept {
     fn push(&mut self, record: LogRecord) {
+        if record.at.is_some() && record.at <= self.after {
+            return;
+        }
         self.bytes += record.text.len() + size_of::<LogRecord>();
         self.lines.push_back(record);
         while self.bytes > limits::DOCKER_LOG_BYTES_MAX {
@@ -275,12 +354,18 @@ impl Kept {
         }
     }
 
-    fn into_logs(self, timestamps: bool) -> Logs {
+    /// Enough for one answer. Well before the bound: what it pushes out would be lost to who goes on from here.
+    fn is_full(&self, lines_max: u32) -> bool {
+        self.lines.len() >= lines_max.max(1) as usize || self.bytes >= limits::DOCKER_LOG_BYTES_MAX / 2
+    }
+
+    fn into_logs(self, timestamps: bool, after: Option<Timestamp>, running: bool) -> Logs {
         let mut lines: Vec<_> = self.lines.into();
+        let next = lines.iter().rev().find_map(|line| line.at).or(after);
         if !timestamps {
             lines.iter_mut().for_each(|line| line.at = None);
         }
-        Logs { lines, truncated: self.truncated }
+        Logs { lines, truncated: self.truncated, next, running }
     }
 }
 
@@ -327,7 +412,7 @@ mod tests {
         for number in 0..1_000 {
             kept.push(LogRecord { at: None, stream: Stream::Stdout, text: format!("{number} {}", "x".repeat(16_000)) });
         }
-        let logs = kept.into_logs(true);
+        let logs = kept.into_logs(true, None, false);
         assert!(logs.truncated && logs.lines.len() < 600);
         assert!(logs.lines.last().is_some_and(|line| line.text.starts_with("999 ")));
     }

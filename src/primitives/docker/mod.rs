@@ -3,11 +3,14 @@
 //! Building a [`Docker`] never fails and connects to nothing: each call connects by itself, so the service is back as
 //! soon as the engine is. Every function takes a permit and checks it against the object's real name.
 
+mod audit;
+mod build;
 mod call;
 mod client;
 mod containers;
 mod cpu;
 mod create;
+mod diagnose;
 mod done;
 mod engine;
 mod error;
@@ -26,6 +29,7 @@ mod networks;
 mod ports;
 mod prune;
 mod pull;
+mod push;
 mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -34,8 +38,11 @@ mod usage;
 mod volumes;
 mod wait;
 
+pub use audit::{Audit, AuditCheck, AuditObject, AuditOptions, Verdict};
+pub use build::{BuildContext, BuildOptions, BuildStep, Built, Folder};
 pub use containers::{Container, ListOptions};
 pub use create::{CreateOptions, Created};
+pub use diagnose::{Diagnosis, Finding, Listening};
 pub use done::Done;
 pub use engine::{Docker, Health, HealthState, Options};
 pub use error::{Cause, DockerError};
@@ -51,7 +58,8 @@ pub use networks::{ConnectOptions, CreateNetworkOptions, DisconnectOptions, Netw
 pub use ports::PublishedPort;
 pub use prune::{PruneOptions, PruneOutcome, PruneTarget};
 pub use pull::{PullOptions, PullOutcome, PullPolicy, PullProgress};
-pub use stats::Stats;
+pub use push::PushOptions;
+pub use stats::{Stats, StatsOptions};
 pub use top::Top;
 pub use usage::{DiskUsage, UsageOfKind};
 pub use volumes::{CreateVolumeOptions, RemoveVolumeOptions, Volume, VolumeListOptions};

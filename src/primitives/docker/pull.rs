@@ -210,19 +210,25 @@ fn credentials(auth: &RegistryAuth) -> DockerCredentials {
 
 /// Sums up over the layers of an image.
 #[derive(Debug, Default)]
-struct Layers {
+pub(super) struct Layers {
     /// Done and total of each layer's download.
     bytes: BTreeMap<String, (u64, u64)>,
 }
 
 impl Layers {
-    fn note(&mut self, layer: Option<String>, status: String, done: Option<i64>, total: Option<i64>) -> PullProgress {
+    pub(super) fn note(
+        &mut self,
+        layer: Option<String>,
+        status: String,
+        done: Option<i64>,
+        total: Option<i64>,
+    ) -> PullProgress {
         let whole = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
         if let Some(layer) = &layer {
             let bytes = self.bytes.entry(layer.clone()).or_default();
             match status.as_str() {
-                "Downloading" => *bytes = (whole(done), whole(total).max(whole(done))),
-                "Download complete" | "Extracting" | "Pull complete" => bytes.0 = bytes.1,
+                "Downloading" | "Pushing" => *bytes = (whole(done), whole(total).max(whole(done))),
+                "Download complete" | "Extracting" | "Pull complete" | "Pushed" => bytes.0 = bytes.1,
                 _ => {}
             }
         }

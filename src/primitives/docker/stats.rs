@@ -3,9 +3,9 @@
 use std::sync::PoisonError;
 
 use bollard::models::ContainerStatsResponse;
-use bollard::query_parameters::StatsOptions;
+use bollard::query_parameters::StatsOptions as StatsParameters;
 use futures_util::StreamExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::cpu::{Sample, block_bytes, memory_used, online_cpus, percent};
 use super::engine::Docker;
@@ -13,7 +13,9 @@ use super::error::DockerError;
 use super::names::Found;
 use crate::base::clock::{later, since};
 use crate::base::limits;
+use crate::base::quantity::show_duration;
 use crate::model::grants::Access;
+use crate::primitives::option::Span;
 use crate::primitives::permit::DockerPermit;
 
 /// None where the container does not run or the kernel does not say.
@@ -36,7 +38,38 @@ pub struct Stats {
     pub block_write_bytes: u64,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StatsOptions {
+    /// Waits so long first: a loop over this is a stream of readings, of which one is in memory.
+    pub wait: Option<Span>,
+}
+
 impl Docker {
+    /// A reading after `options.wait`, or as soon as the container ends.
+    pub async fn stats_after(
+        &self,
+        permit: &DockerPermit,
+        container: &str,
+        options: StatsOptions,
+    ) -> Result<Stats, DockerError> {
+        let Some(Span(wait)) = options.wait.filter(|wait| !wait.0.is_zero()) else {
+            return self.stats(permit, container).await;
+        };
+        if wait > limits::DOCKER_WAIT_TIMEOUT_MAX {
+            let most = show_duration(limits::DOCKER_WAIT_TIMEOUT_MAX);
+            return Err(DockerError::invalid("wait", format!("at most {most} are possible")));
+        }
+        let found = self.find(permit, Access::Read, container).await?;
+        if found.running {
+            tokio::select! {
+                ended = self.wait(permit, &found.id, super::WaitOptions::default()) => drop(ended?),
+                () = self.clock().sleep(wait) => {}
+            }
+        }
+        self.stats(permit, &found.id).await
+    }
+
     pub async fn stats(&self, permit: &DockerPermit, container: &str) -> Result<Stats, DockerError> {
         let found = self.find(permit, Access::Read, container).await?;
         self.stats_of(found).await
@@ -89,7 +122,7 @@ impl Docker {
         let action = format!("reading statistics of {:?}", found.name);
         let id = found.id.clone();
         self.call(&action, |client| async move {
-            let mut answers = client.stats(&id, Some(StatsOptions { stream: false, one_shot: true }));
+            let mut answers = client.stats(&id, Some(StatsParameters { stream: false, one_shot: true }));
             answers.next().await.unwrap_or_else(|| Ok(ContainerStatsResponse::default()))
         })
         .await

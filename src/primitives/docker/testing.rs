@@ -2,10 +2,13 @@
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::{CreateOptions, Docker, Options};
 use crate::base::{Clock, RunId};
@@ -84,6 +87,36 @@ pub(crate) fn options<T: DeserializeOwned>(value: Value) -> T {
 pub(crate) fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().expect("the docker command");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// A socket that stands for an engine which goes and comes: forwards to the real one while it is up.
+pub(crate) struct Relay {
+    socket: PathBuf,
+    task: JoinHandle<()>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
+pub(crate) fn relay(socket: &Path) -> Relay {
+    let listener = UnixListener::bind(socket).expect("a socket");
+    let task = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            connections.spawn(async move {
+                let Ok(mut far) = UnixStream::connect("/var/run/docker.sock").await else { return };
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    Relay { socket: socket.to_owned(), task }
+}
+
+impl Relay {
+    /// Cuts every connection, as an engine that is killed does.
+    pub(crate) async fn cut(self) {
+        self.task.abort();
+        let _ = self.task.await;
+        std::fs::remove_file(&self.socket).expect("the socket");
+    }
 }
 
 /// Nothing can be pulled here: the image is the host's static busybox in an otherwise empty file system.

@@ -104,6 +104,16 @@ impl Files {
         self.on_disk(move |_| pending.commit(&file, replace)).await
     }
 
+    /// An open file, for a part that reads it piece by piece.
+    pub(in crate::primitives) async fn opened(
+        &self,
+        permit: &FsPermit,
+        path: FsPath,
+    ) -> Result<std::fs::File, FsError> {
+        let jail = self.jail(permit, &path, Access::Read)?;
+        self.on_disk(move |_| jail.file("read", &path).map(|(file, _)| file)).await
+    }
+
     /// An open folder.
     pub(in crate::primitives) async fn folder(&self, permit: &FsPermit, path: FsPath) -> Result<OwnedFd, FsError> {
         let jail = self.jail(permit, &path, Access::Read)?;

@@ -6,6 +6,9 @@ use std::process::Command;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+/// A certificate with those above it, and its key.
+pub type Signed = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
 /// An authority and certificates that it signed.
 #[derive(Debug)]
 pub struct Authority(tempfile::TempDir);
@@ -47,7 +50,7 @@ impl Authority {
     }
 
     /// A certificate for `service.test` and 127.0.0.1 between two moments such as `20200101000000Z`.
-    pub fn sign(&self, name: &str, from: &str, to: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    pub fn sign(&self, name: &str, from: &str, to: &str) -> Signed {
         let (key, request, certificate) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
         self.openssl(&[
             "req",

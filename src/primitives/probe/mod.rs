@@ -12,7 +12,7 @@ mod tcp;
 mod tls;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::primitives) mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

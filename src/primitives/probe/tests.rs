@@ -19,7 +19,7 @@ use super::*;
 use crate::base::Fault;
 use crate::model::Grants;
 use crate::model::grants::Access;
-use crate::primitives::http::authority::Authority;
+use crate::primitives::http::authority::{Authority, Signed};
 use crate::primitives::permit;
 
 const QUICK: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ fn probe(ca_file: Option<&Path>) -> Probe {
 }
 
 /// Shakes hands with everybody, as long as it is held.
-async fn serve((chain, key): (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)) -> (u16, JoinSet<()>) {
+pub(in crate::primitives) async fn serve((chain, key): Signed) -> (u16, JoinSet<()>) {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,5 +1,6 @@
 //! The certificates that a server shows, whether they are trusted or not.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -102,21 +103,31 @@ impl Probe {
     pub async fn tls(&self, permit: &ProbePermit, query: &TlsQuery) -> Result<Chain, ProbeError> {
         let target = format!("{}:{}", query.host, query.port);
         tokio::select! {
-            outcome = self.shake(permit, query, &target) => outcome,
+            outcome = async {
+                let addresses = self.addresses(permit, "connecting to", &query.host, query.port).await?;
+                self.shake(&addresses, query, &target).await
+            } => outcome,
             () = self.0.clock.sleep(query.timeout) => Err(ProbeError::Timeout { target, after: query.timeout }),
         }
     }
 
-    async fn shake(&self, permit: &ProbePermit, query: &TlsQuery, target: &str) -> Result<Chain, ProbeError> {
+    /// The same for what the operator has named: no permit limits it, and no deadline but its caller's.
+    pub(in crate::primitives) async fn tls_for_operator(&self, query: &TlsQuery) -> Result<Chain, ProbeError> {
+        let unknown = |problem: String| ProbeError::Unresolved { host: query.host.clone(), problem };
+        let found = self.0.lookup.lookup(query.host.clone()).await.map_err(|problem| unknown(problem.to_string()))?;
+        let addresses: Vec<SocketAddr> = found.into_iter().map(|ip| SocketAddr::new(ip, query.port)).collect();
+        self.shake(&addresses, query, &format!("{}:{}", query.host, query.port)).await
+    }
+
+    async fn shake(&self, addresses: &[SocketAddr], query: &TlsQuery, target: &str) -> Result<Chain, ProbeError> {
         let target = || target.to_owned();
         let started = self.0.clock.now();
-        let addresses = self.addresses(permit, "connecting to", &query.host, query.port).await?;
         let wanted = query.server_name.as_deref().unwrap_or(&query.host);
         let wanted = wanted.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(wanted);
         let wanted = ServerName::try_from(wanted.trim_end_matches('.').to_owned())
             .map_err(|_| ProbeError::BadHost { host: wanted.to_owned() })?;
         let (config, witness) = self.watching().await?;
-        let stream = TcpStream::connect(addresses.as_slice()).await;
+        let stream = TcpStream::connect(addresses).await;
         let stream =
             stream.map_err(|problem| ProbeError::Unreachable { target: target(), problem: problem.to_string() })?;
         let address = stream.peer_addr().map(|address| address.to_string()).unwrap_or_default();

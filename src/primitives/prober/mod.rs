@@ -5,7 +5,10 @@
 mod container;
 mod dns;
 mod http;
+mod redis;
+mod sql;
 mod tcp;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -16,11 +19,16 @@ use std::time::Duration;
 pub use container::ContainerProbe;
 pub use dns::DnsProbe;
 pub use http::HttpProbe;
+pub use redis::RedisProbe;
+pub use sql::SqlProbe;
 pub use tcp::TcpProbe;
+pub use tls::TlsProbe;
 
 use super::docker::Docker;
 use super::http::Http;
 use super::net::resolve::Lookup;
+use super::redis::Redis;
+use super::sql::Sql;
 use crate::base::Clock;
 use crate::base::clock::since;
 use crate::base::quantity::show_duration;
@@ -31,6 +39,9 @@ pub enum Probe {
     Tcp(TcpProbe),
     Dns(DnsProbe),
     Container(ContainerProbe),
+    Tls(TlsProbe),
+    Sql(SqlProbe),
+    Redis(RedisProbe),
 }
 
 impl Probe {
@@ -40,6 +51,9 @@ impl Probe {
             Self::Tcp(_) => "tcp",
             Self::Dns(_) => "dns",
             Self::Container(_) => "container",
+            Self::Tls(_) => "tls",
+            Self::Sql(_) => "sql",
+            Self::Redis(_) => "redis",
         }
     }
 
@@ -50,6 +64,9 @@ impl Probe {
             Self::Tcp(probe) => probe.address.clone(),
             Self::Dns(probe) => probe.name.clone(),
             Self::Container(probe) => probe.name.clone(),
+            Self::Tls(probe) => probe.address.clone(),
+            Self::Sql(probe) => probe.source.clone(),
+            Self::Redis(probe) => probe.source.clone(),
         }
     }
 }
@@ -60,6 +77,9 @@ pub struct Prober {
     pub(super) http: Http,
     pub(super) docker: Docker,
     pub(super) lookup: Arc<dyn Lookup>,
+    pub(super) probe: super::probe::Probe,
+    pub(super) sql: Sql,
+    pub(super) redis: Redis,
     pub(super) clock: Clock,
 }
 
@@ -76,6 +96,9 @@ impl Prober {
                 Probe::Tcp(probe) => probe.probe(&*self.lookup).await,
                 Probe::Dns(probe) => probe.probe(&*self.lookup).await,
                 Probe::Container(probe) => probe.probe(&self.docker).await,
+                Probe::Tls(probe) => probe.probe(&self.probe, timeout).await,
+                Probe::Sql(probe) => probe.probe(&self.sql, timeout).await,
+                Probe::Redis(probe) => probe.probe(&self.redis).await,
             }
         };
         tokio::select! {

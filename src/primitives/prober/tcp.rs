@@ -10,12 +10,17 @@ pub struct TcpProbe {
     pub address: String,
 }
 
+/// Host and port of `host:port`.
+pub(super) fn parts(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    Some((host, port.parse().ok()?)).filter(|(host, port)| !host.is_empty() && *port > 0)
+}
+
 impl TcpProbe {
     /// Host and port, when the address is one.
     pub fn parts(&self) -> Option<(&str, u16)> {
-        let (host, port) = self.address.rsplit_once(':')?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        Some((host, port.parse().ok()?)).filter(|(host, port)| !host.is_empty() && *port > 0)
+        parts(&self.address)
     }
 
     pub(super) async fn probe(&self, lookup: &dyn Lookup) -> Result<(), String> {

@@ -5,6 +5,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::primitives::http::authority::Authority;
+use crate::primitives::probe::tests::serve as serve_tls;
+use crate::primitives::sql::testing as databases;
 use crate::primitives::{Options, Primitives};
 
 fn prober() -> Prober {
@@ -98,4 +101,71 @@ async fn a_container_that_cannot_be_asked_for_is_down_with_the_reason() {
     let probe = Probe::Container(ContainerProbe { name: "web".into() });
     let problem = prober().ask(&probe, TIMEOUT).await.expect_err("no engine is there");
     assert!(problem.contains("/nonexistent/docker.sock"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_and_valid_for_long_enough() {
+    let authority = Authority::new();
+    let soon = (Clock::system().now() + jiff::SignedDuration::from_hours(36)).strftime("%Y%m%d%H%M%SZ").to_string();
+    let (port, _server) = serve_tls(authority.sign("good", "20200101000000Z", &soon)).await;
+    let (expired, _other) = serve_tls(authority.sign("old", "20200101000000Z", "20210101000000Z")).await;
+    let trusting = Primitives::new(Options { ca_file: Some(authority.file("ca.pem")), ..Options::default() })
+        .expect("services")
+        .prober;
+    let probe = |port: u16, days| {
+        let server_name = Some("service.test".to_owned());
+        Probe::Tls(TlsProbe { address: format!("127.0.0.1:{port}"), server_name, days })
+    };
+    assert_eq!(trusting.ask(&probe(port, 1), TIMEOUT).await.map(drop), Ok(()));
+    let short = trusting.ask(&probe(port, 14), TIMEOUT).await.expect_err("it expires the day after tomorrow");
+    assert!(short.starts_with("its certificate expires in 1.") && short.ends_with("and 14 are wanted"), "{short}");
+    let old = trusting.ask(&probe(expired, 1), TIMEOUT).await.expect_err("it has expired");
+    assert!(old.starts_with("its certificate is not trusted") && old.contains("xpired"), "{old}");
+    let strange = prober().ask(&probe(port, 1), TIMEOUT).await.expect_err("nobody knows that authority");
+    assert!(strange.starts_with("its certificate is not trusted"), "{strange}");
+    let (plain, _server) = serve(Some("no TLS here")).await;
+    let probe = Probe::Tls(TlsProbe { address: plain, server_name: None, days: 1 });
+    assert!(trusting.ask(&probe, TIMEOUT).await.is_err());
+    let bare = TlsProbe { address: "www.example.com".into(), server_name: None, days: 1 };
+    assert_eq!(bare.parts(), Some(("www.example.com", 443)));
+}
+
+#[tokio::test]
+async fn a_database_answers_a_query_that_reads() {
+    let (url, _) = databases::postgres().await;
+    let prober =
+        Primitives::new(Options { sql: databases::main_source(&url), ..Options::default() }).expect("services").prober;
+    let ask = async |source: &str, query: &str| {
+        let probe = Probe::Sql(SqlProbe { source: source.into(), query: query.into() });
+        prober.ask(&probe, TIMEOUT).await.map(drop)
+    };
+    for good in ["SELECT 1", "SELECT true", "SELECT 'up'", "SELECT count(*) < 5 FROM pg_database WHERE false"] {
+        assert_eq!(ask("main", good).await, Ok(()), "{good}");
+    }
+    let bad = [
+        ("SELECT 1 WHERE false", "the query gives no row"),
+        ("SELECT NULL", "the query gives null"),
+        ("SELECT 1 > 2", "the query gives false"),
+        ("SELECT 0", "the query gives 0"),
+        ("CREATE TABLE x (y int)", "read-only"),
+        ("SELECT * FROM nothing_here", "nothing_here"),
+    ];
+    for (query, problem) in bad {
+        let found = ask("main", query).await.expect_err(query);
+        assert!(found.contains(problem) || found.contains("may only be read"), "{query}: {found}");
+    }
+    assert!(ask("other", "SELECT 1").await.expect_err("no such source").contains("\"other\""));
+}
+
+#[tokio::test]
+async fn a_redis_answers_a_ping_or_not() {
+    let server = crate::primitives::redis::testing::Server::start().await;
+    let sources = [("cache".to_owned(), server.source())].into();
+    let prober = Primitives::new(Options { redis: sources, ..Options::default() }).expect("services").prober;
+    let probe = Probe::Redis(RedisProbe { source: "cache".into() });
+    assert_eq!((probe.kind(), probe.target().as_str()), ("redis", "cache"));
+    assert_eq!(prober.ask(&probe, TIMEOUT).await.map(drop), Ok(()));
+    drop(server);
+    let problem = prober.ask(&probe, TIMEOUT).await.expect_err("it is gone");
+    assert!(problem.contains("cache"), "{problem}");
 }

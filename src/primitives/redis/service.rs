@@ -83,6 +83,13 @@ impl Redis {
         self.0.ping().await
     }
 
+    /// Whether one server answers.
+    pub async fn ping_source(&self, permit: &SourcePermit) -> Result<(), RedisError> {
+        let pool = self.pool(permit)?;
+        let failed = |problem| RedisError::Failed { place: pool.place().clone(), problem };
+        pool.ping().await.map_err(failed)
+    }
+
     /// Carries out commands one after the other, and gives as many replies.
     ///
     /// # Errors

@@ -68,6 +68,21 @@ impl Pool {
         })
     }
 
+    /// A single connection that is never given back. Connects to nothing yet.
+    pub fn for_listening(name: &str, source: &Source, secrets: &dyn Secrets) -> Result<PgPool, SqlError> {
+        let setup = |problem: String| SqlError::Setup { source_name: name.to_owned(), problem };
+        let (dialect, url) = source.url.resolve(secrets).map_err(setup)?;
+        if dialect != Dialect::Postgres {
+            return Err(setup("only PostgreSQL tells what it was notified of".to_owned()));
+        }
+        let options = PgConnectOptions::from_str(url.expose_secret())
+            .map_err(|_| setup("its url cannot be read".to_owned()))?
+            .application_name("aegis")
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(source.acquire_timeout);
+        Ok(pool.max_lifetime(None).idle_timeout(None).connect_lazy_with(options))
+    }
+
     pub async fn acquire(&self, name: &str, source: &Source, writes: bool) -> Result<Link, SqlError> {
         Ok(match self {
             Self::Postgres(pool) => Link::Postgres(acquire(pool, name, source).await?),

@@ -58,6 +58,11 @@ impl Origin {
         self.pool.get_or_try_init(|| async { Pool::new(&self.name, &self.source, &*self.secrets) }).await
     }
 
+    /// One connection of its own, for what stays: the others come and go.
+    pub fn channel(&self) -> Result<sqlx::PgPool, SqlError> {
+        Pool::for_listening(&self.name, &self.source, &*self.secrets)
+    }
+
     /// Whether the server is a MariaDB, whose setting for the time of statements has another name.
     pub async fn mysql_limit(&self, conn: &mut MySqlConnection) -> Result<bool, SqlError> {
         let ask = || async {
@@ -198,7 +203,7 @@ impl Sql {
         self.0.is_empty()
     }
 
-    fn origin(&self, permit: &SqlPermit) -> Result<&Arc<Origin>, SqlError> {
+    pub(super) fn origin(&self, permit: &SqlPermit) -> Result<&Arc<Origin>, SqlError> {
         self.0.get(permit.source()).ok_or_else(|| SqlError::UnknownSource {
             source_name: permit.source().to_owned(),
             known: self.0.keys().cloned().collect(),

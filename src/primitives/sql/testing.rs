@@ -61,6 +61,12 @@ pub async fn postgres() -> (String, String) {
     (url, plain.into())
 }
 
+/// Carries out one statement, as somebody else.
+pub async fn execute(url: &str, text: &str) {
+    let mut conn = PgConnection::connect(url).await.expect("the server accepts");
+    sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut conn).await.expect("carried out");
+}
+
 /// A new database of MariaDB; its URL.
 pub async fn mariadb() -> String {
     let server = MARIADB.get_or_init(start_mariadb).await;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::convert::{changing, engine, options, table};
-use crate::base::clock::since;
 use crate::base::{Fault, limits};
 use crate::lua::bind::{Args, CallContext, Datum};
 use crate::model::grants::Access;
-use crate::model::run::Progress;
-use crate::primitives::docker::{PruneTarget, PullProgress};
+use crate::primitives::docker::{Listening, PruneTarget};
+use crate::primitives::host::Listener;
+use crate::primitives::permit;
 
 type Outcome = Result<Datum, Fault>;
 
@@ -85,7 +85,7 @@ pub async fn logs(context: CallContext, args: Args) -> Outcome {
 
 pub async fn stats(context: CallContext, args: Args) -> Outcome {
     let (docker, permit) = engine(&context, Access::Read)?;
-    table(&context, &docker.stats(&permit, args.need("container")?).await?)
+    table(&context, &docker.stats_after(&permit, args.need("container")?, options(&context, &args)?).await?)
 }
 
 pub async fn stats_all(context: CallContext) -> Outcome {
@@ -96,6 +96,28 @@ pub async fn stats_all(context: CallContext) -> Outcome {
 pub async fn top(context: CallContext, args: Args) -> Outcome {
     let (docker, permit) = engine(&context, Access::Read)?;
     table(&context, &docker.top(&permit, args.need("container")?).await?)
+}
+
+pub async fn diagnose(context: CallContext, args: Args) -> Outcome {
+    let (docker, permit) = engine(&context, Access::Read)?;
+    // Who holds a port of the host is told to those who may look at the host.
+    let listeners = match permit::host(&context.run()?.grants) {
+        Ok(permit) => context.primitives.host.listeners(&permit).await?,
+        Err(_) => Vec::new(),
+    };
+    let listening = |listener: Listener| Listening {
+        protocol: listener.protocol.trim_end_matches('6').to_owned(),
+        address: listener.address,
+        port: listener.port,
+        process: listener.process,
+    };
+    let listening = listeners.into_iter().map(listening).collect();
+    table(&context, &docker.diagnose(&permit, args.need("container")?, listening).await?)
+}
+
+pub async fn audit(context: CallContext, args: Args) -> Outcome {
+    let (docker, permit) = engine(&context, Access::Read)?;
+    table(&context, &docker.audit(&permit, options(&context, &args)?).await?)
 }
 
 pub async fn events(context: CallContext, mut args: Args) -> Outcome {
@@ -110,28 +132,6 @@ pub async fn events(context: CallContext, mut args: Args) -> Outcome {
         options.retain(|name, _| name != "wait" && name != "limit");
     }
     table(&context, &docker.collect_events(&permit, options(&context, &args)?, limit as usize, wait).await?)
-}
-
-pub async fn pull(context: CallContext, args: Args) -> Outcome {
-    const BETWEEN_REPORTS: Duration = Duration::from_millis(500);
-    let (docker, permit) = engine(&context, Access::Write)?;
-    let image = args.need("image")?;
-    let mut reported = None;
-    let progress = |step: PullProgress| {
-        let now = context.clock.now();
-        let is_due = reported.is_none_or(|at| since(now, at) >= BETWEEN_REPORTS);
-        if let Some(log) = context.log.as_ref().filter(|_| is_due) {
-            reported = Some(now);
-            let total = Some(step.bytes_total as f64).filter(|total| *total > 0.0);
-            log.progress(Progress {
-                done: step.bytes_done as f64,
-                total,
-                text: Some(format!("{image}: {}", step.status)),
-            });
-        }
-    };
-    let pulled = docker.pull(&permit, image, changing(&context, &args)?, progress).await?;
-    table(&context, &pulled)
 }
 
 pub async fn images(context: CallContext, args: Args) -> Outcome {

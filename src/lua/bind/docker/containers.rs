@@ -91,22 +91,35 @@ const LOG_OPTIONS: Record = Record {
         Field::optional("stdout", Type::Boolean, "True unless said otherwise"),
         Field::optional("stderr", Type::Boolean, "True unless said otherwise"),
         Field::optional("timestamps", Type::Boolean, "Give each line its time; true unless said otherwise"),
+        Field::optional(
+            "after",
+            Type::Time,
+            "Lines behind this moment, the first `tail` of them: `next` of an earlier call",
+        ),
+        Field::optional("wait", Type::Duration, "Wait so long for a line when there is none"),
     ],
 };
 
 pub const LOGS: Function = Function {
     name: "logs",
-    doc: "What a container printed, running or not.",
+    doc: "What a container printed, running or not. To follow it, call it in a loop with `wait`, and with `after` set to \
+          `next` of the call before.",
     params: &[CONTAINER, Field::optional("options", Type::Record(&LOG_OPTIONS), "Which lines")],
     returns: Type::Record(&LOGS_RECORD),
     call: Call::Async(|context, args| Box::pin(calls::logs(context, args))),
     ..LOOK
 };
 
+const STATS_OPTIONS: Record = Record {
+    name: "DockerStatsOptions",
+    doc: "When to read.",
+    fields: &[Field::optional("wait", Type::Duration, "Wait so long first; no longer than until the container ends")],
+};
+
 pub const STATS: Function = Function {
     name: "stats",
-    doc: "What a container uses now.",
-    params: &[CONTAINER],
+    doc: "What a container uses now, or after `wait`: a loop over it is a stream of readings.",
+    params: &[CONTAINER, Field::optional("options", Type::Record(&STATS_OPTIONS), "When")],
     returns: Type::Record(&STATS_RECORD),
     call: Call::Async(|context, args| Box::pin(calls::stats(context, args))),
     ..LOOK

@@ -1,5 +1,7 @@
 //! From a script's option table to a primitive's, and from its answer to a table.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,13 +20,18 @@ pub fn engine(context: &CallContext, access: Access) -> Result<(Docker, DockerPe
 
 /// The argument `options`, which the registry has checked already: what is refused here is a value, not a type.
 pub fn options<T: DeserializeOwned>(context: &CallContext, args: &Args) -> Result<T, Fault> {
-    read(context, plain(Datum::Map(args.record("options").0)))
+    options_of(context, args.record("options").0)
 }
 
 /// The same for a call that changes something: a dry run of the job is one of the call.
 pub fn changing<T: DeserializeOwned>(context: &CallContext, args: &Args) -> Result<T, Fault> {
     let mut options = args.record("options").0;
     options.insert("dry_run".to_owned(), Datum::Bool(context.dry_run(args)));
+    options_of(context, options)
+}
+
+/// Of a table that a call has changed.
+pub fn options_of<T: DeserializeOwned>(context: &CallContext, options: BTreeMap<String, Datum>) -> Result<T, Fault> {
     read(context, plain(Datum::Map(options)))
 }
 

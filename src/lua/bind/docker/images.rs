@@ -2,7 +2,7 @@
 
 use super::changes::OPTIONS;
 use super::create::{AUTH, POLICY};
-use super::{ADMIN, CHANGE, Call, Field, Function, LOOK, Type, calls};
+use super::{ADMIN, CHANGE, Call, Field, Function, LOOK, Type, calls, transfers};
 use crate::lua::bind::Record;
 
 const TEXTS: Type = Type::List(&Type::String);
@@ -38,7 +38,72 @@ pub const PULL: Function = Function {
     doc: "Fetches an image; how far it is shows as the run's progress.",
     params: &[IMAGE, Field::optional("options", Type::Record(&PULL_OPTIONS), "Whether and how")],
     returns: Type::Record(&PULLED),
-    call: Call::Async(|context, args| Box::pin(calls::pull(context, args))),
+    call: Call::Async(|context, args| Box::pin(transfers::pull(context, args))),
+    ..CHANGE
+};
+
+const PUSH_OPTIONS: Record = Record {
+    name: "DockerPushOptions",
+    doc: "Where to, and as whom.",
+    fields: &[
+        Field::optional("auth", Type::Record(&AUTH), "For the registry"),
+        Field::optional("timeout", Type::Duration, "For all of it; 30m unless said otherwise"),
+        Field::DRY_RUN,
+    ],
+};
+
+pub const PUSH: Function = Function {
+    name: "push",
+    doc: "Sends an image to the registry that its name begins with; how far it is shows as the run's progress. \
+          `details.digest` is what the registry calls it.",
+    params: &[IMAGE, Field::optional("options", Type::Record(&PUSH_OPTIONS), "As whom")],
+    call: Call::Async(|context, args| Box::pin(transfers::push(context, args))),
+    ..CHANGE
+};
+
+const SCALARS: Type = Type::Map(&Type::OneOf(&[Type::String, Type::Number, Type::Boolean]));
+
+const BUILD_OPTIONS: Record = Record {
+    name: "DockerBuildOptions",
+    doc: "What is built of what.",
+    fields: &[
+        Field::optional("context", Type::String, "A folder, as `root:path`; needs fs = { root = \"read\" }"),
+        Field::optional("files", Type::Map(&Type::Bytes), "Contents by path; they win over those of the folder"),
+        Field::optional("dockerfile", Type::String, "Its path in the context; Dockerfile unless said otherwise"),
+        Field::optional("tag", TEXTS, "Names for the image"),
+        Field::optional("args", SCALARS, "Values of its ARG instructions"),
+        Field::optional("target", Type::String, "The stage to end with; the last unless said otherwise"),
+        Field::optional("labels", SCALARS, "Labels for the image"),
+        Field::optional("platform", Type::String, "`linux/arm64`; the engine's own unless said otherwise"),
+        Field::optional("pull", Type::Boolean, "Fetch newer versions of base images"),
+        Field::optional("no_cache", Type::Boolean, "Carry every instruction out again"),
+        Field::optional("network", Type::String, "`none` or a network's name; `host` needs admin"),
+        Field::optional("timeout", Type::Duration, "For all of it; 30m unless said otherwise"),
+        Field::DRY_RUN,
+    ],
+};
+
+const BUILT: Record = Record {
+    name: "DockerBuilt",
+    doc: "An image that was built.",
+    fields: &[
+        Field::optional("id", Type::String, "Its id; nil on a dry run"),
+        Field::required("tags", TEXTS, "Its names"),
+        Field::required("steps", Type::Integer, "Instructions of the Dockerfile"),
+        Field::required("files", Type::Integer, "Files that were sent"),
+        Field::required("bytes", Type::Integer, "And how large they are together"),
+        Field::required("dry_run", Type::Boolean, "Nothing was built"),
+        Field::required("warnings", TEXTS, "What was left out, and what the builder warns of"),
+    ],
+};
+
+pub const BUILD: Function = Function {
+    name: "build",
+    doc: "Builds an image, leaving out what the context's .dockerignore names. What the builder prints is in the run's \
+          log, and how far it is shows as the run's progress. Needs write on everything.",
+    params: &[Field::required("options", Type::Record(&BUILD_OPTIONS), "What is built of what")],
+    returns: Type::Record(&BUILT),
+    call: Call::Async(|context, args| Box::pin(transfers::build(context, args))),
     ..CHANGE
 };
 

@@ -5,9 +5,11 @@ mod changes;
 mod containers;
 mod convert;
 mod create;
+mod findings;
 mod images;
 mod results;
 mod surroundings;
+mod transfers;
 
 use super::{Call, Field, Function, Module, Type};
 
@@ -45,7 +47,11 @@ pub const MODULE: Module = Module {
         containers::STATS_ALL,
         containers::TOP,
         containers::EVENTS,
+        findings::DIAGNOSE,
+        findings::AUDIT,
+        images::BUILD,
         images::PULL,
+        images::PUSH,
         images::IMAGES,
         images::TAG,
         images::REMOVE_IMAGE,

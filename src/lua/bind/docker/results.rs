@@ -199,7 +199,7 @@ pub const EXECUTED: Record = Record {
     ],
 };
 
-const LOG_LINE: Record = Record {
+pub const LOG_LINE: Record = Record {
     name: "DockerLogLine",
     doc: "A line that a container printed.",
     fields: &[
@@ -215,6 +215,8 @@ pub const LOGS: Record = Record {
     fields: &[
         Field::required("lines", Type::List(&Type::Record(&LOG_LINE)), "The oldest first"),
         Field::required("truncated", Type::Boolean, "Older lines are missing: they are over 8 MiB"),
+        Field::optional("next", Type::Time, "What to pass as `after` to go on behind these lines"),
+        Field::required("running", Type::Boolean, "The container runs: more lines may come"),
     ],
 };
 

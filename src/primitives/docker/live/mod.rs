@@ -1,6 +1,9 @@
 //! Tests against the real engine of this machine. They fail when there is none: `tests/run` starts it.
 
+mod audit;
+mod builds;
 mod changes;
+mod diagnose;
 mod images;
 mod lifecycle;
 mod output;

@@ -136,3 +136,46 @@ async fn processes_are_listed() {
     let command = top.titles.iter().position(|title| title == "CMD").expect("a column of commands");
     assert!(top.processes.iter().any(|row| row[command].contains("sleep 600")), "{top:?}");
 }
+
+#[tokio::test]
+async fn lines_are_followed_call_by_call_without_a_loss() {
+    let lab = Lab::open();
+    let script = "for i in $(seq 1 12); do echo line $i; sleep 0.15; done";
+    let name = lab.run("count", json!({"command": ["sh", "-c", script]})).await;
+    let (mut texts, mut after, mut calls) = (Vec::new(), None, 0);
+    loop {
+        let ask = json!({"after": after, "wait": "20s", "tail": 5});
+        let answer = lab.docker.logs(&lab.permit, &name, options(ask)).await.expect("logs");
+        calls += 1;
+        assert!(answer.lines.len() <= 5, "{answer:?}");
+        texts.extend(answer.lines.into_iter().map(|line| line.text));
+        after = answer.next.map(|at| at.to_string());
+        if !answer.running && texts.len() >= 12 {
+            break;
+        }
+    }
+    let expected: Vec<_> = (1..=12).map(|number| format!("line {number}")).collect();
+    assert_eq!(texts, expected);
+    assert!(calls > 2, "{calls}");
+    // Nothing comes any more: no waiting for a container that has ended.
+    let ask = json!({"after": after, "wait": "10m"});
+    let rest = lab.docker.logs(&lab.permit, &name, options(ask)).await.expect("logs");
+    assert!(rest.lines.is_empty() && !rest.running);
+}
+
+#[tokio::test]
+async fn readings_come_one_after_the_other_until_the_end() {
+    let lab = Lab::open();
+    let name = lab.run("busy", json!({"command": ["sh", "-c", "sleep 2"]})).await;
+    let wait = || options(json!({"wait": "500ms"}));
+    let began = std::time::Instant::now();
+    let first = lab.docker.stats_after(&lab.permit, &name, wait()).await.expect("a reading");
+    assert!(first.running && began.elapsed() >= Duration::from_millis(500));
+    let mut readings = 1;
+    while lab.docker.stats_after(&lab.permit, &name, wait()).await.expect("a reading").running {
+        readings += 1;
+    }
+    assert!((2..10).contains(&readings), "{readings}");
+    let wrong = lab.docker.stats_after(&lab.permit, &name, options(json!({"wait": "30d"}))).await;
+    assert_eq!(wrong.expect_err("too long").code(), "docker.invalid");
+}

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde_json::json;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::task::{JoinHandle, JoinSet};
 
+use super::super::testing::relay;
 use super::super::{Docker, EngineEvent, EventItem, FollowItem, HealthState, Options};
 use super::{Lab, options};
 use crate::base::Clock;
@@ -15,12 +14,12 @@ use crate::base::Clock;
 /// Forwards to the engine while it is up.
 struct Relay {
     folder: tempfile::TempDir,
-    task: Option<JoinHandle<()>>,
+    open: Option<super::super::testing::Relay>,
 }
 
 impl Relay {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder"), task: None }
+        Self { folder: tempfile::tempdir().expect("a folder"), open: None }
     }
 
     fn path(&self) -> PathBuf {
@@ -31,27 +30,14 @@ impl Relay {
         Docker::new(Options { host: format!("unix://{}", self.path().display()), clock: Clock::system() })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test owns its one task")]
     fn up(&mut self) {
-        let listener = UnixListener::bind(self.path()).expect("a socket");
-        self.task = Some(tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                connections.spawn(async move {
-                    let Ok(mut far) = UnixStream::connect("/var/run/docker.sock").await else { return };
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        }));
+        self.open = Some(relay(&self.path()));
     }
 
-    /// Cuts every connection, as an engine that is killed does.
     async fn down(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-            let _ = task.await;
+        if let Some(open) = self.open.take() {
+            open.cut().await;
         }
-        std::fs::remove_file(self.path()).expect("the socket");
     }
 }
 
@@ -157,9 +143,9 @@ async fn a_followed_log_goes_on_where_it_was() {
             FollowItem::Line(line) => texts.push(line.text),
             FollowItem::Interrupted(_) => interruptions += 1,
         }
-        if texts.len() == 5 && interruptions == 0 && relay.task.is_some() {
+        if texts.len() == 5 && interruptions == 0 && relay.open.is_some() {
             relay.down().await;
-        } else if relay.task.is_none() {
+        } else if relay.open.is_none() {
             relay.up();
         }
     }

@@ -1,0 +1,129 @@
+//! The `on` field: what sets a job off besides its schedule.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::reader::{Reader, Table};
+use crate::base::limits;
+use crate::base::suggest::did_you_mean;
+use crate::model::Grants;
+use crate::model::grants::Access;
+use crate::model::job::TriggerSpec;
+use crate::model::triggers::{DockerTrigger, SqlTrigger};
+use crate::primitives::permit::{self, Denied};
+
+const KINDS: [&str; 6] = ["webhook", "docker", "sql", "file", "job", "alert"];
+/// Those that start runs; the others are accepted with a warning.
+pub const ACTIVE: [&str; 2] = [DockerTrigger::KIND, SqlTrigger::KIND];
+
+/// What happens to containers, as the engine calls it.
+const CONTAINER_EVENTS: [&str; 25] = [
+    "attach",
+    "commit",
+    "copy",
+    "create",
+    "destroy",
+    "detach",
+    "die",
+    "exec_create",
+    "exec_detach",
+    "exec_die",
+    "exec_start",
+    "export",
+    "health_status",
+    "kill",
+    "oom",
+    "pause",
+    "prune",
+    "rename",
+    "resize",
+    "restart",
+    "start",
+    "stop",
+    "top",
+    "unpause",
+    "update",
+];
+
+pub fn read(reader: &mut Reader, job: &Table, grants: &Grants) -> Vec<TriggerSpec> {
+    let mut found = Vec::new();
+    for entry in job.tables(reader, "on", "on = { docker = { event = \"die\" } }") {
+        entry.only(reader, &KINDS);
+        for kind in KINDS {
+            let Some(table) = entry.table(reader, kind) else { continue };
+            let options = match kind {
+                DockerTrigger::KIND => docker(reader, &entry, &table, grants).map(stored),
+                SqlTrigger::KIND => sql(reader, &entry, &table, grants).map(stored),
+                _ => Some(table.to_value()),
+            };
+            found.extend(options.map(|options| TriggerSpec { kind: kind.to_owned(), options }));
+        }
+    }
+    if found.len() > limits::JOB_TRIGGERS_MAX {
+        reader.wrong(job, "on", format!("more than {} entries", limits::JOB_TRIGGERS_MAX));
+    }
+    found
+}
+
+fn stored(trigger: impl Serialize) -> Value {
+    serde_json::to_value(trigger).unwrap_or_default()
+}
+
+fn docker(reader: &mut Reader, entry: &Table, table: &Table, grants: &Grants) -> Option<DockerTrigger> {
+    table.only(reader, &["event", "type", "container", "label"]);
+    granted(reader, entry, DockerTrigger::KIND, permit::docker(grants, Access::Read, None));
+    let types = DockerTrigger::TYPES.map(|name| (name, name));
+    let kind = table.choice(reader, "type", &types).unwrap_or("container");
+    if table.get("event").is_none() {
+        reader.wrong(entry, DockerTrigger::KIND, "event is missing; write { event = \"die\" }");
+        return None;
+    }
+    let event = one_or_more(reader, table, "event");
+    for name in event.iter().filter(|_| kind == "container") {
+        let action = name.split(": ").next().unwrap_or(name);
+        if !CONTAINER_EVENTS.contains(&action) {
+            let near = did_you_mean(action, CONTAINER_EVENTS);
+            reader.wrong(table, "event", format!("{action:?} is not an event of a container{near}"));
+        }
+    }
+    let container = one_or_more(reader, table, "container");
+    if kind != "container" && !container.is_empty() {
+        reader.wrong(table, "container", format!("the type is {kind:?}, whose events are about no container"));
+    }
+    let label = one_or_more(reader, table, "label");
+    Some(DockerTrigger { event, kind: kind.to_owned(), container, label })
+}
+
+fn sql(reader: &mut Reader, entry: &Table, table: &Table, grants: &Grants) -> Option<SqlTrigger> {
+    /// What PostgreSQL keeps of a name.
+    const CHANNEL_BYTES_MAX: usize = 63;
+    table.only(reader, &["source", "channel"]);
+    let mut need = |field| {
+        if table.get(field).is_none() {
+            let problem = format!("{field} is missing; write {{ source = \"main\", channel = \"jobs\" }}");
+            reader.wrong(entry, SqlTrigger::KIND, problem);
+        }
+        table.string(reader, field).map(str::to_owned)
+    };
+    let (source, channel) = (need("source")?, need("channel")?);
+    if channel.is_empty() || channel.len() > CHANNEL_BYTES_MAX || channel.contains('\0') {
+        reader.wrong(table, "channel", format!("a channel's name has 1 to {CHANNEL_BYTES_MAX} bytes"));
+    }
+    granted(reader, entry, SqlTrigger::KIND, permit::sql(grants, &source).map(drop));
+    Some(SqlTrigger { source, channel })
+}
+
+/// Hearing of something takes the permission to look at it.
+fn granted<T>(reader: &mut Reader, entry: &Table, kind: &str, permit: Result<T, Denied>) {
+    if let Err(denied) = permit {
+        reader.wrong(entry, kind, format!("the job may not listen there; add {}", denied.line));
+    }
+}
+
+/// A text, or a list of texts.
+fn one_or_more(reader: &mut Reader, table: &Table, field: &str) -> Vec<String> {
+    match table.get(field) {
+        Some(Value::String(text)) => vec![text.clone()],
+        _ => table.strings(reader, field),
+    }
+}

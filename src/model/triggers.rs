@@ -1,0 +1,89 @@
+//! What jobs listen for outside of Aegis, as their files declare it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::grants::matches;
+
+/// Events of the Docker Engine. Stored with each version: a field that is added has a default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DockerTrigger {
+    /// `die`, `oom`, `health_status: unhealthy`, …; any of them.
+    pub event: Vec<String>,
+    /// `container`, `image`, `network`, `volume` or `daemon`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Names or patterns of names; empty for all.
+    #[serde(default)]
+    pub container: Vec<String>,
+    /// `key` or `key=value`; all must fit.
+    #[serde(default)]
+    pub label: Vec<String>,
+}
+
+impl DockerTrigger {
+    pub const KIND: &'static str = "docker";
+    pub const TYPES: [&'static str; 5] = ["container", "image", "network", "volume", "daemon"];
+
+    /// `detail` is what follows the action's colon.
+    pub fn fits(
+        &self,
+        kind: &str,
+        (action, detail): (&str, Option<&str>),
+        name: &str,
+        attributes: &BTreeMap<String, String>,
+    ) -> bool {
+        let is_named = |event: &String| match event.split_once(": ") {
+            Some((wanted, particular)) => wanted == action && detail == Some(particular),
+            None => event == action,
+        };
+        let has = |label: &String| match label.split_once('=') {
+            Some((key, value)) => attributes.get(key).is_some_and(|own| own == value),
+            None => attributes.contains_key(label),
+        };
+        kind == self.kind
+            && self.event.iter().any(is_named)
+            && (self.container.is_empty() || self.container.iter().any(|pattern| matches(pattern, name)))
+            && self.label.iter().all(has)
+    }
+}
+
+/// What a PostgreSQL server is told with NOTIFY.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct SqlTrigger {
+    /// Of the configuration's `sql`.
+    pub source: String,
+    pub channel: String,
+}
+
+impl SqlTrigger {
+    pub const KIND: &'static str = "sql";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trigger() -> DockerTrigger {
+        DockerTrigger {
+            event: vec!["die".into(), "health_status: unhealthy".into()],
+            kind: "container".into(),
+            container: vec!["web-*".into()],
+            label: vec!["tier=front".into(), "team".into()],
+        }
+    }
+
+    #[test]
+    fn an_event_fits_when_everything_does() {
+        let labels = BTreeMap::from([("tier".to_owned(), "front".to_owned()), ("team".to_owned(), "a".to_owned())]);
+        let fits = |kind: &str, action, name: &str| trigger().fits(kind, action, name, &labels);
+        assert!(fits("container", ("die", None), "web-1"));
+        assert!(fits("container", ("health_status", Some("unhealthy")), "web-1"));
+        assert!(!fits("container", ("health_status", Some("healthy")), "web-1"));
+        assert!(!fits("container", ("start", None), "web-1"));
+        assert!(!fits("container", ("die", None), "db") && !fits("network", ("die", None), "web-1"));
+        let other = BTreeMap::from([("tier".to_owned(), "back".to_owned()), ("team".to_owned(), "a".to_owned())]);
+        assert!(!trigger().fits("container", ("die", None), "web-1", &other));
+    }
+}

@@ -1,0 +1,151 @@
+//! What PostgreSQL is told with NOTIFY.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::submit::Heard;
+use super::{Outside, RETRY, declared};
+use crate::base::limits;
+use crate::jobs::Job;
+use crate::model::TriggerKind;
+use crate::model::triggers::SqlTrigger;
+use crate::primitives::permit;
+use crate::primitives::sql::{Notice, SqlError};
+
+const CHANNELS: &str = "channels of PostgreSQL";
+
+impl Outside {
+    /// Never returns: one task a channel, begun and ended as jobs come and go.
+    pub(super) async fn listen_to_sql(&self) {
+        let mut changes = self.registry.changes();
+        let mut tasks = JoinSet::new();
+        let mut open: BTreeMap<SqlTrigger, CancellationToken> = BTreeMap::new();
+        loop {
+            changes.borrow_and_update();
+            let wanted = self.channels();
+            open.retain(|channel, stop| {
+                let stays = wanted.contains(channel);
+                if !stays {
+                    stop.cancel();
+                    self.health.well(&shown(channel));
+                }
+                stays
+            });
+            for channel in wanted {
+                open.entry(channel.clone()).or_insert_with(|| {
+                    let (outside, stop) = (self.clone(), CancellationToken::new());
+                    let end = stop.clone();
+                    tasks.spawn(async move {
+                        tokio::select! {
+                            () = end.cancelled() => {}
+                            () = outside.follow_channel(&channel) => {}
+                        }
+                    });
+                    stop
+                });
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+    }
+
+    /// What jobs listen to, as many as are kept open at most.
+    fn channels(&self) -> BTreeSet<SqlTrigger> {
+        let mut wanted: BTreeSet<SqlTrigger> =
+            declared(&self.registry, SqlTrigger::KIND).into_iter().map(|(_, channel)| channel).collect();
+        let most = limits::TRIGGER_CHANNELS_MAX;
+        if wanted.len() > most {
+            let problem = format!("jobs listen to {} channels, and {most} are heard at most", wanted.len());
+            if self.health.wrong(CHANNELS, problem.clone()) {
+                warn!("{problem}");
+            }
+        } else {
+            self.health.well(CHANNELS);
+        }
+        while wanted.len() > most {
+            wanted.pop_last();
+        }
+        wanted
+    }
+
+    /// Never returns. What is told between two connections is lost, and said to be.
+    async fn follow_channel(&self, channel: &SqlTrigger) {
+        let what = shown(channel);
+        let mut away_since = None;
+        loop {
+            let error = match self.hear_channel(channel, &what, &mut away_since).await {
+                Ok(never) => match never {},
+                Err(error) => error,
+            };
+            away_since.get_or_insert_with(|| self.clock.now());
+            if self.health.wrong(&what, error.to_string()) {
+                warn!(%error, "{what} is not heard; it is tried again");
+            }
+            self.clock.sleep(RETRY).await;
+        }
+    }
+
+    async fn hear_channel(
+        &self,
+        channel: &SqlTrigger,
+        what: &str,
+        away_since: &mut Option<crate::base::Timestamp>,
+    ) -> Result<std::convert::Infallible, SqlError> {
+        let jobs = self.jobs_on(channel);
+        // Any of them may listen there; each was asked when its file was loaded.
+        let permit = jobs.iter().find_map(|job| permit::sql(&job.spec.permissions, &channel.source).ok());
+        let unknown = || SqlError::UnknownSource { source_name: channel.source.clone(), known: Vec::new() };
+        let mut listening = self.sql.listen(&permit.ok_or_else(unknown)?, &channel.channel).await?;
+        if self.health.well(what) {
+            info!("{what} is heard again");
+        }
+        if let Some(from) = away_since.take() {
+            let data = json!({
+                "source": channel.source, "channel": channel.channel, "from": from, "until": self.clock.now(),
+            });
+            for job in self.jobs_on(channel) {
+                self.report("trigger.gap", Some(&job.spec.name), data.clone()).await;
+            }
+        }
+        loop {
+            let notice = listening.next().await?;
+            self.tell(channel, &notice).await;
+        }
+    }
+
+    async fn tell(&self, channel: &SqlTrigger, notice: &Notice) {
+        let payload = json!({
+            "source": channel.source,
+            "channel": channel.channel,
+            "payload": notice.payload,
+            "process_id": notice.process_id,
+            "at": self.clock.now(),
+        });
+        for job in self.jobs_on(channel) {
+            let job = job.spec.name.clone();
+            self.submit(Heard { job, kind: TriggerKind::Sql, payload: payload.clone(), key: None }).await;
+        }
+    }
+
+    /// Jobs that listen to `channel` now and may.
+    fn jobs_on(&self, channel: &SqlTrigger) -> Vec<Arc<Job>> {
+        let all: Vec<(Arc<Job>, SqlTrigger)> = declared(&self.registry, SqlTrigger::KIND);
+        let mut seen = BTreeSet::new();
+        let own = all.into_iter().filter(|(job, wanted)| {
+            let may = permit::sql(&job.spec.permissions, &channel.source).is_ok();
+            wanted == channel && may && seen.insert(job.spec.name.clone())
+        });
+        own.map(|(job, _)| job).collect()
+    }
+}
+
+fn shown(channel: &SqlTrigger) -> String {
+    format!("the channel {:?} of {:?}", channel.channel, channel.source)
+}

@@ -1,0 +1,114 @@
+//! Runs that something outside of Aegis sets off: events of the Docker Engine, and what PostgreSQL is told.
+//!
+//! Of several daemons on one database the leader listens. An event of the engine has a moment and an id, which make the
+//! key under which it starts a run: what is heard twice runs once. The engine remembers its last 256 events, so that
+//! what happened while the daemon was away, or restarted, is caught up on. PostgreSQL remembers nothing: what was told
+//! while nobody listened is lost, and an event says from when to when that was.
+
+mod budget;
+mod desk;
+mod docker;
+mod health;
+mod listen;
+mod submit;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use budget::Budget;
+pub use desk::EventDesk;
+pub use health::Health;
+
+use crate::base::{Clock, JobName, Timestamp};
+use crate::jobs::{Job, Registry};
+use crate::primitives::docker::Docker;
+use crate::primitives::sql::Sql;
+use crate::store::Leadership;
+
+/// Before something that failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// From when on events are a job's.
+type Beginnings = BTreeMap<JobName, Timestamp>;
+
+/// The task; run it under the supervisor, after the registry was filled.
+#[derive(Clone)]
+pub struct Outside {
+    pub registry: Registry,
+    pub desk: Arc<dyn EventDesk>,
+    pub docker: Docker,
+    pub sql: Sql,
+    pub clock: Clock,
+    pub health: Health,
+    budgets: Arc<Mutex<BTreeMap<JobName, Budget>>>,
+}
+
+impl Outside {
+    pub fn new(registry: Registry, desk: Arc<dyn EventDesk>, docker: Docker, sql: Sql, clock: Clock) -> Self {
+        Self { registry, desk, docker, sql, clock, health: Health::default(), budgets: Arc::default() }
+    }
+
+    /// Listens whenever this daemon leads, until `stop`.
+    ///
+    /// # Errors
+    /// None: what fails is tried again.
+    pub async fn serve(self, mut leadership: Leadership, stop: CancellationToken) -> Result<(), Infallible> {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.term(&mut leadership) => self.health.forget(),
+            }
+        }
+    }
+
+    /// From when this daemon leads until it leads no more.
+    async fn term(&self, leadership: &mut Leadership) {
+        while !leadership.leads() {
+            leadership.changed().await;
+            if !leadership.leads() {
+                // After the candidate's end nothing changes any more: this must not become a busy wait.
+                self.clock.sleep(RETRY).await;
+            }
+        }
+        let deposed = async { while leadership.changed().await {} };
+        tokio::select! {
+            () = deposed => {}
+            () = self.listen() => {}
+        }
+    }
+
+    /// Never returns.
+    pub(super) async fn listen(&self) {
+        let versions = loop {
+            match self.desk.versions().await {
+                Ok(versions) => break versions,
+                Err(error) => {
+                    warn!(%error, "since when jobs listen cannot be read yet; trying again");
+                    self.clock.sleep(RETRY).await;
+                }
+            }
+        };
+        tokio::join!(self.follow_docker(versions), self.listen_to_sql());
+    }
+}
+
+/// The triggers of one kind that jobs have, with their jobs. What was stored by another release and cannot be read is
+/// none.
+fn declared<T: DeserializeOwned>(registry: &Registry, kind: &str) -> Vec<(Arc<Job>, T)> {
+    let snapshot = registry.snapshot();
+    let of_job = |job: &Arc<Job>| {
+        let own = job.spec.on.iter().filter(|trigger| trigger.kind == kind);
+        let read = own.filter_map(|trigger| serde_json::from_value(trigger.options.clone()).ok());
+        read.map(|trigger| (job.clone(), trigger)).collect::<Vec<_>>()
+    };
+    snapshot.jobs.values().filter(|job| job.is_enabled()).flat_map(of_job).collect()
+}

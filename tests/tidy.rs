@@ -23,6 +23,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("x509_parser", &["primitives"], "certificates are read where they are seen"),
     ("tokio_rustls", &["primitives"], "secure connections are made with a permit only"),
     ("redis", &["primitives"], "Redis and FalkorDB are reached with a permit only"),
+    ("png", &["primitives"], "pictures are read in one place, within bounds"),
     ("minijinja", &["lua"], "templates are filled by a binding, with fuel"),
     ("toml", &["lua"], "TOML is read by a binding"),
     ("csv", &["lua"], "CSV is read by a binding"),

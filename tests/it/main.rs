@@ -14,6 +14,7 @@ mod bad_input;
 mod browser;
 mod commands;
 mod crash;
+mod daily;
 mod disk_full;
 mod docker_real;
 mod durable;

@@ -5,6 +5,7 @@
 
 mod call;
 mod client;
+mod clone;
 mod containers;
 mod cpu;
 mod create;
@@ -34,6 +35,7 @@ mod usage;
 mod volumes;
 mod wait;
 
+pub use clone::CloneOptions;
 pub use containers::{Container, ListOptions};
 pub use create::{CreateOptions, Created};
 pub use done::Done;

@@ -8,6 +8,7 @@ use crate::cli::{api, show};
 use crate::lua::{ArtifactPort, JobsPort, LogSink};
 use crate::model::run::Progress;
 use crate::model::{LogLevel, Run, Signal, Trigger};
+use crate::store::RunFilter;
 
 /// Lines go to standard error as they come.
 #[derive(Debug)]
@@ -45,6 +46,10 @@ impl NoDaemon {
 
 impl JobsPort for NoDaemon {
     fn list(&self) -> BoxFuture<'_, Result<Value, Fault>> {
+        Box::pin(async { Err(Self::fault()) })
+    }
+
+    fn runs(&self, _: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
         Box::pin(async { Err(Self::fault()) })
     }
 

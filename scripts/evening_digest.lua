@@ -1,7 +1,5 @@
 -- The evening's digest: what happened today, how the machine is, and what the night will do. It goes over the
--- notification route `digest`, and by e-mail to whom `mail_to` names.
---
--- The secret RESEND_AUTHORIZATION holds the whole header, `Bearer re_…`.
+-- notification route `digest`, and by e-mail to whom `mail_to` names. Its secret is RESEND_KEY, the e-mail service's key.
 
 local day = require("@lib/day")
 local digests = require("@lib/digests")
@@ -18,7 +16,7 @@ return aegis.job {
     host = "read",
     http = { "api.resend.com" },
     notify = { "digest" },
-    secrets = { "RESEND_AUTHORIZATION" },
+    secrets = { "RESEND_KEY" },
   },
   params = {
     zone = { type = "string", default = "UTC", description = "The time zone in which days begin" },

@@ -1,8 +1,8 @@
 -- The morning's digest: how the containers are, what happened in the night, how old the backups are, what came in
 -- yesterday and what is due today. It goes over the notification route `digest`, and by e-mail to whom `mail_to` names.
 --
--- Secrets: STRIPE_AUTHORIZATION and RESEND_AUTHORIZATION hold the whole header, such as `Bearer re_…`. A section that
--- cannot be made says why, and the others are as they were.
+-- Its secrets are STRIPE_KEY and RESEND_KEY, the keys of the two services. A section that cannot be made says why, and
+-- the others are as they were.
 
 local day = require("@lib/day")
 local digests = require("@lib/digests")
@@ -20,7 +20,7 @@ return aegis.job {
     fs = { backups = "read" },
     http = { "api.stripe.com", "api.resend.com" },
     notify = { "digest" },
-    secrets = { "STRIPE_AUTHORIZATION", "RESEND_AUTHORIZATION" },
+    secrets = { "STRIPE_KEY", "RESEND_KEY" },
   },
   params = {
     zone = { type = "string", default = "UTC", description = "The time zone in which days begin" },
@@ -50,7 +50,7 @@ return aegis.job {
     end
     if params.payments ~= "" then
       book:section("Revenue of yesterday", function(part)
-        local authorization = aegis.secrets.get("STRIPE_AUTHORIZATION")
+        local authorization = aegis.secrets.get("STRIPE_KEY"):bearer()
         report.revenue(part, payments.transactions(params.payments, authorization, yesterday, today))
       end)
     end

@@ -19,7 +19,7 @@ end
 
 local function to_mailboxes(page, params, key)
   local answer = aegis.http.post(`{params.mail_api}/emails`, {
-    headers = { Authorization = aegis.secrets.get("RESEND_AUTHORIZATION"), ["Idempotency-Key"] = key },
+    headers = { Authorization = aegis.secrets.get("RESEND_KEY"):bearer(), ["Idempotency-Key"] = key },
     json = { from = params.mail_from, to = params.mail_to, subject = page.title, html = page.html, text = page.text },
     timeout = "20s",
     retry = { attempts = 4 },

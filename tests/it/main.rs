@@ -18,6 +18,7 @@ mod daily;
 mod disk_full;
 mod docker_real;
 mod durable;
+mod first_job;
 mod keeper;
 mod log_flood;
 mod luau;

@@ -15,7 +15,11 @@ local function bring(send, post, params)
       http = { post = post },
       secrets = {
         get = function(name)
-          return `value of {name}`
+          return {
+            bearer = function()
+              return `Bearer {name}`
+            end,
+          }
         end,
       },
     },
@@ -45,7 +49,7 @@ test.describe("digests", function()
     expect(result.sent).to_equal({ route = "sent", ["e-mail"] = "sent" })
     expect(told.message).to_equal({ title = "Good day: Friday, 1 January", text = "DISKS\n- well", severity = "info" })
     expect(mailed.url).to_be("https://mail.example/emails")
-    expect(mailed.given.headers.Authorization).to_be("value of RESEND_AUTHORIZATION")
+    expect(mailed.given.headers.Authorization).to_be("Bearer RESEND_KEY")
     expect(mailed.given.headers["Idempotency-Key"]).to_match("^morning/")
     expect(mailed.given.json.to).to_equal({ "ops@example.com" })
     expect(mailed.given.json.html).to_contain("<h1")

@@ -16,7 +16,11 @@ local function morning(params, changes)
     },
     secrets = {
       get = function(name)
-        return `value of {name}`
+        return {
+          bearer = function()
+            return `Bearer {name}`
+          end,
+        }
       end,
     },
     notify = {
@@ -45,7 +49,7 @@ test.describe("morning_routine", function()
     end
     expect(told.message.text).to_contain("19.19 EUR")
     expect(told.message.title).to_be("Good morning: Friday, 1 January")
-    expect(told.asked.headers.Authorization).to_be("value of STRIPE_AUTHORIZATION")
+    expect(told.asked.headers.Authorization).to_be("Bearer STRIPE_KEY")
     expect(told.asked.query["created[lt]"] - told.asked.query["created[gte]"]).to_be(86400)
     expect(#world.progress).to_be(6)
   end)

@@ -98,12 +98,12 @@ async fn set(script: &str, payments: Option<&Provider>) -> Set {
     let mail_host = format!("\"{}\"", mail.address);
     let mut changes = vec![
         ("\"api.resend.com\"", mail_host.as_str()),
-        ("aegis.secrets.get(\"RESEND_AUTHORIZATION\")", "\"Bearer re_test\""),
+        ("aegis.secrets.get(\"RESEND_KEY\"):bearer()", "\"Bearer re_test\""),
     ];
     let money_host = payments.map(|provider| format!("\"{}\"", provider.address)).unwrap_or_default();
     if payments.is_some() {
         changes.push(("\"api.stripe.com\"", &money_host));
-        changes.push(("aegis.secrets.get(\"STRIPE_AUTHORIZATION\")", "\"Bearer rk_test\""));
+        changes.push(("aegis.secrets.get(\"STRIPE_KEY\"):bearer()", "\"Bearer rk_test\""));
     }
     let webhook = format!("{}/api/webhooks/1/token", chat.url());
     let builder = builder
@@ -146,7 +146,7 @@ async fn the_morning_routine_tells_of_the_night_by_chat_and_e_mail() {
     for amount in ["1,000.00 EUR", "25.00 EUR", "50.00 EUR", "925.00 EUR", "4,200 JPY", "4,050 JPY"] {
         assert!(text.contains(amount) && mail["html"].to_string().contains(amount), "{amount:?} is not in\n{text}");
     }
-    let chat = set.discord.asked().remove(0).json;
+    let chat = set.discord.wait_for(1).await.remove(0).json;
     assert!(chat["embeds"][0]["title"].to_string().contains("Good morning"), "{chat}");
     let id = run["id"].as_str().expect("an id");
     let page = set.app.api.get(&format!("/api/v1/runs/{id}/artifacts/digest.html")).await;
@@ -165,5 +165,5 @@ async fn the_evening_digest_tells_of_the_day() {
     for part in ["the disk is full", "memory: ", "% full, ", "RUNS OF TODAY", "TONIGHT"] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
-    assert_eq!(set.discord.asked().len(), 1);
+    assert_eq!(set.discord.wait_for(1).await.len(), 1);
 }

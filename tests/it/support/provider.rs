@@ -80,6 +80,17 @@ impl Provider {
     }
 }
 
+impl Provider {
+    /// Waits until it was asked so often: what was handed in may be on its way for a moment.
+    pub async fn wait_for(&self, count: usize) -> Vec<Asked> {
+        super::eventually(&format!("{count} requests"), || async {
+            let asked = self.asked();
+            (asked.len() >= count).then_some(asked)
+        })
+        .await
+    }
+}
+
 impl Drop for Provider {
     fn drop(&mut self) {
         self.server.abort();

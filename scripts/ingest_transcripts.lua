@@ -10,10 +10,17 @@ local ingest = require("@std/graph_ingest")
 -- Utterances of one step: what is done again at most when the daemon is killed in the middle.
 local BATCH, BATCH_OF_A_MODEL = 1000, 40
 
--- Files in order of their names: `{ path, bytes, modified_at }`.
+-- Files in order of their names: `{ path, bytes, modified_at }`; nil while nobody has named a folder.
 local function find(pattern)
+  local ok, entries = aegis.try(aegis.fs.list, "transcripts:", { recursive = true, limit = 10000 })
+  if not ok then
+    if entries.code == "fs.unknown_root" then
+      return nil
+    end
+    error(entries, 0)
+  end
   local files = {}
-  for _, entry in aegis.fs.list("transcripts:", { recursive = true, limit = 10000 }) do
+  for _, entry in entries do
     local is_wanted = string.find(entry.name, "%.jsonl$") or string.find(entry.name, "%.txt$") or string.find(entry.name, "%.md$")
     if entry.kind == "file" and is_wanted and string.find(entry.path, pattern, 1, true) then
       table.insert(files, { path = entry.path, bytes = entry.bytes, modified_at = entry.modified_at })
@@ -90,6 +97,10 @@ return aegis.job {
     local files = ctx:step("find the files", function()
       return find(params.only)
     end)
+    if not files or files == aegis.null then
+      ctx:log("warn", "there is nothing to read: name a folder `transcripts` under fs.roots in the configuration")
+      return { files = 0, utterances = 0 }
+    end
     local known = ctx:step("look what is known", function()
       ingest.prepare(params.source, params.graph)
       return ingest.known(params.source, params.graph)

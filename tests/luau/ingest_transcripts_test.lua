@@ -17,6 +17,9 @@ local function ingest(files, graph, options)
     fakes = {
       fs = {
         list = function()
+          if not files then
+            error({ code = "fs.unknown_root", message = "there is no root" })
+          end
           local list = {}
           for path, content in files do
             local name = string.match(path, "[^/:]+$")
@@ -113,5 +116,11 @@ test.describe("ingest_transcripts", function()
     expect({ ok, problem.code }).to_equal({ false, "redis.unavailable" })
     local fine, result = ingest({}, {})
     expect({ fine, result.files }).to_equal({ true, 0 })
+  end)
+
+  test.it("waits for somebody to name a folder", function()
+    local ok, result, world = ingest(nil, {})
+    expect({ ok, result.files }).to_equal({ true, 0 })
+    expect(world.logs[1].text).to_contain("fs.roots")
   end)
 end)

@@ -139,7 +139,7 @@ async fn the_morning_routine_tells_of_the_night_by_chat_and_e_mail() {
     let mail = set.resend.asked().remove(0).json;
     let text = mail["text"].as_str().expect("a text");
     for part in
-        [&ill, "exited with code 3", "the disk is full", "broken", "shop.dump, 2.0 MB", "weekly", "morning_routine"]
+        [&ill, "exited with code 3", "the disk is full", "broken", "shop.dump, 2.0 MB", "weekly", "at intervals: "]
     {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

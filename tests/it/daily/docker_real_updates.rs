@@ -47,7 +47,7 @@ impl Registry {
     fn publish(&mut self, app: &str, version: &str, command: &str) {
         let (name, maker) = (self.name(app), format!("aegis-it-maker-{}-{app}-{version}", self.port));
         let before = docker(&["image", "inspect", "--format", "{{.Id}}", &name]).ok();
-        docker(&["create", "--name", &maker, IMAGE]).expect("a container");
+        docker(&["create", "--name", &maker, IMAGE, "true"]).expect("a container");
         let cmd = format!("CMD {}", json!(["sh", "-c", command]));
         let env = format!("ENV VERSION={version} SHELL_OF={version}");
         docker(&["commit", "-c", &cmd, "-c", &env, &maker, &name]).expect("an image");

@@ -1,6 +1,9 @@
 //! A real FalkorDB in a container, and a look into it that does not go through the daemon.
 
-use redis::Value;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, RedisResult, Value};
 
 use super::docker::docker;
 use super::settles;
@@ -25,17 +28,22 @@ impl FalkorDb {
         let port = published.lines().next().and_then(|line| line.rsplit(':').next()).expect("a port").to_owned();
         let url = format!("redis://127.0.0.1:{port}");
         let made = Self { container, client: redis::Client::open(url.as_str()).expect("an address"), url };
-        settles(std::time::Duration::from_secs(30), "FalkorDB answers", || async {
-            let mut connection = made.client.get_multiplexed_async_connection().await.ok()?;
+        settles(Duration::from_secs(30), "FalkorDB answers", || async {
+            let mut connection = made.connection().await.ok()?;
             redis::cmd("PING").query_async::<String>(&mut connection).await.ok()
         })
         .await;
         made
     }
 
+    async fn connection(&self) -> RedisResult<MultiplexedConnection> {
+        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(30)));
+        self.client.get_multiplexed_async_connection_with_config(&patient).await
+    }
+
     /// The rows of a query, each as the texts of its columns.
     pub async fn rows(&self, graph: &str, cypher: &str) -> Vec<Vec<String>> {
-        let mut connection = self.client.get_multiplexed_async_connection().await.expect("FalkorDB answers");
+        let mut connection = self.connection().await.expect("FalkorDB answers");
         let asked = redis::cmd("GRAPH.QUERY").arg(graph).arg(cypher).query_async::<Value>(&mut connection).await;
         let Value::Array(parts) = asked.unwrap_or_else(|error| panic!("{cypher}: {error}")) else {
             panic!("{cypher}: no answer")

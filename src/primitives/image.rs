@@ -226,7 +226,7 @@ mod tests {
         assert_eq!((found.same_size, found.pixels, found.different), (false, 24, 8));
         assert_eq!(found.area, Some(Area { left: 4, top: 0, width: 2, height: 4 }));
         let (wide, high) = (picture(6, 2, None), picture(2, 6, None));
-        assert_eq!(compared(wide, high, CompareOptions::default()).await.different, 36 - 4);
+        assert_eq!(compared(wide, high, CompareOptions::default()).await.different, 2 * (12 - 4));
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::support::{TestApp, Value, eventually, json};
 struct Registry {
     server: Child,
     images: Vec<String>,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
     port: u16,
 }
 
@@ -35,7 +35,7 @@ impl Registry {
             tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop)
         })
         .await;
-        Self { server, images: Vec::new(), folder, port }
+        Self { server, images: Vec::new(), _folder: folder, port }
     }
 
     fn name(&self, app: &str) -> String {
@@ -50,12 +50,11 @@ impl Registry {
         docker(&["create", "--name", &maker, IMAGE, "true"]).expect("a container");
         let cmd = format!("CMD {}", json!(["sh", "-c", command]));
         let env = format!("ENV VERSION={version} SHELL_OF={version}");
-        docker(&["commit", "-c", &cmd, "-c", &env, &maker, &name]).expect("an image");
+        self.images.push(docker(&["commit", "-c", &cmd, "-c", &env, &maker, &name]).expect("an image"));
         docker(&["rm", &maker]).expect("it is removed");
         docker(&["push", &name]).expect("it is pushed");
-        match before {
-            Some(id) => docker(&["tag", &id, &name]).map(drop).expect("the old name"),
-            None => self.images.push(name),
+        if let Some(id) = before {
+            docker(&["tag", &id, &name]).expect("the old name");
         }
     }
 }
@@ -67,7 +66,6 @@ impl Drop for Registry {
         for image in &self.images {
             let _ = docker(&["rmi", "-f", image]);
         }
-        assert!(self.folder.path().exists());
     }
 }
 

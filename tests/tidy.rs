@@ -27,6 +27,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("aho_corasick", &["base"], "texts are masked in one place"),
     ("minijinja", &["primitives"], "templates are filled in one place, with fuel"),
     ("lettre", &["primitives"], "mail is sent by routes of the configuration only"),
+    ("png", &["primitives"], "pictures are read in one place, within bounds"),
     ("toml", &["lua"], "TOML is read by a binding"),
     ("csv", &["lua"], "CSV is read by a binding"),
     ("axum", &["web"], "HTTP is served in one place"),

@@ -582,6 +582,13 @@ pub const HOST_COMMAND_CHARS_MAX: usize = 400;
 pub const HOST_LISTENERS_MAX: usize = 2_000;
 pub const HOST_DESCRIPTORS_SEEN_MAX: usize = 1_000_000;
 
+// Pictures
+/// Comparisons at once; more wait their turn.
+pub const IMAGES_AT_ONCE_MAX: usize = 2;
+pub const IMAGE_BYTES_MAX: usize = 16 << 20;
+/// Of one picture, unpacked.
+pub const IMAGE_PIXELS_MAX: usize = 16 << 20;
+
 // Probes
 /// Of a probe as a whole; of one echo when pinging.
 pub const PROBE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);

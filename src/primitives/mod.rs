@@ -8,6 +8,7 @@ pub mod fs;
 pub mod graph;
 pub mod host;
 pub mod http;
+pub mod image;
 pub mod llm;
 pub mod net;
 pub mod notify;
@@ -41,6 +42,7 @@ pub struct Primitives {
     pub redis: redis::Redis,
     pub graph: graph::Graph,
     pub llm: llm::Llm,
+    pub image: image::Images,
     pub prober: prober::Prober,
     pub secrets: secrets::Vault,
 }
@@ -141,7 +143,9 @@ impl Primitives {
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
         let host = host::Host::new(clock);
-        Ok(Self { docker, http, notify, sql, redis, graph, llm, fs, process, host, probe, prober, secrets: vault })
+        let image = image::Images::default();
+        let secrets = vault;
+        Ok(Self { docker, http, notify, sql, redis, graph, llm, image, fs, process, host, probe, prober, secrets })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

@@ -7,12 +7,13 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::handle::{Handle, Submission, SubmitRequest};
-use crate::base::{Fault, RunId};
+use crate::base::{Fault, RunId, Timestamp};
 use crate::jobs::Job;
 use crate::lua::{ArtifactPort, AuditPort, JobsPort, KvPort};
+use crate::model::schedule::Rule;
 use crate::model::{Grants, NewAudit, Run, Signal, Trigger, TriggerKind};
 use crate::primitives::permit::{EventPermit, JobPermit, KvPermit};
-use crate::store::{Artifact, KvEntry, KvOutcome, KvWrite};
+use crate::store::{Artifact, KvEntry, KvOutcome, KvWrite, RunFilter};
 
 /// Implements the runtime's ports on a [`Handle`].
 #[derive(Debug)]
@@ -20,18 +21,23 @@ pub struct Ports(pub Handle);
 
 impl JobsPort for Ports {
     fn list(&self) -> BoxFuture<'_, Result<Value, Fault>> {
-        let snapshot = self.0.shared.registry.snapshot();
+        let (snapshot, now) = (self.0.shared.registry.snapshot(), self.0.shared.clock.now());
         let jobs = snapshot.jobs.values().map(|job| {
             json!({
                 "name": job.spec.name,
                 "description": job.spec.description,
                 "tags": job.spec.tags,
                 "enabled": job.is_enabled(),
+                "schedules": schedules(job, now),
                 "file": job.file,
                 "version": job.bundle.hash.short(),
             })
         });
         std::future::ready(Ok(jobs.collect())).boxed()
+    }
+
+    fn runs(&self, wanted: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
+        async move { Ok(self.0.shared.store.runs(&wanted).await?) }.boxed()
     }
 
     fn trigger(
@@ -75,6 +81,20 @@ impl JobsPort for Ports {
         let signal = Signal { name: name.name().to_owned(), ..signal };
         async move { self.0.signal(signal).await.map(drop) }.boxed()
     }
+}
+
+fn schedules(job: &Job, now: Timestamp) -> Vec<Value> {
+    let shown = |spec: &crate::model::schedule::ScheduleSpec| {
+        let mut shown = json!({ "text": spec.describe() });
+        if let Rule::Every { interval } = &spec.rule {
+            shown["every"] = interval.as_secs_f64().into();
+        }
+        if let Some(next) = spec.next_after(&job.spec.name, now) {
+            shown["next_at"] = next.scheduled_for.to_string().into();
+        }
+        shown
+    };
+    job.spec.schedules.iter().map(shown).collect()
 }
 
 /// What one run keeps, while it is held at this fence.

@@ -28,7 +28,6 @@ async fn the_button_runs_the_sweep_and_the_run_is_seen_live() {
     containers.start("web", &[], &["sleep", "300"]);
     let app = TestApp::builder()
         .real_docker()
-        .script("lib/health.lua", include_str!("../../scripts/lib/health.lua"))
         .script("health_sweep.lua", include_str!("../../scripts/health_sweep.lua"))
         .start()
         .await;

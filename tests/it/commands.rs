@@ -96,7 +96,9 @@ async fn the_console_evaluates_what_is_piped_into_it() {
 async fn examples_in_the_documents_are_jobs() {
     let (dir, cli) = empty();
     let mut examples = 0;
-    for document in [include_str!("../../README.md"), include_str!("../../docs/guide.md")] {
+    let documents =
+        [include_str!("../../README.md"), include_str!("../../docs/guide.md"), include_str!("../../docs/recipes.md")];
+    for document in documents {
         for block in document.split("```lua\n").skip(1) {
             let source = block.split("```").next().unwrap_or_default();
             let Some(path) = source.lines().next().and_then(|line| line.strip_prefix("-- scripts/")) else { continue };
@@ -114,7 +116,15 @@ async fn the_shipped_scripts_load() {
     let (_dir, cli) = empty();
     cli.ok(&["check", scripts]).await;
     let app = TestApp::builder().config("/scripts/dir", json!(scripts)).start().await;
-    for job in ["hello", "health_sweep", "container_report", "image_cleanup"] {
+    for job in [
+        "hello",
+        "health_sweep",
+        "container_report",
+        "image_cleanup",
+        "morning_routine",
+        "ingest_transcripts",
+        "page_watch",
+    ] {
         app.api.job_appears(job).await;
     }
     assert_eq!(app.api.diagnostics().await, Vec::<serde_json::Value>::new());

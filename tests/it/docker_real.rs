@@ -6,7 +6,6 @@ use crate::support::docker::Containers;
 use crate::support::{TestApp, Value, eventually, json};
 
 const SWEEP: &str = include_str!("../../scripts/health_sweep.lua");
-const HEALTH: &str = include_str!("../../scripts/lib/health.lua");
 const HEALTHY: [&str; 4] = ["--health-cmd=true", "--health-interval=1s", "--health-retries=1", "--init"];
 
 /// One healthy container, one that restarts again and again, one that was killed for its memory.
@@ -54,12 +53,7 @@ async fn the_sweep_tells_the_healthy_from_the_sick_by_every_way_in() {
     let containers = three().await;
     let every_second = SWEEP.replace("every = \"5m\"", "every = \"2s\"");
     assert_ne!(every_second, SWEEP, "the sweep is not every five minutes any more");
-    let app = TestApp::builder()
-        .real_docker()
-        .script("lib/health.lua", HEALTH)
-        .script("health_sweep.lua", every_second)
-        .start()
-        .await;
+    let app = TestApp::builder().real_docker().script("health_sweep.lua", every_second).start().await;
     app.api.job_appears("health_sweep").await;
 
     let scheduled = eventually("the schedule fires", || async {

@@ -4,103 +4,116 @@ local expect = test.expect
 local HEALTHY = { name = "web", image = "web:1", state = "running", health = "healthy", restart_count = 0 }
 local KILLED = { name = "db", image = "db:1", state = "exited", exit_code = 137, restart_count = 0 }
 
--- A sweep of these containers; `sent` collects what was notified, `kv` is remembered between sweeps.
-local function sweep(containers, kv, sent, options)
+-- A sweep of these containers; `kv` is remembered between sweeps. Returns its result, the world, and what was reported.
+local function sweep(containers, kv, options)
   options = options or {}
-  return test.run("health_sweep.lua", {
+  local reports = {}
+  local result, world = test.run("health_sweep.lua", {
     params = options.params,
     kv = kv,
     fakes = {
       docker = { list = containers },
       http = { get = options.get },
-      notify = {
-        send = function(route, message)
-          table.insert(sent, { route = route, message = message })
+      host = {
+        cpu = { iowait_percent = options.disk_wait or 1 },
+        tcp = function(host, port)
+          return if port == 5432 then { reachable = true, latency_ms = 1 } else { reachable = false, problem = "refused" }
+        end,
+      },
+      sql = {
+        sources = options.sources or {},
+        one = function(name)
+          if name == "slow" then
+            error({ code = "sql.timeout", message = "no connection within 5s" })
+          end
+          return { one = 1 }
+        end,
+      },
+      redis = { sources = {} },
+      graph = { sources = {} },
+      metrics = { record = function() end },
+      alerts = {
+        report = function(finding)
+          table.insert(reports, finding)
         end,
       },
     },
   })
+  return result, world, reports
 end
 
 test.describe("health_sweep", function()
   test.it("finds what is ill and leaves what is well", function()
-    local result, world = sweep({ HEALTHY, KILLED }, {}, {})
+    local result, world, reports = sweep({ HEALTHY, KILLED }, {})
     expect(#result.containers).to_be(2)
     expect(#result.findings).to_be(1)
-    expect(result.findings[1].object).to_be("db")
+    expect(result.findings[1].labels.container).to_be("db")
     expect(world.logs[1].level).to_be("error")
     expect(world.logs[1].text).to_contain("code 137")
+    expect(#reports).to_be(1)
+    expect(reports[1].name).to_be("container_exited")
+    expect(reports[1].ttl).to_be("15m")
   end)
 
-  test.it("tells a change once, and its end once", function()
-    local kv, sent = {}, {}
-    sweep({ KILLED }, kv, sent)
-    expect(#sent).to_be(1)
-    expect(sent[1].route).to_be("alerts")
-    expect(sent[1].message.severity).to_be("critical")
-    expect(sent[1].message.text).to_contain("db exited with code 137")
-    sweep({ KILLED }, kv, sent)
-    expect(#sent).to_be(1)
-    local result = sweep({ HEALTHY }, kv, sent)
-    expect(result.cleared).to_be(1)
-    expect(#sent).to_be(2)
-    expect(sent[2].message.severity).to_be("info")
+  test.it("renews an alert while it lasts, and ends it once", function()
+    local kv = {}
+    expect(sweep({ KILLED }, kv).raised).to_be(1)
+    local again, _, renewed = sweep({ KILLED }, kv)
+    expect({ again.raised, #renewed }).to_equal({ 0, 1 })
+    local result, _, reports = sweep({ HEALTHY }, kv)
+    expect({ result.cleared, #reports, reports[1].ok }).to_equal({ 1, 1, true })
+    local _, _, nothing = sweep({ HEALTHY }, kv)
+    expect(#nothing).to_be(0)
   end)
 
   test.it("notices restarts between two sweeps", function()
-    local kv, sent = {}, {}
-    sweep({ HEALTHY }, kv, sent)
+    local kv = {}
+    sweep({ HEALTHY }, kv)
     local restarted = table.clone(HEALTHY)
     restarted.restart_count = 2
-    local result = sweep({ restarted }, kv, sent)
-    expect(result.findings[1].text).to_contain("restarted 2 times")
+    expect(sweep({ restarted }, kv).findings[1].summary).to_contain("2 times")
+    expect(#sweep({ restarted }, kv).findings).to_be(0)
   end)
 
-  test.it("asks endpoints from the parameter, else from its key-value store", function()
-    local asked = {}
-    local function get(url)
-      table.insert(asked, url)
-      if url == "http://down.example" then
-        error { code = "http.connect", message = "connection refused" }
-      end
-      return { status = if url == "http://ill.example" then 503 else 200 }
-    end
-    local urls = { "http://up.example", "http://down.example", "http://ill.example" }
-    local result = sweep({}, {}, {}, { get = get, params = { endpoints = urls } })
-    expect(asked).to_equal(urls)
-    expect(#result.findings).to_be(2)
-    expect(result.findings[1].text).to_contain("connection refused")
-    expect(result.findings[2].text).to_contain("503")
-    sweep({}, { ["job/endpoints"] = { "http://kept.example" } }, {}, { get = get })
-    expect(asked[4]).to_be("http://kept.example")
-  end)
-
-  test.it("does not take what it did not look at for recovered", function()
-    local kv, sent = {}, {}
-    sweep({ KILLED, HEALTHY }, kv, sent)
-    local result = sweep({ KILLED, HEALTHY }, kv, sent, { params = { containers = "web" } })
-    expect(#result.containers).to_be(1)
-    expect(result.cleared).to_be(0)
-    expect(#sent).to_be(1)
-    expect(#sweep({ KILLED, HEALTHY }, kv, sent).findings).to_be(1)
-    expect(#sent).to_be(1)
-  end)
-
-  test.it("goes on when nothing can be sent, and stays quiet when told", function()
-    local result, world = test.run("health_sweep.lua", {
-      fakes = {
-        docker = { list = { KILLED } },
-        notify = {
-          send = function()
-            error { code = "notify.unknown_route", message = "there is no route alerts" }
-          end,
-        },
-      },
+  test.it("asks endpoints, ports and databases", function()
+    local result, _, reports = sweep({}, { ["job/endpoints"] = { "http://a.example", "http://b.example" } }, {
+      params = { ports = { "db:5432", "db:6379" } },
+      sources = { { name = "main", access = "read" }, { name = "slow", access = "read" }, { name = "other" } },
+      get = function(url)
+        if url == "http://b.example" then
+          error({ code = "http.connect", message = "connection refused" })
+        end
+        return { status = 200, took_ms = 12 }
+      end,
     })
-    expect(#result.findings).to_be(1)
-    expect(world.logs[2].text).to_contain("there is no route alerts")
-    local sent = {}
-    sweep({ KILLED }, {}, sent, { params = { quiet = true } })
-    expect(#sent).to_be(0)
+    expect(result.endpoints[1]).to_equal({ url = "http://a.example", status = 200, took_ms = 12 })
+    expect(#result.databases).to_be(2)
+    local said = {}
+    for _, one in reports do
+      table.insert(said, one.name)
+    end
+    expect(said).to_equal({ "endpoint_down", "port_closed", "database_down" })
+    expect(reports[3].summary).to_contain("no connection within 5s")
+  end)
+
+  test.it("says when the processors wait for disks, and when Docker is away", function()
+    expect(sweep({}, {}, { disk_wait = 60 }).findings[1].name).to_be("disk_wait")
+    local away = sweep(function()
+      error({ code = "docker.unavailable", message = "no answer" })
+    end, {})
+    expect(away.findings[1].name).to_be("docker_down")
+  end)
+
+  test.it("does not take those that it did not look at for recovered", function()
+    local kv = {}
+    sweep({ KILLED }, kv)
+    local result, _, reports = sweep({ HEALTHY, KILLED }, kv, { params = { containers = "web" } })
+    expect({ #result.containers, #reports }).to_equal({ 1, 0 })
+    expect(sweep({ HEALTHY }, kv).cleared).to_be(1)
+  end)
+
+  test.it("raises nothing when it shall be quiet", function()
+    local _, _, reports = sweep({ KILLED }, {}, { params = { quiet = true } })
+    expect(#reports).to_be(0)
   end)
 end)

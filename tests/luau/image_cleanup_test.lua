@@ -25,7 +25,7 @@ test.describe("image_cleanup", function()
     local result, world = cleanup()
     expect(result.dry_run).to_be(true)
     expect(world.calls[1].arguments[1]).to_be("images")
-    expect(world.calls[1].arguments[2]).to_equal({ all = false, older_than = "7d", keep = {}, dry_run = true })
+    expect(world.calls[1].arguments[2]).to_equal({ all = false, older_than = 7 * 86400, keep = {}, dry_run = true })
     expect(world.logs[1].text).to_be("would remove old:1 (3.0 MiB)")
   end)
 

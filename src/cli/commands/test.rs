@@ -34,7 +34,7 @@ pub(super) async fn run(args: Args, ctx: &Context) -> Result<(), Failure> {
     let work = move || -> Result<Vec<Tested>, Failure> {
         let mut tested = Vec::new();
         for file in find(&paths)? {
-            let bundle = Arc::new(bundle(&file, root(&file, &scripts))?);
+            let bundle = Arc::new(bundle(&file, root(&file, &scripts), &scripts)?);
             tested.push(Tested { results: engine.run_tests(&bundle), file });
         }
         Ok(tested)
@@ -85,16 +85,22 @@ fn root<'a>(file: &'a Path, scripts: &'a Path) -> &'a Path {
     if inside.is_some_and(|(file, scripts)| file.starts_with(scripts)) { scripts } else { own }
 }
 
-/// The file, then everything that it may run or require, by paths relative to `root`.
-fn bundle(file: &Path, root: &Path) -> Result<Bundle, Failure> {
+/// The file, then everything that it may run or require, by paths relative to `root`; what is not there may be in the
+/// scripts folder.
+fn bundle(file: &Path, root: &Path, scripts: &Path) -> Result<Bundle, Failure> {
     let read = |path: &Path| {
         std::fs::read_to_string(path).map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
     };
     let name = file.strip_prefix(root).unwrap_or(file).to_string_lossy().into_owned();
     let mut files = vec![(name, read(file)?)];
-    for path in jobs::scan(root)?.files.into_keys() {
-        let source = read(&root.join(&path))?;
-        files.push((path, source));
+    let further = if root != scripts && scripts.is_dir() { Some(scripts) } else { None };
+    for folder in [Some(root), further].into_iter().flatten() {
+        for path in jobs::scan(folder)?.files.into_keys() {
+            if !files.iter().any(|(known, _)| *known == path) {
+                let source = read(&folder.join(&path))?;
+                files.push((path, source));
+            }
+        }
     }
     Ok(Bundle::new(files))
 }
@@ -161,7 +167,17 @@ mod tests {
 
         assert_eq!(root(&found[1], &scripts), scripts);
         assert_eq!(root(Path::new("x_test.lua"), &scripts), Path::new("."));
-        let bundle = bundle(&found[1], &scripts).expect("it is read");
+        let bundle = |file: &Path, root: &Path| super::bundle(file, root, &scripts).expect("it is read");
+        let beside = dir.path().join("tests");
+        std::fs::create_dir(&beside).expect("a folder");
+        for file in ["a_test.lua", "a.lua"] {
+            std::fs::write(beside.join(file), "beside").expect("a file");
+        }
+        let far = bundle(&beside.join("a_test.lua"), &beside);
+        let names: Vec<_> = far.files.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a_test.lua", "a.lua", "lib/b.luau"]);
+        assert_eq!(far.files[1].1, "beside", "what is beside the test comes first");
+        let bundle = bundle(&found[1], &scripts);
         let names: Vec<_> = bundle.files.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["lib/b_test.luau", "a.lua", "lib/b.luau"]);
         assert_eq!(find(&["/nowhere".into()]).expect_err("nothing is there").code(), 5);

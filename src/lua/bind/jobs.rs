@@ -1,9 +1,10 @@
 //! `aegis.jobs`: other jobs.
 
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
-use crate::base::{Fault, RunId};
-use crate::model::{Trigger, TriggerKind};
+use crate::base::{Fault, RunId, Timestamp};
+use crate::model::{Run, RunState, Trigger, TriggerKind};
 use crate::primitives::permit;
+use crate::store::RunFilter;
 
 const TRIGGER: Record = Record {
     name: "JobsTrigger",
@@ -32,6 +33,46 @@ const INFO: Record = Record {
     fields: &[
         Field::required("name", Type::String, "Its name"),
         Field::optional("description", Type::String, "What it says of itself"),
+        Field::required("tags", Type::List(&Type::String), "Words to find it by"),
+        Field::required("enabled", Type::Boolean, "Whether its schedules fire"),
+        Field::required("schedules", Type::List(&Type::Record(&SCHEDULE)), "When it is due"),
+    ],
+};
+
+const SCHEDULE: Record = Record {
+    name: "JobsSchedule",
+    doc: "One schedule of a job.",
+    fields: &[
+        Field::required("text", Type::String, "In words, such as `every day at 06:00 UTC`"),
+        Field::optional("every", Type::Number, "Of intervals: their length in seconds"),
+        Field::optional("next_at", Type::Time, "The next due time; nil when there is none any more"),
+    ],
+};
+
+const RUNS: Record = Record {
+    name: "JobsRuns",
+    doc: "Which runs: those that fit every given field.",
+    fields: &[
+        Field::optional("job", Type::String, "Of this job; of all but the console unless said otherwise"),
+        Field::optional("states", Type::List(&Type::String), "queued, running, succeeded, failed, timed_out, …"),
+        Field::optional("since", Type::Time, "Accepted at this moment or later"),
+        Field::optional("limit", Type::Integer, "At most so many; 50 unless said otherwise, 1000 at most"),
+    ],
+};
+
+const PAST: Record = Record {
+    name: "JobsPastRun",
+    doc: "A run, without its parameters and its result.",
+    fields: &[
+        Field::required("id", Type::String, "Its id"),
+        Field::required("job", Type::String, "Its job"),
+        Field::required("state", Type::String, "How it is, or how it ended"),
+        Field::required("trigger", Type::String, "What set it off: schedule, api, cli, …"),
+        Field::required("attempt", Type::Integer, "Counted from 1"),
+        Field::required("queued_at", Type::Time, "When it was accepted"),
+        Field::optional("started_at", Type::Time, "When it was first started"),
+        Field::optional("finished_at", Type::Time, "When it ended"),
+        Field::optional("error", Type::Json, "Its error: code, message, at"),
     ],
 };
 
@@ -46,6 +87,14 @@ pub const MODULE: Module = Module {
             doc: "All jobs.",
             returns: Type::List(&Type::Record(&INFO)),
             call: Call::Async(|context, _| Box::pin(list(context))),
+            ..Function::DEFAULT
+        },
+        Function {
+            name: "runs",
+            doc: "What ran, or runs, the newest first.",
+            params: &[Field::optional("options", Type::Record(&RUNS), "Which")],
+            returns: Type::List(&Type::Record(&PAST)),
+            call: Call::Async(|context, args| Box::pin(runs(context, args))),
             ..Function::DEFAULT
         },
         Function {
@@ -77,6 +126,45 @@ async fn list(context: CallContext) -> Result<Datum, Fault> {
     context.run()?.jobs.list().await.map(Datum::Json)
 }
 
+async fn runs(context: CallContext, args: Args) -> Result<Datum, Fault> {
+    let options = args.record("options");
+    let bad = |what: String| Fault::new("args.value", format!("{}: {what}", context.name));
+    let state = |name: String| {
+        RunState::parse(&name).ok_or_else(|| {
+            let states = RunState::ALL.map(RunState::as_str).join(", ");
+            bad(format!("there is no state \"{name}\"")).hint(format!("there are {states}"))
+        })
+    };
+    let filter = RunFilter {
+        job: options.text("job").map(|job| job.parse().map_err(|error| bad(format!("{error}")))).transpose()?,
+        states: options.texts("states").unwrap_or_default().into_iter().map(state).collect::<Result<_, _>>()?,
+        since: options.time("since"),
+        limit: options.integer("limit").map_or(0, |limit| usize::try_from(limit).unwrap_or(0)),
+        ..RunFilter::default()
+    };
+    let found = context.run()?.jobs.runs(filter).await?;
+    Ok(Datum::List(found.into_iter().map(past).collect()))
+}
+
+fn past(run: Run) -> Datum {
+    let moment = |at: Option<Timestamp>| at.map_or(Datum::Null, Datum::Time);
+    Datum::record([
+        ("id", run.id.to_string().into()),
+        ("job", run.job.to_string().into()),
+        ("state", run.state.as_str().into()),
+        ("trigger", run.trigger.kind.as_str().into()),
+        ("attempt", i64::from(run.attempt).into()),
+        ("queued_at", Datum::Time(run.queued_at)),
+        ("started_at", moment(run.started_at)),
+        ("finished_at", moment(run.finished_at)),
+        ("error", error_of(run.error)),
+    ])
+}
+
+fn error_of(error: Option<Fault>) -> Datum {
+    error.map_or(Datum::Null, |fault| Datum::Json(serde_json::to_value(fault).unwrap_or_default()))
+}
+
 async fn trigger(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
     let job = permit::jobs(&run.grants, args.need("job")?)?;
@@ -99,12 +187,11 @@ async fn wait(context: CallContext, args: Args) -> Result<Datum, Fault> {
     if !run.trigger.actor.0.starts_with(&format!("job:{}/", own.job)) {
         permit::jobs(&own.grants, run.job.as_str())?;
     }
-    let error = run.error.map(|fault| serde_json::to_value(fault).unwrap_or_default());
     Ok(Datum::record([
         ("id", run.id.to_string().into()),
         ("job", run.job.to_string().into()),
         ("state", run.state.as_str().into()),
         ("result", run.result.map_or(Datum::Null, Datum::Json)),
-        ("error", error.map_or(Datum::Null, Datum::Json)),
+        ("error", error_of(run.error)),
     ]))
 }

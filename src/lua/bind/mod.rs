@@ -69,6 +69,7 @@ mod hex;
 mod hmac;
 mod host;
 mod http;
+mod image;
 mod jobs;
 mod json;
 mod kv;
@@ -138,6 +139,7 @@ pub const MODULES: &[&Module] = &[
     &regex::MODULE,
     &diff::MODULE,
     &url::MODULE,
+    &image::MODULE,
 ];
 
 /// The option `timeout` of a call, within its bound.

@@ -68,6 +68,35 @@ fn times_and_durations() {
 }
 
 #[test]
+fn past_runs_are_read_without_what_they_carried() {
+    let bed = Bed::default();
+    let body = "local run = aegis.jobs.runs({ states = { 'failed' }, since = 0, limit = 5 })[1]
+                return { run.job, run.state, run.trigger, run.error.code, run.params == nil, run.result == nil }";
+    assert_eq!(bed.value(body), json!(["hello", "failed", "schedule", "http.timeout", true, true]));
+    assert_eq!(bed.value("return #aegis.jobs.runs({ states = { 'succeeded' } })"), json!(0));
+    for wrong in ["{ states = { 'faild' } }", "{ job = 'no job' }", "{ state = 'failed' }"] {
+        let fault = bed.fault(&format!("aegis.jobs.runs({wrong})"));
+        assert!(fault.code.starts_with("args."), "{wrong}: {fault}");
+    }
+}
+
+#[test]
+fn pictures_are_compared() {
+    let bed = Bed::default();
+    let dot = "local dot = aegis.base64.decode('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==')";
+    let body = format!(
+        "{dot}\n local same = aegis.image.compare(dot, dot, {{ tolerance = 3, diff = true }})
+                return {{ same.percent, same.different, same.pixels, same.area == nil, #same.diff > 50 }}"
+    );
+    assert_eq!(bed.value(&body), json!([0, 0, 1, true, true]));
+    assert_eq!(&*bed.fault("aegis.image.compare('a', 'b')").code, "image.not_png");
+    assert_eq!(
+        &*bed.fault(&format!("{dot}\n aegis.image.compare(dot, dot, {{ tolerance = 256 }})")).code,
+        "args.value"
+    );
+}
+
+#[test]
 fn other_jobs_are_triggered_with_a_grant() {
     let grants = crate::model::Grants { jobs: vec!["hel*".into()], ..Default::default() };
     let bed = Bed { grants, dry_run: true, ..Bed::default() };

@@ -215,6 +215,23 @@ impl JobsPort for FakeJobs {
         Box::pin(async { Ok(json!([{ "name": "hello" }])) })
     }
 
+    fn runs(&self, wanted: crate::store::RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
+        let at = crate::base::Timestamp::UNIX_EPOCH;
+        let error = Fault::new("http.timeout", "no answer");
+        let failed = Run {
+            state: RunState::Failed,
+            error: Some(error),
+            ..Run::new(
+                RunId::generate(),
+                "hello".parse().expect("a name"),
+                Trigger::new(TriggerKind::Schedule, "schedule"),
+                at,
+            )
+        };
+        let fits = wanted.states.is_empty() || wanted.states.contains(&RunState::Failed);
+        Box::pin(async move { Ok(if fits { vec![failed] } else { Vec::new() }) })
+    }
+
     fn trigger(
         &self,
         job: JobPermit,

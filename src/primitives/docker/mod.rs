@@ -7,6 +7,7 @@ mod audit;
 mod build;
 mod call;
 mod client;
+mod clone;
 mod containers;
 mod cpu;
 mod create;
@@ -40,6 +41,7 @@ mod wait;
 
 pub use audit::{Audit, AuditCheck, AuditObject, AuditOptions, Verdict};
 pub use build::{BuildContext, BuildOptions, BuildStep, Built, Folder};
+pub use clone::CloneOptions;
 pub use containers::{Container, ListOptions};
 pub use create::{CreateOptions, Created};
 pub use diagnose::{Diagnosis, Finding, Listening};

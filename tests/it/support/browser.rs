@@ -113,14 +113,19 @@ impl Browser {
         entries.iter().filter(|entry| is_bad(entry)).map(Value::to_string).collect()
     }
 
-    /// Saves what the window shows, under the build's scratch folder.
-    pub async fn screenshot(&self, name: &str) {
+    /// What the window shows, as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
         let answer =
             self.client.get(format!("{}/screenshot", self.session)).send().await.expect("chromedriver answers");
         let answer: Value = answer.json().await.expect("JSON");
         let png = base64::engine::general_purpose::STANDARD.decode(answer["value"].as_str().expect("a picture"));
+        png.expect("base64")
+    }
+
+    /// Saves what the window shows, under the build's scratch folder.
+    pub async fn screenshot(&self, name: &str) {
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
-        std::fs::write(&path, png.expect("base64")).expect("the picture is written");
+        std::fs::write(&path, self.picture().await).expect("the picture is written");
         println!("screenshot: {}", path.display());
     }
 

@@ -5,8 +5,11 @@ pub mod app;
 pub mod browser;
 pub mod cli;
 pub mod docker;
+pub mod falkordb;
 pub mod hook;
+pub mod provider;
 pub mod scripts;
+pub mod shipped;
 pub mod wait;
 
 pub use app::TestApp;

@@ -9,6 +9,7 @@ use crate::lua::{ArtifactPort, AuditPort, JobsPort, LogSink};
 use crate::model::run::Progress;
 use crate::model::{LogLevel, NewAudit, Run, Signal, Trigger};
 use crate::primitives::permit::{EventPermit, JobPermit};
+use crate::store::RunFilter;
 
 /// Lines go to standard error as they come.
 #[derive(Debug)]
@@ -49,6 +50,10 @@ impl NoDaemon {
 
 impl JobsPort for NoDaemon {
     fn list(&self) -> BoxFuture<'_, Result<Value, Fault>> {
+        Box::pin(async { Err(Self::fault()) })
+    }
+
+    fn runs(&self, _: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
         Box::pin(async { Err(Self::fault()) })
     }
 

@@ -68,6 +68,12 @@ pub async fn rename(context: CallContext, args: Args) -> Outcome {
     table(&context, &docker.rename(&permit, container, name, changing(&context, &args)?).await?)
 }
 
+pub async fn clone(context: CallContext, args: Args) -> Outcome {
+    let (docker, permit) = engine(&context, Access::Admin)?;
+    let (container, name) = (args.need("container")?, args.need("name")?);
+    table(&context, &docker.clone_container(&permit, container, name, changing(&context, &args)?).await?)
+}
+
 pub async fn wait(context: CallContext, args: Args) -> Outcome {
     let (docker, permit) = engine(&context, Access::Read)?;
     table(&context, &docker.wait(&permit, args.need("container")?, options(&context, &args)?).await?)

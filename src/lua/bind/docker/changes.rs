@@ -92,6 +92,33 @@ pub const REMOVE: Function = Function {
     ..CHANGE
 };
 
+const CLONE_OPTIONS: Record = Record {
+    name: "DockerCloneOptions",
+    doc: "Of what the new container is made.",
+    fields: &[
+        Field::optional(
+            "image",
+            Type::String,
+            "Its image; the one that the other was created from unless said otherwise",
+        ),
+        Field::DRY_RUN,
+    ],
+};
+
+pub const CLONE: Function = Function {
+    name: "clone",
+    doc: "Creates a container with all settings of another, volumes and networks included, and does not start it. What \
+          that one has from its image, the new one has from its own.",
+    params: &[
+        CONTAINER,
+        Field::required("name", Type::String, "The new container's name"),
+        Field::optional("options", Type::Record(&CLONE_OPTIONS), "Its image"),
+    ],
+    permission: Some(super::ADMIN),
+    call: Call::Async(|context, args| Box::pin(calls::clone(context, args))),
+    ..CHANGE
+};
+
 pub const RENAME: Function = Function {
     name: "rename",
     doc: "Gives a container another name; the grant must cover both.",

@@ -139,7 +139,7 @@ impl Docker {
         Ok((answer.id, answer.warnings))
     }
 
-    async fn discard(&self, id: &str) {
+    pub(in crate::primitives::docker) async fn discard(&self, id: &str) {
         let parameters = RemoveContainerOptions { force: true, v: true, link: false };
         let container = id.to_owned();
         let removed = self

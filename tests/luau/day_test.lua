@@ -1,0 +1,21 @@
+local test = require("@std/test")
+local day = require("@lib/day")
+local expect = test.expect
+
+test.describe("day", function()
+  test.it("begins at midnight where people are", function()
+    expect(day.start("2026-11-22T06:00:00Z", "UTC")).to_be("2026-11-22T00:00:00Z")
+    expect(day.start("2026-11-22T23:30:00.5Z", "Europe/Berlin")).to_be("2026-11-22T23:00:00Z")
+    expect(day.start("2026-11-22T06:00:00Z", "America/New_York")).to_be("2026-11-22T05:00:00Z")
+  end)
+
+  test.it("is longer or shorter when the clocks change", function()
+    local yesterday, today = day.before("2026-03-30T06:00:00Z", "Europe/Berlin")
+    expect({ yesterday, today }).to_equal({ "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z" })
+    expect(aegis.time.diff(today, yesterday)).to_be(23 * 3600)
+    expect(day.start("2026-03-29T12:00:00Z", "Europe/Berlin")).to_be("2026-03-28T23:00:00Z")
+    expect(day.start("2026-10-25T12:00:00Z", "Europe/Berlin")).to_be("2026-10-24T22:00:00Z")
+    yesterday, today = day.before("2026-10-26T06:00:00Z", "Europe/Berlin")
+    expect(aegis.time.diff(today, yesterday)).to_be(25 * 3600)
+  end)
+end)

@@ -149,7 +149,7 @@ fn missing(kind: &Kind, setting: &Setting) -> Fault {
         Setting::Plain(_) => "",
     };
     Fault::new("notify.secret_missing", format!("{}: there is no secret {name}", kind.name()))
-        .hint(format!("set the environment variable {name} of the daemon and start it again"))
+        .hint(format!("put {name} into a source of secrets, such as with `aegis secret set {name}`"))
 }
 
 fn unusable(kind: &Kind, setting: &Setting, wanted: &str) -> Fault {

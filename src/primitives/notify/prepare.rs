@@ -197,5 +197,5 @@ pub fn missing(kind: &str, setting: &Setting) -> Fault {
         Setting::Plain(_) => "",
     };
     Fault::new("notify.secret_missing", format!("{kind}: there is no secret {name}"))
-        .hint(format!("set the environment variable {name} of the daemon and start it again"))
+        .hint(format!("put {name} into a source of secrets, such as with `aegis secret set {name}`"))
 }

@@ -308,7 +308,7 @@ async fn no_failure_tells_the_address() {
     assert_eq!(labels, ["webhook (secret:HOOK)", "slack (127.0.0.1)", "discord (secret:ABSENT)"]);
     let all = format!("{deliveries:?} {notify:?}");
     assert!(!all.contains("hunter2"), "{all}");
-    assert!(failure(&deliveries[2]).hint.as_deref().is_some_and(|hint| hint.contains("environment variable ABSENT")));
+    assert!(failure(&deliveries[2]).hint.as_deref().is_some_and(|hint| hint.contains("aegis secret set ABSENT")));
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ pub(super) const SETTINGS: [(&str, Apply); 32] = [
     ("runner.shutdown_grace", |config, text| put(&mut config.runner.shutdown_grace, duration(text))),
     ("outgoing.deny", |config, text| put(&mut config.outgoing.deny, Ok(words(text)))),
     ("outgoing.ca_file", |config, text| put(&mut config.outgoing.ca_file, Ok((!text.is_empty()).then(|| text.into())))),
+    ("outgoing.hosts", |_, _| Err("hosts are set in the file alone".into())),
     ("log.level", |config, text| put(&mut config.log.level, values::check_log_level(text).map(|()| text.to_owned()))),
     ("log.format", |config, text| put(&mut config.log.format, values::parse_log_format(text))),
     ("retention.runs", |config, text| put(&mut config.retention.runs, duration(text))),

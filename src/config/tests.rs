@@ -249,7 +249,11 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_NODE_NAME", "one"),
         ("AEGIS_NODE_LABELS", "gpu, eu"),
     ];
-    assert_eq!(all.len() + 5, SETTINGS.len(), "routes, roots, programs and rules are the keys without a variable");
+    assert_eq!(
+        all.len() + 6,
+        SETTINGS.len(),
+        "routes, roots, programs, hosts and rules are the keys without a variable"
+    );
     for one in all {
         assert!(SETTINGS.iter().any(|(key, _)| variable(key) == one.0), "{}", one.0);
         assert_ne!(load("", &[one]), Ok(Config::default()), "{} changes nothing", one.0);

@@ -63,7 +63,7 @@ fn serve() -> SocketAddr {
             let (stream, _) = listener.accept().await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
             tokio::spawn(async move {
-                let service = service_fn(async |_| {
+                let service = service_fn(async |_: hyper::Request<hyper::body::Incoming>| {
                     Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from_static(b"Hello, world!"))))
                 });
                 hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();

@@ -37,7 +37,7 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 39] = [
+pub(super) const SETTINGS: [(&str, Apply); 40] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
     ("scripts.policy", |config, text| put(&mut config.scripts.policy, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
@@ -52,6 +52,7 @@ pub(super) const SETTINGS: [(&str, Apply); 39] = [
     ("runner.shutdown_grace", |config, text| put(&mut config.runner.shutdown_grace, duration(text))),
     ("outgoing.deny", |config, text| put(&mut config.outgoing.deny, Ok(words(text)))),
     ("outgoing.ca_file", |config, text| put(&mut config.outgoing.ca_file, Ok((!text.is_empty()).then(|| text.into())))),
+    ("outgoing.hosts", |_, _| Err("hosts are set in the file alone".into())),
     ("log.level", |config, text| put(&mut config.log.level, values::check_log_level(text).map(|()| text.to_owned()))),
     ("log.format", |config, text| put(&mut config.log.format, values::parse_log_format(text))),
     ("retention.runs", |config, text| put(&mut config.retention.runs, duration(text))),

@@ -254,9 +254,9 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_NODE_LABELS", "gpu, eu"),
     ];
     assert_eq!(
-        all.len() + 6,
+        all.len() + 7,
         SETTINGS.len(),
-        "routes, roots, programs, rules and OpenBao are the keys without a variable"
+        "routes, roots, programs, hosts, rules and OpenBao are the keys without a variable"
     );
     for one in all {
         assert!(SETTINGS.iter().any(|(key, _)| variable(key) == one.0), "{}", one.0);

@@ -13,9 +13,9 @@ return aegis.job {
   overlap = "skip",
   permissions = { host = "read", http = { "*.example.com" } },
   params = {
-    hosts = { type = "list", default = {}, description = "Servers, as host or host:port; port 443 unless said otherwise" },
-    warn_days = { type = "integer", default = 21, min = 1, description = "Days before the end from which on it is a warning" },
-    critical_days = { type = "integer", default = 7, min = 0, description = "Days before the end from which on it is critical" },
+    hosts = { type = "list", default = {}, description = "Servers, as host or host:port; else port 443" },
+    warn_days = { type = "integer", default = 21, min = 1, description = "Days before the end that are a warning" },
+    critical_days = { type = "integer", default = 7, min = 0, description = "Days before the end that are critical" },
   },
   ui = { group = "Health", button = "Look at certificates" },
 

@@ -25,7 +25,7 @@ return aegis.job {
     containers = { type = "string", default = "", description = "Only containers whose name contains this" },
     endpoints = { type = "list", default = {}, description = "URLs that must answer with a status below 400" },
     ports = { type = "list", default = {}, description = "Ports that must take connections, as host:port" },
-    disk_wait = { type = "number", default = 30, min = 1, max = 100, description = "Percent of waiting for disks that is too much" },
+    disk_wait = { type = "number", default = 30, max = 100, description = "Percent of waiting for disks that is too much" },
     quiet = { type = "boolean", default = false, description = "Raise and end no alert" },
   },
   ui = { group = "Health", button = "Sweep now" },
@@ -60,7 +60,7 @@ return aegis.job {
     end
 
     local checked = #containers + #endpoints + #ports + #databases + 1
-    print(`looked at {#containers} containers, {#endpoints} endpoints, {#ports} ports and {#databases} databases: {#findings} findings`)
+    print(`looked at {checked} things, {#containers} containers among them: {#findings} findings`)
     -- Marked as lists, so that they stay lists when they are empty.
     return {
       checked = checked,

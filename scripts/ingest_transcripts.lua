@@ -21,7 +21,8 @@ local function find(pattern)
   end
   local files = {}
   for _, entry in entries do
-    local is_wanted = string.find(entry.name, "%.jsonl$") or string.find(entry.name, "%.txt$") or string.find(entry.name, "%.md$")
+    local kind = string.match(entry.name, "%.(%w+)$")
+    local is_wanted = kind == "jsonl" or kind == "txt" or kind == "md"
     if entry.kind == "file" and is_wanted and string.find(entry.path, pattern, 1, true) then
       table.insert(files, { path = entry.path, bytes = entry.bytes, modified_at = entry.modified_at })
     end
@@ -124,7 +125,8 @@ return aegis.job {
     end
 
     local seconds = math.max(aegis.time.unix() - began, 0.001)
-    print(string.format("%d files, %d utterances in %.1f s: %.0f a second", #files, totals.utterances, seconds, totals.utterances / seconds))
+    local rate = totals.utterances / seconds
+    print(string.format("%d files, %d utterances in %.1f s: %.0f a second", #files, totals.utterances, seconds, rate))
     return {
       files = #files,
       failed = aegis.json.list(failed),
@@ -134,7 +136,7 @@ return aegis.job {
       relations = totals.relations,
       created = totals.created,
       seconds = seconds,
-      utterances_per_second = totals.utterances / seconds,
+      utterances_per_second = rate,
       bytes_per_second = bytes / seconds,
     }
   end,

@@ -27,7 +27,7 @@ return aegis.job {
     night = { type = "duration", default = "12h", description = "How far back it looks" },
     backups = { type = "list", default = {}, description = "Folders of backups, such as backups:daily" },
     backup_age = { type = "duration", default = "26h", description = "How old the newest backup may be" },
-    payments = { type = "string", default = "", description = "The payments API, such as https://api.stripe.com; none when empty" },
+    payments = { type = "string", default = "", description = "Such as https://api.stripe.com; none when empty" },
     route = { type = "string", default = "digest", description = "The notification route of the digest" },
     mail_to = { type = "list", default = {}, description = "E-mail addresses" },
     mail_from = { type = "string", default = "Aegis <aegis@example.com>", description = "The e-mail's sender" },

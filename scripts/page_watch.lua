@@ -60,7 +60,7 @@ return aegis.job {
     width = { type = "integer", default = 1280, min = 100, max = 4000, description = "Of the window, in pixels" },
     height = { type = "integer", default = 800, min = 100, max = 4000, description = "Of the window, in pixels" },
     full_page = { type = "boolean", default = false, description = "Take the whole page instead of what the window shows" },
-    threshold = { type = "number", default = 0.5, min = 0, max = 100, description = "Percent of pixels from which on it is a change" },
+    threshold = { type = "number", default = 0.5, max = 100, description = "Percent of the pixels that are a change" },
     tolerance = { type = "integer", default = 16, min = 0, max = 255, description = "By how much a pixel may differ" },
     accept = { type = "boolean", default = true, description = "Compare with the new picture from now on" },
   },

@@ -139,9 +139,9 @@ return aegis.job {
   permissions = { docker = "admin" },
   params = {
     names = { type = "list", default = {}, description = "Names or patterns of containers; all that run when empty" },
-    label = { type = "string", default = "aegis.update=true", description = "Only containers with this label; any when empty" },
+    label = { type = "string", default = "aegis.update=true", description = "Only with this label; any when empty" },
     fetch = { type = "boolean", default = true, description = "Ask the registries; otherwise go by the images that are here" },
-    steady = { type = "duration", default = "10s", description = "How long a container without a health check must run" },
+    steady = { type = "duration", default = "10s", description = "How long one without a health check must run" },
     deadline = { type = "duration", default = "2m", description = "How long a container may take to come up" },
     dry_run = { type = "boolean", default = false, description = "Say what would be done and change nothing" },
   },

@@ -78,7 +78,8 @@ function payments.transactions(url: string, authorization: any, from: string, to
     end
     last = page.data[#page.data].id
   end
-  error({ code = "payments.too_many", message = `more than {PAGE * PAGES_MAX} transactions`, hint = "ask for a shorter time" })
+  local message = `there are more than {PAGE * PAGES_MAX} transactions`
+  error({ code = "payments.too_many", message = message, hint = "ask for a shorter time" })
 end
 
 return payments

@@ -133,7 +133,8 @@ end
 
 function report.machine(section)
   local memory = aegis.host.memory()
-  section:fact("memory", string.format("%.0f %%", memory.used_percent), if memory.used_percent > 95 then "critical" else "ok")
+  local used = memory.used_percent
+  section:fact("memory", string.format("%.0f %%", used), if used > 95 then "critical" else "ok")
   local seen = {}
   for _, disk in aegis.host.disks() do
     if not disk.problem and not disk.read_only and disk.total_bytes > 0 and not seen[disk.source] then

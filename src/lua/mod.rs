@@ -26,6 +26,6 @@ pub use bundle::Bundle;
 pub use console::{Console, EvalOutcome, is_incomplete};
 pub use docs::{doc, reference, types};
 pub use durable::MemoryJournal;
-pub use engine::{Engine, EngineOptions, Inspected};
+pub use engine::{Engine, EngineOptions, Inspected, Seat};
 pub use scope::{ArtifactPort, Durable, JobsPort, JournalPort, KvPort, LogSink, Outcome, RunScope, WatchPort};
 pub use testing::TestResult;

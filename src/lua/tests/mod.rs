@@ -14,6 +14,7 @@ mod machine;
 mod names;
 mod run;
 mod sources;
+mod spares;
 mod sql;
 pub mod support;
 mod watch;

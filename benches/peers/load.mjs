@@ -34,6 +34,11 @@ const once = {
     return Number(await request("POST", `/bench/${job}`));
   },
   async aegis() {
+    if (job !== "hello") {
+      const run = JSON.parse(await request("POST", `/api/v1/jobs/${job}/runs?wait=30`, "{}"));
+      if (run.state !== "succeeded") throw new Error(`run ${run.id ?? run.run_id} is ${run.state ?? "not over"}`);
+      return undefined;
+    }
     const { run_id } = JSON.parse(await request("POST", `/api/v1/jobs/${job}/runs`, "{}"));
     // A followed log ends when the run does, and says how.
     const events = await request("GET", `/api/v1/runs/${run_id}/logs?follow=true`);
@@ -43,7 +48,7 @@ const once = {
     };
     const { state } = JSON.parse(data("end") ?? '{"state": "not told"}');
     if (state !== "succeeded") throw new Error(`run ${run_id} is ${state}`);
-    return job === "hello" ? micros(JSON.parse(data("log")).at) : undefined;
+    return micros(JSON.parse(data("log")).at);
   },
 }[peer];
 

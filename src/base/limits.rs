@@ -56,6 +56,14 @@ pub const RUN_WAKE_MAX: usize = 500;
 pub const RUN_UNWIND_MAX: Duration = Duration::from_secs(3_600);
 pub const RUN_DURABLE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(7 * 86_400);
 pub const RUN_DURABLE_TIMEOUT_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// Tokens that a daemon remembers, where no other one can change them.
+pub const STORE_TOKENS_KNOWN_MAX: usize = 256;
+/// VMs that a lane keeps for the next runs.
+pub const VM_SPARES_MAX: usize = 32;
+/// Runs that a VM has before it is thrown away.
+pub const VM_RUNS_MAX: u32 = 1_000;
+/// A lane that is given nothing for this long keeps no VMs.
+pub const VM_SPARES_KEPT: Duration = Duration::from_secs(10);
 /// Runs that a lane holds as live VMs at once.
 pub const LANE_RUNS_MAX: usize = 256;
 pub const LANES_MAX: usize = 64;
@@ -436,6 +444,8 @@ pub const API_HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const API_DRAIN: Duration = Duration::from_secs(2);
 /// From a request's head to the head of its answer.
 pub const API_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a request may wait for the run that it starts. Less than the request may take.
+pub const API_WAIT_MAX: Duration = Duration::from_secs(50);
 /// A client that takes nothing of an answer for this long has gone.
 pub const API_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const API_STREAM_KEEP_ALIVE: Duration = Duration::from_secs(15);

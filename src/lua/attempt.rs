@@ -13,7 +13,7 @@ use super::interrupt::Stop;
 use super::json::{self, from_json, to_json};
 use super::scope::{Outcome, RunScope};
 use super::vm::library::main_chunk;
-use super::vm::{Budget, Ended, Vm};
+use super::vm::{Budget, Ended, Kind, Spares, Vm};
 use super::{error, trace};
 use crate::base::clock::since;
 use crate::base::quantity::show_duration;
@@ -21,12 +21,12 @@ use crate::base::{Fault, limits};
 
 pub async fn attempt(
     core: &Arc<Core>,
+    spares: Option<&Spares>,
     bundle: Arc<Bundle>,
     scope: RunScope,
-    entry: &str,
-    argument: Option<Value>,
+    call: (&str, Option<Value>),
 ) -> Outcome {
-    match carry_out(core, &bundle, scope, entry, argument).await {
+    match carry_out(core, spares, &bundle, scope, call).await {
         Ok(outcome) => outcome,
         Err(mut fault) => {
             error::locate(&mut fault, Some(&bundle));
@@ -49,7 +49,7 @@ pub async fn unwind(core: &Arc<Core>, bundle: Arc<Bundle>, scope: RunScope) -> O
 async fn carry_out_undo(core: &Arc<Core>, bundle: &Arc<Bundle>, scope: RunScope) -> Result<Outcome, Fault> {
     let clock = core.clock.clone();
     let began = clock.now();
-    let (prepared, scope) = prepare(core, bundle, scope, Mode::Unwind).await?;
+    let (prepared, scope) = prepare(core, None, bundle, scope, Mode::Unwind).await?;
     let Some(course) = prepared.vm.host().course() else { return Ok(Outcome::Unwound(Vec::new())) };
     let vm = &prepared.vm;
     let mut budget = budget(&scope);
@@ -75,12 +75,14 @@ async fn carry_out_undo(core: &Arc<Core>, bundle: &Arc<Bundle>, scope: RunScope)
 /// A VM in which a run can begin.
 struct Prepared {
     vm: Vm,
+    kind: Kind,
     chunk: LuaFunction,
     root: Place,
 }
 
 async fn prepare(
     core: &Arc<Core>,
+    spares: Option<&Spares>,
     bundle: &Arc<Bundle>,
     scope: RunScope,
     mode: Mode,
@@ -91,18 +93,29 @@ async fn prepare(
         compiled.map_err(|problem| Fault::new("internal.panic", format!("compiling failed: {problem}")))?;
     }
     let scope = Arc::new(scope);
-    let vm = Vm::new(core, scope.memory_bytes)?;
+    let kind = Kind::of(bundle.hash, &scope);
+    let vm = match spares.and_then(|spares| spares.take(&kind)) {
+        Some(vm) => vm,
+        None => new_vm(core, &scope)?,
+    };
     vm.host().set_bundle(bundle.clone());
     vm.host().enter(scope.clone());
     let mut root = Place::Free;
     if let (Some(durable), Some(switch)) = (&scope.durable, vm.host().switch()) {
-        vm.make_durable()?;
         let (course, place) = Course::new(&scope, durable, core.clock.clone(), switch, mode);
         vm.host().follow(course, place.clone());
         root = place;
     }
     let chunk = main_chunk(vm.lua(), bundle)?.map_err(|problem| of_mlua(&problem))?;
-    Ok((Prepared { vm, chunk, root }, scope))
+    Ok((Prepared { vm, kind, chunk, root }, scope))
+}
+
+fn new_vm(core: &Arc<Core>, scope: &RunScope) -> Result<Vm, Fault> {
+    let vm = Vm::new(core, scope.memory_bytes)?;
+    if scope.durable.is_some() {
+        vm.make_durable()?;
+    }
+    Ok(vm)
 }
 
 fn budget(scope: &RunScope) -> Budget {
@@ -111,12 +124,12 @@ fn budget(scope: &RunScope) -> Budget {
 
 async fn carry_out(
     core: &Arc<Core>,
+    spares: Option<&Spares>,
     bundle: &Arc<Bundle>,
     scope: RunScope,
-    entry: &str,
-    argument: Option<Value>,
+    (entry, argument): (&str, Option<Value>),
 ) -> Result<Outcome, Fault> {
-    let (Prepared { vm, chunk, root }, scope) = prepare(core, bundle, scope, Mode::Forward).await?;
+    let (Prepared { vm, kind, chunk, root }, scope) = prepare(core, spares, bundle, scope, Mode::Forward).await?;
     let as_fault = |problem: mlua::Error| of_mlua(&problem);
     let argument = match argument {
         Some(argument) => {
@@ -131,10 +144,18 @@ async fn carry_out(
         (ended, _) => ended,
     };
     let outcome = ended.map(|ended| outcome(ended, &scope, bundle));
-    if !matches!(outcome, Ok(Outcome::Returned(_) | Outcome::Parked { .. }))
-        && let Err(lost) = settle(&vm, &scope).await
-    {
-        return Ok(Outcome::Raised(lost));
+    match (&outcome, spares) {
+        // A VM in which something went wrong, or in which somebody waits, is not used again.
+        (Ok(Outcome::Returned(_)), Some(spares)) => {
+            drop(root);
+            spares.keep(kind, vm);
+        }
+        (Ok(Outcome::Returned(_) | Outcome::Parked { .. }), _) => {}
+        _ => {
+            if let Err(lost) = settle(&vm, &scope).await {
+                return Ok(Outcome::Raised(lost));
+            }
+        }
     }
     outcome
 }

@@ -99,13 +99,13 @@ impl Engine {
 
     /// One attempt in a VM of its own: `run(ctx)`. A durable run goes on where its journal ends. Not `Send`: call it on a lane. Dropping the future drops the VM.
     pub async fn execute(&self, bundle: Arc<Bundle>, scope: RunScope) -> Outcome {
-        attempt::attempt(&self.core, bundle, scope, "run", None).await
+        attempt::attempt(&self.core, None, bundle, scope, ("run", None)).await
     }
 
     /// `on_failure(ctx, err)` or `on_success(ctx, result)` in a VM of its own.
     pub async fn execute_hook(&self, bundle: Arc<Bundle>, scope: RunScope, hook: &str, argument: Value) -> Outcome {
         let scope = RunScope { durable: None, ..scope };
-        attempt::attempt(&self.core, bundle, scope, hook, Some(argument)).await
+        attempt::attempt(&self.core, None, bundle, scope, (hook, Some(argument))).await
     }
 
     /// Undoes what a durable run did, after it failed or was cancelled: the script is replayed without recording
@@ -125,7 +125,44 @@ impl Engine {
         &self.core.primitives.secrets
     }
 
+    /// For a lane that executes many runs.
+    pub fn seat(&self) -> Seat {
+        Seat { engine: self.clone(), spares: vm::Spares::default() }
+    }
+
     pub(in crate::lua) fn core(&self) -> &Arc<Core> {
         &self.core
+    }
+}
+
+/// An engine on a lane: it keeps VMs of runs that ended well for the next runs of the same version. Not `Send`.
+#[derive(Debug)]
+pub struct Seat {
+    engine: Engine,
+    spares: vm::Spares,
+}
+
+impl Seat {
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// As [`Engine::execute`].
+    pub async fn execute(&self, bundle: Arc<Bundle>, scope: RunScope) -> Outcome {
+        attempt::attempt(&self.engine.core, Some(&self.spares), bundle, scope, ("run", None)).await
+    }
+
+    /// Throws away the VMs that are kept.
+    pub fn clear(&self) {
+        self.spares.clear();
+    }
+
+    pub fn has_spares(&self) -> bool {
+        self.spares.len() > 0
+    }
+
+    #[cfg(test)]
+    pub(in crate::lua) fn spares(&self) -> usize {
+        self.spares.len()
     }
 }

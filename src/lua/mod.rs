@@ -26,7 +26,7 @@ pub use bundle::Bundle;
 pub use console::{Console, EvalOutcome, is_incomplete};
 pub use docs::{doc, reference, types};
 pub use durable::MemoryJournal;
-pub use engine::{Engine, EngineOptions, Inspected};
+pub use engine::{Engine, EngineOptions, Inspected, Seat};
 pub use scope::{
     ArtifactPort, AuditPort, Durable, JobsPort, JournalPort, KvPort, LogSink, Outcome, RunScope, WatchPort,
 };

@@ -15,7 +15,7 @@ use super::settle;
 use super::stop::Stopped;
 use crate::base::clock::{later, since};
 use crate::base::{Clock, Fault, Timestamp, limits};
-use crate::lua::{Durable, Engine, JournalPort, LogSink, Outcome, RunScope};
+use crate::lua::{Durable, Engine, JournalPort, LogSink, Outcome, RunScope, Seat};
 use crate::model::{Actor, Entry, EntryKind, EntryState, LogLevel, StepKey};
 
 /// `on_failure` and `on_success` get this much wall time, however long the job itself may take.
@@ -37,27 +37,28 @@ pub struct Attempt {
 
 impl Attempt {
     /// Runs the script to its end. A panic of ours becomes the run's error, never the lane's end.
-    pub async fn execute(self, engine: Engine) -> Finished {
+    pub async fn execute(self, seat: &Seat) -> Finished {
+        let engine = seat.engine();
         let Some(journal) = self.journal.clone() else {
-            let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), self.scope(None))).await;
-            self.hooks(&engine, &outcome).await;
+            let outcome = guarded(seat.execute(self.execution.job.bundle.clone(), self.scope(None))).await;
+            self.hooks(engine, &outcome).await;
             return outcome.into();
         };
         let finished = match journal.unwinds() {
-            Some(why) => self.unwind(&engine, &journal, why).await,
-            None => self.durably(&engine, &journal).await,
+            Some(why) => self.unwind(engine, &journal, why).await,
+            None => self.durably(seat, &journal).await,
         };
         // Another daemon that has the run now has its last word too.
         if finished.stopped != Some(Stopped::Lost) {
-            self.hooks(&engine, &finished.outcome).await;
+            self.hooks(engine, &finished.outcome).await;
         }
         finished
     }
 
-    async fn durably(&self, engine: &Engine, journal: &Arc<RunJournal>) -> Finished {
+    async fn durably(&self, seat: &Seat, journal: &Arc<RunJournal>) -> Finished {
         let deadline = self.execution.run.deadline_at.unwrap_or(Timestamp::MAX);
         let scope = self.scope(Some(self.durable(journal, deadline)));
-        let outcome = guarded(engine.execute(self.execution.job.bundle.clone(), scope)).await;
+        let outcome = guarded(seat.execute(self.execution.job.bundle.clone(), scope)).await;
         let stopped = self.execution.stop.why();
         if self.execution.stop.abort.is_cancelled() && !is_over(&outcome) && !journal.is_settled() {
             // The daemon lets go before it is known what is on disk: whoever takes the run up reads it.
@@ -85,7 +86,7 @@ impl Attempt {
         }
         let entry = unwind_entry(why.clone(), self.execution.run.attempt, self.clock.now());
         match journal.record(vec![entry]).await {
-            Ok(()) => self.unwind(engine, journal, why).await,
+            Ok(()) => self.unwind(seat.engine(), journal, why).await,
             Err(_) => Finished { stopped: Some(Stopped::Lost), ..outcome.into() },
         }
     }

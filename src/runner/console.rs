@@ -1,5 +1,6 @@
 //! Console sessions: a VM that lives on a lane between lines. Each line is a run of its own in the history.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +14,7 @@ use super::ports::Ports;
 use super::settle;
 use super::stop::Stopped;
 use crate::base::{Fault, JobName, Masker, RunId, limits};
-use crate::lua::{AuditPort, Console, Engine, EvalOutcome, LogSink, Outcome, RunScope};
+use crate::lua::{AuditPort, Console, EvalOutcome, LogSink, Outcome, RunScope, Seat};
 use crate::model::run::Progress;
 use crate::model::{Actor, Grants, JobSpec, LogLevel, LogLine, NewAudit, Run, RunState, Trigger, TriggerKind};
 use crate::store::NewRun;
@@ -68,10 +69,10 @@ pub async fn open(handle: Handle, by: Actor, grants: Grants) -> Result<ConsoleSe
     let (requests, mut inbox) = mpsc::channel(1);
     let (opened, answer) = oneshot::channel();
     let session = Session { ports: Arc::new(Ports(handle.clone())), handle, by, grants: Arc::new(grants) };
-    let given = session.handle.shared.lanes.clone().give(Box::new(move |engine: Engine| {
+    let given = session.handle.shared.lanes.clone().give(Box::new(move |seat: Rc<Seat>| {
         Box::pin(async move {
             let scope = session.scope(RunId::generate(), CancellationToken::new(), Arc::new(Silent));
-            let mut console = match engine.console(scope) {
+            let mut console = match seat.engine().console(scope) {
                 Ok(console) => console,
                 Err(fault) => return drop(opened.send(Err(fault))),
             };

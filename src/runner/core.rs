@@ -138,7 +138,8 @@ impl Core {
         if now < self.now {
             self.live.ask_again_at(later(now, START_RETRY), now);
         }
-        self.now = now;
+        // As exact as what is stored, so that who hears of a run and who reads it are told the same.
+        self.now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
     }
 
     pub fn take_effects(&mut self) -> Vec<Effect> {

@@ -371,9 +371,9 @@ impl Dispatcher {
             journal.map(|entries| RunJournal::new(run, fence, store, clock.clone(), self.io.clone(), entries));
         let attempt = Attempt { execution, ports: self.ports.clone(), clock, journal };
         let report = self.outbox.clone();
-        let given = self.shared.lanes.give(Box::new(move |engine| {
+        let given = self.shared.lanes.give(Box::new(move |seat| {
             Box::pin(async move {
-                let finished = attempt.execute(engine).await;
+                let finished = attempt.execute(&seat).await;
                 let _ = report.send(Message::Finished { run, fence, finished: Box::new(finished) });
             })
         }));

@@ -4,6 +4,7 @@
 //! daemon's own runtime, so that a script which computes delays neither timers nor anybody else's I/O.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -13,10 +14,11 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tracing::warn;
 
-use crate::lua::Engine;
+use crate::base::limits;
+use crate::lua::{Engine, Seat};
 
 /// Work for a lane: called there, its future runs there to its end.
-pub type Work = Box<dyn FnOnce(Engine) -> LocalBoxFuture<'static, ()> + Send>;
+pub type Work = Box<dyn FnOnce(Rc<Seat>) -> LocalBoxFuture<'static, ()> + Send>;
 
 /// Scripts yield to the daemon's own threads when both want the processor.
 const LANE_NICENESS: i32 = 5;
@@ -69,14 +71,26 @@ async fn work_off(mut inbox: mpsc::UnboundedReceiver<Work>, engine: Engine, load
     if let Err(error) = rustix::process::setpriority_process(Some(thread), LANE_NICENESS) {
         warn!(%error, "scripts run at the daemon's own priority");
     }
-    while let Some(work) = inbox.recv().await {
+    let seat = Rc::new(engine.seat());
+    while let Some(work) = next(&mut inbox, &seat, &load).await {
         let done = Done(load.clone());
-        let future = work(engine.clone());
+        let future = work(seat.clone());
         tokio::task::spawn_local(async move {
             let _done = done;
             future.await;
         });
     }
+}
+
+/// The next work. A lane that gets none for a while throws its spare VMs away.
+async fn next(inbox: &mut mpsc::UnboundedReceiver<Work>, seat: &Seat, load: &AtomicUsize) -> Option<Work> {
+    while load.load(Ordering::Relaxed) > 0 || seat.has_spares() {
+        match tokio::time::timeout(limits::VM_SPARES_KEPT, inbox.recv()).await {
+            Ok(work) => return work,
+            Err(_) => seat.clear(),
+        }
+    }
+    inbox.recv().await
 }
 
 /// Counts down also when the work panics.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::follow::{Follow, Followers};
+use super::known::KnownTokens;
 use super::metrics::{Counters, StoreMetrics};
 use super::sql::{Readers, query};
 use super::target::Target;
@@ -32,6 +33,7 @@ struct Shared {
     marks: watch::Receiver<CommitMark>,
     sampled: watch::Receiver<i64>,
     followers: Followers,
+    known: KnownTokens,
     counters: Arc<Counters>,
     clock: Clock,
     node: String,
@@ -62,12 +64,14 @@ impl Store {
         let (marks, seen_marks) = watch::channel(CommitMark { event_seq, log_commits: 0 });
         let (sampled, seen_samples) = watch::channel(0);
         let (followers, counters) = (Followers::default(), Arc::new(Counters::default()));
+        let known = KnownTokens::default();
         let shared = Shared {
             queue,
             readers: target.readers(),
             marks: seen_marks,
             sampled: seen_samples,
             followers: followers.clone(),
+            known: known.clone(),
             counters: counters.clone(),
             clock: clock.clone(),
             node: options.node.clone(),
@@ -76,7 +80,7 @@ impl Store {
         };
         let link = super::link::Link::new(target, conn, lock);
         let (node, own) = (options.node, RunId::generate());
-        let writer = Writer { link, queue: requests, marks, sampled, followers, counters, clock, node, own };
+        let writer = Writer { link, queue: requests, marks, sampled, followers, known, counters, clock, node, own };
         Ok((Self(Arc::new(shared)), writer))
     }
 
@@ -125,6 +129,10 @@ impl Store {
 
     pub(super) fn readers(&self) -> &Readers {
         &self.0.readers
+    }
+
+    pub(super) fn known(&self) -> &KnownTokens {
+        &self.0.known
     }
 
     pub(super) fn clock(&self) -> &Clock {

@@ -12,6 +12,7 @@ mod copy;
 mod fault;
 mod follow;
 mod handle;
+mod known;
 mod leader;
 mod link;
 mod listen;

@@ -10,6 +10,7 @@ use tracing::{error, warn};
 
 use super::StoreError;
 use super::follow::Followers;
+use super::known::KnownTokens;
 use super::link::{Fate, Link};
 use super::listen::{Listener, Notice};
 use super::metrics::Counters;
@@ -29,6 +30,7 @@ pub struct Writer {
     /// The highest number of a sample that is committed.
     pub(super) sampled: watch::Sender<i64>,
     pub(super) followers: Followers,
+    pub(super) known: KnownTokens,
     pub(super) counters: Arc<Counters>,
     pub(super) clock: Clock,
     pub(super) node: String,
@@ -83,6 +85,10 @@ impl Writer {
                 requests.into_iter().map(|request| (request.command, request.reply)).unzip();
             let commands: Vec<&Command> = commands.iter().collect();
             let answers = self.write(&commands).await;
+            // Whatever the answers are: one may be that it is not known what was written.
+            if commands.iter().any(|command| command.changes_tokens()) {
+                self.known.forget();
+            }
             for (reply, answer) in replies.into_iter().zip(answers) {
                 // A caller that has gone away does not want its answer.
                 let _ = reply.send(answer);

@@ -62,6 +62,11 @@ struct Slot(NonNull<*mut c_void>);
 unsafe impl Send for Slot {}
 
 impl Switch {
+    fn new(slot: Option<Slot>) -> Arc<Self> {
+        let (slices, armed) = (AtomicU64::new(0), AtomicBool::new(false));
+        Arc::new(Self { slot: Mutex::new(slot), slices, armed })
+    }
+
     pub fn set(&self, armed: Armed) {
         let function: *mut c_void = match armed {
             Armed::Idle => null_mut(),
@@ -104,14 +109,17 @@ impl Connection {
             let callbacks = ffi::lua_callbacks(lua.state());
             NonNull::new((&raw mut (*callbacks).interrupt).cast::<*mut c_void>())
         };
-        Self {
-            lua,
-            switch: Arc::new(Switch {
-                slot: Mutex::new(slot.map(Slot)),
-                slices: AtomicU64::new(0),
-                armed: AtomicBool::new(false),
-            }),
-        }
+        Self { lua, switch: Switch::new(slot.map(Slot)) }
+    }
+
+    /// A switch of its own for the VM's next run. Whoever still has the last one's, such as the ticker, which may be
+    /// about to stop a run that is over, arms nothing with it any more.
+    pub fn renew(&mut self) {
+        self.disarm();
+        let slot = self.switch.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.switch = Switch::new(slot);
+        // In case it was armed between the two.
+        self.disarm();
     }
 
     pub fn switch(&self) -> Arc<Switch> {

@@ -17,6 +17,7 @@ mod names;
 mod run;
 mod secrets;
 mod sources;
+mod spares;
 mod sql;
 pub mod support;
 mod watch;

@@ -30,6 +30,12 @@ const HANDLER_FAILED: &str = "error in error handling";
 /// What the call chain of a stopped script may take on top of the script's own limit.
 const TRACE_BYTES_MAX: usize = 1 << 20;
 
+/// Who has a VM's host while no call is under way: the VM, and its app data.
+const OWN_HOSTS: usize = 2;
+
+/// What a run may leave behind until the collector comes by, in a VM that is used again.
+const LEFT_BYTES_MAX: usize = 256 << 10;
+
 /// A VM with `aegis` in it. Not `Send`.
 #[derive(Debug)]
 pub struct Vm {
@@ -38,6 +44,11 @@ pub struct Vm {
     host: Rc<Host>,
     /// The prelude's entry points.
     entry: Table,
+    /// What it took before any script was in it, and what it may take.
+    new_bytes: usize,
+    most_bytes: usize,
+    /// How many runs it has had.
+    runs: u32,
 }
 
 /// What the script may use.
@@ -91,7 +102,50 @@ impl Vm {
         lua.set_memory_limit(memory_bytes)?;
         let connection = Connection::new(lua);
         host.set_switch(connection.switch());
-        Ok(Self { connection, core: core.clone(), host, entry })
+        let new_bytes = connection.lua().used_memory();
+        Ok(Self { connection, core: core.clone(), host, entry, new_bytes, most_bytes: memory_bytes, runs: 1 })
+    }
+
+    /// The VM as it was when it was new, for another run of the same version with the same rights and limits. None when
+    /// something of the last run may still be in it: then it is thrown away.
+    ///
+    /// A script can change only three things that outlast it. Its globals are a table of their own in front of the
+    /// libraries, which are read-only: it gets a new one. What the prelude and the host remember is replaced. And its
+    /// coroutines may still wait in calls: then somebody besides this VM has the host.
+    pub fn renewed(mut self) -> Option<Self> {
+        if Rc::strong_count(&self.host) > OWN_HOSTS {
+            return None;
+        }
+        self.renew().ok()?;
+        self.runs += 1;
+        Some(self)
+    }
+
+    pub fn runs(&self) -> u32 {
+        self.runs
+    }
+
+    fn renew(&mut self) -> mlua::Result<()> {
+        let host = Rc::new(Host::new(self.core.clone()));
+        self.connection.lua().set_app_data(host.clone());
+        self.host = host;
+        self.connection.renew();
+        self.host.set_switch(self.connection.switch());
+        let lua = self.connection.lua();
+        lua.sandbox(false)?;
+        lua.sandbox(true)?;
+        let mut seed = [0; 4];
+        getrandom::fill(&mut seed).map_err(|problem| mlua::Error::runtime(problem.to_string()))?;
+        self.entry.raw_get::<Function>("renew")?.call::<()>(u32::from_le_bytes(seed))?;
+        let left = || lua.used_memory().saturating_sub(self.new_bytes);
+        if left() > LEFT_BYTES_MAX {
+            lua.gc_collect()?;
+        }
+        if left() > LEFT_BYTES_MAX {
+            return Err(mlua::Error::runtime("the last run has left too much behind"));
+        }
+        // What is still to be collected is not the next run's.
+        lua.set_memory_limit(self.most_bytes + left()).map(drop)
     }
 
     pub fn lua(&self) -> &Lua {

@@ -39,8 +39,17 @@ impl Store {
 
     /// Also when it is revoked or expired: the caller says which.
     pub async fn token_by_hash(&self, hash: &str) -> Result<Option<TokenRow>> {
+        let era = match self.known().get(hash) {
+            Ok(token) => return Ok(Some(token)),
+            Err(era) => era,
+        };
         let row = self.readers().fetch_first(query("SELECT * FROM tokens WHERE hash = $1").bind(hash)).await?;
-        row.as_ref().map(token_from).transpose()
+        let token = row.as_ref().map(token_from).transpose()?;
+        // Another daemon on the same database can take a token back at any time.
+        if let (Some(token), false) = (&token, self.is_shared()) {
+            self.known().keep(era, token);
+        }
+        Ok(token)
     }
 
     /// None also when it has expired.

@@ -42,6 +42,8 @@ async fn a_token_lives_until_it_is_revoked(db: &mut Db) {
     assert!(matches!(taken, Err(StoreError::Refused { reason }) if reason.contains("ci")));
     assert_eq!(db.store.revoke_token("ci", at(16)).await, Ok(true));
     assert_eq!(db.store.revoke_token("ci", at(17)).await, Ok(false));
+    let found = db.store.token_by_hash("h1").await.expect("readable").expect("there is one");
+    assert_eq!(found.revoked_at, Some(at(16)), "though it was looked up before");
     db.store.put_token(token("ci", "h2")).await.expect("the name is free again");
     let tokens = db.store.tokens().await.expect("readable");
     assert_eq!(

@@ -70,6 +70,10 @@ pub enum Answer {
 }
 
 impl Command {
+    pub fn changes_tokens(&self) -> bool {
+        matches!(self, Self::PutToken(_) | Self::RevokeToken(..))
+    }
+
     /// About how many bytes it brings to the transaction.
     pub fn weight(&self) -> usize {
         const ROW: usize = 256;

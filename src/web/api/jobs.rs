@@ -1,20 +1,23 @@
 //! `/api/v1/jobs`.
 
+use std::time::Duration;
+
 use axum::Json as Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::PREFIX;
 use crate::base::{RunId, limits};
 use crate::model::params::Params;
 use crate::runner::{Submission, SubmitRequest};
 use crate::web::error::{ApiError, ApiResult, ErrorEnvelope};
-use crate::web::extract::{Json, Operator, Path, Viewer};
+use crate::web::extract::{Json, Operator, Path, Query, Viewer};
 use crate::web::parts::Web;
 use crate::web::read::jobs::{self as read, JobDetail, JobSummary};
+use crate::web::read::runs::RunView;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JobList {
@@ -60,12 +63,22 @@ pub struct Triggered {
     pub coalesced: bool,
 }
 
-/// Starts a run. Answers when it is safely recorded, not when it has ended.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TriggerQuery {
+    /// Seconds, at most 50: answer when the run has ended, if it does so in this time.
+    wait: Option<u64>,
+}
+
+/// Starts a run. Answers when it is safely recorded or, with `wait`, when it has ended.
 #[utoipa::path(post, path = "/jobs/{name}/runs", tag = "jobs", operation_id = "trigger_job",
-    params(("name" = String, Path, description = "The job's name"),
+    params(("name" = String, Path, description = "The job's name"), TriggerQuery,
            ("Idempotency-Key" = Option<String>, Header, description = "A second request with the same key gets the first one's run")),
     request_body(content = TriggerBody, description = "May be absent when the job needs no parameters"),
-    responses((status = 202, description = "Accepted; `Location` is the run", body = Triggered,
+    responses((status = 200, description = "The run, which has ended within `wait`", body = RunView,
+                   headers(("Location" = String, description = "Address of the run"))),
+              (status = 202, description = "Accepted; `Location` is the run", body = Triggered,
                    headers(("Location" = String, description = "Address of the run"))),
               (status = 404, description = "There is no such job", body = ErrorEnvelope),
               (status = 409, description = "Not accepted, by the job's overlap policy", body = ErrorEnvelope),
@@ -75,6 +88,7 @@ pub async fn trigger(
     State(web): State<Web>,
     Operator(who): Operator,
     Path(name): Path<String>,
+    Query(query): Query<TriggerQuery>,
     headers: HeaderMap,
     Json(body): Json<TriggerBody>,
 ) -> ApiResult<Response> {
@@ -88,14 +102,32 @@ pub async fn trigger(
         parent: None,
         occurrence: None,
     };
-    accepted(web.parts.runner.submit(request).await?)
+    let submission = web.parts.runner.submit(request).await?;
+    if let (Some(seconds), Submission::Accepted { run, .. } | Submission::Coalesced { run }) = (query.wait, &submission)
+        && let Some(ended) = ended(&web, *run, seconds).await?
+    {
+        return Ok(ended);
+    }
+    accepted(submission)
+}
+
+/// 200 with the run once it has ended; None when it does not in time.
+async fn ended(web: &Web, run: RunId, seconds: u64) -> ApiResult<Option<Response>> {
+    let patience = Duration::from_secs(seconds).min(limits::API_WAIT_MAX);
+    let Ok(ended) = tokio::time::timeout(patience, web.parts.runner.wait(run)).await else { return Ok(None) };
+    let Some(ended) = ended? else { return Ok(None) };
+    let location = [(header::LOCATION, address(run))];
+    Ok(Some((StatusCode::OK, location, Body(RunView::new(ended, web.now()))).into_response()))
+}
+
+fn address(run: RunId) -> String {
+    format!("{PREFIX}/runs/{run}")
 }
 
 /// 202 with the run's address, or 409 with the reason.
 pub fn accepted(submission: Submission) -> ApiResult<Response> {
     let triggered = triggered(submission)?;
-    let location = format!("{PREFIX}/runs/{}", triggered.run_id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], Body(triggered)).into_response())
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, address(triggered.run_id))], Body(triggered)).into_response())
 }
 
 pub fn triggered(submission: Submission) -> ApiResult<Triggered> {

@@ -42,6 +42,22 @@ async fn a_trigger_answers_with_the_runs_address() {
 }
 
 #[tokio::test]
+async fn a_trigger_that_waits_answers_with_the_run_when_it_has_ended() {
+    let app = App::new().await;
+    let answer = app.post("/api/v1/jobs/greet/runs?wait=30", json!({ "params": { "name": "bob" } })).await;
+    let answer = answer.expect(StatusCode::OK);
+    let run = answer.json();
+    assert_eq!((&run["state"], &run["result"]), (&json!("succeeded"), &json!({ "name": "bob" })), "{run}");
+    assert_eq!(answer.headers["location"], format!("/api/v1/runs/{}", run["id"].as_str().expect("an id")));
+    let stored = app.get(&format!("/api/v1/runs/{}", run["id"].as_str().expect("an id"))).await.json();
+    assert_eq!((&stored["state"], &stored["finished_at"]), (&run["state"], &run["finished_at"]));
+    let failed = app.post("/api/v1/jobs/fail/runs?wait=30", Value::Null).await.expect(StatusCode::OK).json();
+    assert_eq!((&failed["state"], &failed["error"]["message"]), (&json!("failed"), &json!("no luck")), "{failed}");
+    let goes_on = app.post("/api/v1/jobs/wait/runs?wait=0", Value::Null).await.expect(StatusCode::ACCEPTED).json();
+    assert!(goes_on["run_id"].is_string(), "{goes_on}");
+}
+
+#[tokio::test]
 async fn one_key_makes_one_run() {
     let app = App::new().await;
     let submit = async || {

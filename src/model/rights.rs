@@ -87,13 +87,14 @@ impl Grants {
         found
     }
 
-    fn lists(&self) -> [(&'static str, &Vec<String>); 10] {
+    fn lists(&self) -> [(&'static str, &Vec<String>); 11] {
         [
             ("stack", &self.stack),
             ("llm", &self.llm),
             ("http", &self.http),
             ("notify", &self.notify),
             ("secrets", &self.secrets),
+            ("reveal", &self.reveal),
             ("volumes", &self.volumes),
             ("process", &self.process),
             ("kv", &self.kv),
@@ -134,6 +135,7 @@ impl Grants {
             "http" => return self.http.push(name),
             "notify" => return self.notify.push(name),
             "secrets" => return self.secrets.push(name),
+            "reveal" => return self.reveal.push(name),
             "volumes" => return self.volumes.push(name),
             "process" => return self.process.push(name),
             "kv" => return self.kv.push(name),

@@ -308,24 +308,27 @@ pub struct SecretPermit {
 }
 
 pub fn secret(grants: &Grants, name: &str) -> Result<SecretPermit, Denied> {
-    let granted = || grants.secrets.iter().chain(&grants.reveal);
-    if granted().any(|pattern| matches(pattern, name)) {
-        return Ok(SecretPermit { name: name.to_owned() });
-    }
-    Err(Denied::new(
-        format!("the secret {name:?}"),
-        secrets_entry(&[grants.secrets.clone(), vec![name.to_owned()]].concat(), &grants.reveal),
-    ))
+    let asked = within(grants, |grants| {
+        if grants.secrets.iter().chain(&grants.reveal).any(|pattern| matches(pattern, name)) {
+            return Ok(());
+        }
+        let used = [grants.secrets.clone(), vec![name.to_owned()]].concat();
+        Err(Denied::new(format!("the secret {name:?}"), secrets_entry(&used, &grants.reveal)))
+    });
+    asked.map(|_| SecretPermit { name: name.to_owned() })
 }
 
 /// May read the text of one secret.
 pub fn reveal(grants: &Grants, name: &str) -> Result<SecretPermit, Denied> {
-    if grants.reveal.iter().any(|pattern| matches(pattern, name)) {
-        return Ok(SecretPermit { name: name.to_owned() });
-    }
-    let others: Vec<String> = grants.secrets.iter().filter(|pattern| *pattern != name).cloned().collect();
-    let revealed = [grants.reveal.clone(), vec![name.to_owned()]].concat();
-    Err(Denied::new(format!("reading the text of the secret {name:?}"), secrets_entry(&others, &revealed)))
+    let asked = within(grants, |grants| {
+        if grants.reveal.iter().any(|pattern| matches(pattern, name)) {
+            return Ok(());
+        }
+        let others: Vec<String> = grants.secrets.iter().filter(|pattern| *pattern != name).cloned().collect();
+        let revealed = [grants.reveal.clone(), vec![name.to_owned()]].concat();
+        Err(Denied::new(format!("reading the text of the secret {name:?}"), secrets_entry(&others, &revealed)))
+    });
+    asked.map(|_| SecretPermit { name: name.to_owned() })
 }
 
 /// `secrets = { "USED", READ = "reveal" }`.

@@ -106,7 +106,7 @@ fn a_bound_holds_in_every_area() {
     });
     let target = |url: &str| Target::of(&url::Url::parse(url).expect("a URL")).expect("a target");
     type Ask = fn(&Grants) -> Result<(), Denied>;
-    let asks: [(&str, Ask); 13] = [
+    let asks: [(&str, Ask); 15] = [
         ("docker", |grants| docker(grants, Access::Write, Some("web")).map(drop)),
         ("docker", |grants| docker(grants, Access::Read, None).map(drop)),
         ("notify", |grants| notify(grants, "alerts").map(drop)),
@@ -120,8 +120,10 @@ fn a_bound_holds_in_every_area() {
         ("process", |grants| process(grants, "git").map(drop)),
         ("fs", |grants| fs(grants, "backups", Access::Write).map(drop)),
         ("events", |grants| event(grants, "paid").map(drop)),
+        ("secrets", |grants| secret(grants, "TOKEN").map(drop)),
+        ("secrets", |grants| reveal(grants, "TOKEN").map(drop)),
     ];
-    let with = |cap: &std::sync::Arc<_>| Grants { caps: vec![cap.clone()], ..Grants::all() };
+    let with = |cap: &std::sync::Arc<crate::model::grants::Cap>| Grants { caps: vec![cap.clone()], ..Grants::all() };
     for (area, ask) in asks {
         assert_eq!(ask(&Grants::all()), Ok(()), "{area}");
         assert_eq!(ask(&with(&everything)), Ok(()), "{area}");

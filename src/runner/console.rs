@@ -268,7 +268,7 @@ mod tests {
     #[tokio::test]
     async fn lines_that_nobody_read_in_time_are_counted_and_told() {
         let run = RunId::generate();
-        let (flusher, _announced) = Flusher::new();
+        let (flusher, _announced) = Flusher::new(Masker::default());
         let (replies, mut read) = mpsc::channel(2);
         let sink = Tee::new(RunLog::new(run, Clock::system(), &flusher, 0), replies, run, Masker::default());
         for text in ["a", "b", "c", "d", "e"] {

@@ -489,8 +489,7 @@ impl Core {
 
     pub(super) fn publish_entry(&mut self, run: RunId) {
         if let Some(entry) = self.live.get_mut(run) {
-            let since = entry.run.started_at.unwrap_or(entry.run.queued_at);
-            let live = LiveRun { run, job: entry.run.job.clone(), state: entry.run.state, since };
+            let live = LiveRun::of(&entry.run);
             self.publish(run, Some(live));
         }
     }

@@ -164,9 +164,10 @@ impl Dispatcher {
             options.shares,
         );
         core.live.labels.clone_from(&options.labels);
-        let labels = options.labels.clone();
+        let (labels, running_max) = (options.labels.clone(), options.running_max);
         let (enabling, secrets) = (Default::default(), engine.secrets().clone());
-        let shared = Arc::new(Shared { store, registry, clock, lanes, labels, metrics, live, enabling, secrets });
+        let shared =
+            Arc::new(Shared { store, registry, clock, lanes, labels, running_max, metrics, live, enabling, secrets });
         let handle = Handle { inbox: outbox.clone(), shared: shared.clone(), flusher };
         let dispatcher = Self {
             core,

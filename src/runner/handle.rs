@@ -55,6 +55,7 @@ pub(super) struct Shared {
     pub clock: Clock,
     pub lanes: Lanes,
     pub labels: Vec<String>,
+    pub running_max: usize,
     pub metrics: Arc<Metrics>,
     /// Written by the dispatcher alone.
     pub live: LiveTable,
@@ -366,7 +367,7 @@ impl Handle {
 
     /// Makes a run that something else executes visible and cancellable while it lasts.
     pub(super) fn adopt(&self, run: &Run, cancel: CancellationToken) {
-        let live = LiveRun { run: run.id, job: run.job.clone(), state: run.state, since: run.queued_at };
+        let live = LiveRun::of(run);
         let _ = self.inbox.send(Message::Adopt { live, cancel });
     }
 

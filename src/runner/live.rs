@@ -23,6 +23,16 @@ pub struct LiveRun {
     pub job: JobName,
     pub state: RunState,
     pub since: Timestamp,
+    /// The concurrency key that it holds or waits for.
+    #[serde(skip)]
+    pub key: Option<String>,
+}
+
+impl LiveRun {
+    pub(super) fn of(run: &Run) -> Self {
+        let since = run.started_at.unwrap_or(run.queued_at);
+        Self { run: run.id, job: run.job.clone(), state: run.state, since, key: run.concurrency_key.clone() }
+    }
 }
 
 /// Where a live run stands between its commits.

@@ -22,6 +22,7 @@ mod recovery;
 mod settle;
 mod stop;
 mod submit;
+mod waiting;
 mod watch_port;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::StoreError;
 use super::sql::{Conn, Dialect, query};
 
 /// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
-const STEPS: [(i64, &str, &str, &str); 5] = [
+const STEPS: [(i64, &str, &str, &str); 6] = [
     (
         1,
         "init",

@@ -113,7 +113,8 @@ async fn start(hook: &Hook) -> TestApp {
     private(&builder.dir().join("secrets.env"), &format!("ENV_KEY=\"{quoted}\"\n"));
     let app = builder.start().await;
     // While the daemon runs: it notices.
-    let set = app.cli.run_with_input(&["secret", "set", "STORE_KEY", "--config", "aegis.yaml"], &format!("{STORED}\n"));
+    let typed = format!("{STORED}\n");
+    let set = app.cli.run_with_input(&["secret", "set", "STORE_KEY", "--config", "aegis.yaml"], &typed);
     set.await.expect_code(0);
     app.api.job_appears("leaky").await;
     app

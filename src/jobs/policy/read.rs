@@ -13,7 +13,8 @@ const RULE: [&str; 3] = ["scripts", "allow", "approve"];
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Admin];
 const LEVELLED: [&str; 3] = ["host", "proxy", "alerts"];
 const BY_NAME: [&str; 4] = ["sql", "redis", "graph", "fs"];
-const LISTS: [&str; 10] = ["stack", "http", "notify", "secrets", "volumes", "process", "kv", "jobs", "events", "llm"];
+const LISTS: [&str; 11] =
+    ["stack", "http", "notify", "secrets", "reveal", "volumes", "process", "kv", "jobs", "events", "llm"];
 
 /// The policy in `text`, which was read from `file`.
 ///
@@ -164,6 +165,7 @@ impl Reader<'_> {
                 "http" => grants.http = self.hosts(value),
                 "notify" => grants.notify = self.texts(value, area),
                 "secrets" => grants.secrets = self.texts(value, area),
+                "reveal" => grants.reveal = self.texts(value, area),
                 "volumes" => grants.volumes = self.texts(value, area),
                 "process" => grants.process = self.texts(value, area),
                 "kv" => grants.kv = self.texts(value, area),

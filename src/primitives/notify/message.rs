@@ -63,6 +63,7 @@ impl Message {
             severity: self.severity,
             fields: self.fields.iter().map(|(name, value)| (text(name), text(value))).collect(),
             url: self.url.as_ref().map(text),
+            key: self.key.as_ref().map(text),
         }
     }
 

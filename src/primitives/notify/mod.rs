@@ -28,6 +28,7 @@ mod smtp_tests;
 #[cfg(test)]
 mod tests;
 
+pub use crate::primitives::secrets::{ProcessSecrets, Secrets, Setting};
 pub use deliver::Failure;
 pub use destination::{
     Destination, Discord, Kind, Ntfy, Rate, Resend, Security, Slack, Smtp, Telegram, Webhook, Whatsapp,
@@ -37,5 +38,4 @@ pub use message::{Message, Severity};
 pub use outbox::{Outbox, Parcel};
 pub use quiet::Quiet;
 pub use route::Route;
-pub use crate::primitives::secrets::{ProcessSecrets, Secrets, Setting};
 pub use service::{Delivery, Notify, Options, Outcome};

@@ -15,8 +15,8 @@ use super::outbox::{Outbox, Parcel};
 use super::route::Route;
 use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::primitives::http::{Http, Retry};
-use crate::primitives::secrets::Secrets;
 use crate::primitives::permit::NotifyPermit;
+use crate::primitives::secrets::Secrets;
 
 /// As the configuration has it, in `notify`.
 #[derive(Debug, Clone, Default)]

@@ -85,7 +85,7 @@ impl Redis {
 
     /// Whether one server answers.
     pub async fn ping_source(&self, permit: &SourcePermit) -> Result<(), RedisError> {
-        let pool = self.pool(permit)?;
+        let pool = self.0.of(permit)?;
         let failed = |problem| RedisError::Failed { place: pool.place().clone(), problem };
         pool.ping().await.map_err(failed)
     }

@@ -6,8 +6,8 @@ use super::{NodeCommand, Removal};
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::journal::json_bytes;
 use crate::model::{Absence, Decision, Entry, LogLine, NewEvent, Occurrence, Run, Signal};
-use crate::store::trust::TrustWrite;
 use crate::store::outbox::OutboxWrite;
+use crate::store::trust::TrustWrite;
 use crate::store::types::*;
 
 pub type Reply = oneshot::Sender<Result<Answer, StoreError>>;

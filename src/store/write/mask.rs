@@ -4,7 +4,9 @@ use super::Command;
 use crate::base::Masker;
 use crate::model::alerts::Alert;
 use crate::model::metrics::Labels;
-use crate::model::{Entry, LogLine, NewEvent, Run};
+use crate::model::{Entry, LogLine, NewAudit, NewEvent, Run};
+use crate::store::outbox::OutboxWrite;
+use crate::store::trust::TrustWrite;
 use crate::store::types::{Artifact, Transition, WatchWrite};
 
 impl Command {
@@ -34,6 +36,8 @@ impl Command {
                 events(masker, told);
             }
             Self::Watch(write) => watch(masker, write),
+            Self::Trust(write) => trust(masker, write),
+            Self::Outbox(write) => outbox(masker, write),
             Self::WakeDue(..)
             | Self::Node(_)
             | Self::Miss(_)
@@ -75,6 +79,28 @@ fn entry(masker: &Masker, entry: &mut Entry) {
     entry.result.iter_mut().for_each(|result| masker.json(result));
     entry.error.iter_mut().for_each(|error| masker.fault(error));
     entry.show.iter_mut().for_each(|show| masker.json(show));
+}
+
+/// Before the record is hashed.
+fn audit(masker: &Masker, record: &mut NewAudit) {
+    masker.string(&mut record.object);
+    masker.json(&mut record.data);
+}
+
+fn trust(masker: &Masker, write: &mut TrustWrite) {
+    match write {
+        TrustWrite::Audit(records) => records.iter_mut().for_each(|record| audit(masker, record)),
+        TrustWrite::Approve(_, record, event) => {
+            audit(masker, record);
+            events(masker, std::slice::from_mut(event));
+        }
+        TrustWrite::Prune { .. } => {}
+    }
+}
+
+fn outbox(masker: &Masker, write: &mut OutboxWrite) {
+    write.add.iter_mut().for_each(|parcel| masker.json(&mut parcel.body));
+    events(masker, &mut write.events);
 }
 
 fn line(masker: &Masker, line: &mut LogLine) {

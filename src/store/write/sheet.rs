@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use super::command::{Answer, Command};
 use super::{
-    Removal, accept, access, artifacts, audit, events, jobs, journal, kv, logs, nodes, occurrences, outbox, removal, runs,
-    signals, start, watch,
+    Removal, accept, access, artifacts, audit, events, jobs, journal, kv, logs, nodes, occurrences, outbox, removal,
+    runs, signals, start, watch,
 };
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Absence, Decision, LogLine, NewAudit, NewEvent, Occurrence, Signal};

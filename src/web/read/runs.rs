@@ -123,6 +123,13 @@ impl From<Fault> for FaultView {
 }
 
 impl RunView {
+    /// With what a queued run waits for, as far as this daemon sees it.
+    pub fn explained(web: &Web, run: Run) -> Self {
+        let waits_for = web.parts.runner.waits_for(&run);
+        let view = Self::new(run, web.now());
+        Self { reason: waits_for.or(view.reason.clone()), ..view }
+    }
+
     pub fn new(run: Run, now: Timestamp) -> Self {
         let ended = run.finished_at.or((run.state == RunState::Running).then_some(now));
         let duration = run.started_at.zip(ended).map(|(began, ended)| since(ended, began));

@@ -1,0 +1,101 @@
+//! Why a queued run does not begin, for people.
+
+use super::handle::Handle;
+use super::live::LiveRun;
+use crate::model::job::Overlap;
+use crate::model::{JobSpec, Run, RunState};
+
+impl Handle {
+    /// What a queued run waits for besides its turn, as far as this daemon can see it.
+    pub fn waits_for(&self, run: &Run) -> Option<String> {
+        if run.state != RunState::Queued || run.not_before.is_some_and(|moment| moment > self.shared.clock.now()) {
+            return None;
+        }
+        let registry = self.shared.registry.snapshot();
+        let job = registry.jobs.get(&run.job)?;
+        let here = Here { live: &self.live(), labels: &self.shared.labels, running_max: self.shared.running_max };
+        here.obstacle(&job.spec, run)
+    }
+}
+
+/// What a daemon knows.
+struct Here<'a> {
+    live: &'a [LiveRun],
+    labels: &'a [String],
+    running_max: usize,
+}
+
+impl Here<'_> {
+    fn obstacle(&self, spec: &JobSpec, run: &Run) -> Option<String> {
+        let lacks: Vec<&str> =
+            spec.runs_on.iter().filter(|label| !self.labels.contains(label)).map(String::as_str).collect();
+        if !lacks.is_empty() {
+            return Some(format!(
+                "waits for a daemon with the label {}; this one does not have it",
+                lacks.join(" and ")
+            ));
+        }
+        let running = || self.live.iter().filter(|other| other.state == RunState::Running && other.run != run.id);
+        if spec.overlap != Overlap::Parallel
+            && let Some(earlier) = running().find(|other| other.job == run.job)
+        {
+            return Some(format!("waits for run {} of the same job to end", earlier.run));
+        }
+        if let (Some(limit), Some(key)) = (&spec.concurrency, &run.concurrency_key) {
+            let holders = running().filter(|other| other.key.as_ref() == Some(key)).count();
+            if holders >= limit.limit as usize {
+                return Some(format!(
+                    "waits for the concurrency key {key:?}, whose limit of {} is used up",
+                    limit.limit
+                ));
+            }
+        }
+        let (count, most) = (running().count(), self.running_max);
+        (count >= most).then(|| format!("waits for room: {count} runs are running, and runner.max_running is {most}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{RunId, Timestamp};
+    use crate::model::job::Concurrency;
+    use crate::model::{Trigger, TriggerKind};
+
+    fn run(job: &str, state: RunState, key: Option<&str>) -> Run {
+        let trigger = Trigger::new(TriggerKind::Api, "test");
+        let name = job.parse().expect("a good name");
+        Run {
+            state,
+            concurrency_key: key.map(str::to_owned),
+            ..Run::new(RunId::generate(), name, trigger, Timestamp::UNIX_EPOCH)
+        }
+    }
+
+    fn live(run: &Run) -> LiveRun {
+        LiveRun::of(run)
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named_the_hardest_first() {
+        let queued = run("backup", RunState::Queued, Some("disk"));
+        let (same, other) = (run("backup", RunState::Running, None), run("copy", RunState::Running, Some("disk")));
+        let mut spec = JobSpec {
+            runs_on: vec!["gpu".into(), "eu".into()],
+            concurrency: Some(Concurrency { key: "disk".into(), limit: 1 }),
+            ..JobSpec::named(queued.job.clone())
+        };
+        let all = [live(&queued), live(&same), live(&other)];
+        let told = |spec: &JobSpec, live: &[LiveRun]| {
+            Here { live, labels: &["eu".into()], running_max: 2 }.obstacle(spec, &queued).unwrap_or_default()
+        };
+        assert!(told(&spec, &all).contains("label gpu;"), "{}", told(&spec, &all));
+        spec.runs_on.clear();
+        assert_eq!(told(&spec, &all), format!("waits for run {} of the same job to end", same.id));
+        spec.overlap = Overlap::Parallel;
+        assert!(told(&spec, &all).contains("the concurrency key \"disk\""), "{}", told(&spec, &all));
+        spec.concurrency = None;
+        assert!(told(&spec, &all).contains("2 runs are running"), "{}", told(&spec, &all));
+        assert_eq!(told(&spec, &all[..2]), "", "nothing but its turn is missing");
+    }
+}

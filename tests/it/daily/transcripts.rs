@@ -57,7 +57,7 @@ impl Dice {
 /// Writes `count` transcripts of `lines` utterances each, and gives how many bytes they have.
 pub fn write(folder: &Path, count: usize, lines: usize) -> usize {
     fs::create_dir_all(folder.join("chats")).expect("a folder");
-    let mut dice = Dice(0x5eed_0f_7a1c);
+    let mut dice = Dice(0x005e_ed0f_7a1c);
     let mut bytes = 0;
     for number in 0..count {
         let is_chat = number % 2 == 1;

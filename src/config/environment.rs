@@ -37,7 +37,7 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 32] = [
+pub(super) const SETTINGS: [(&str, Apply); 33] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
     ("admin.socket", |config, text| put(&mut config.admin.socket, Ok(text.into()))),

@@ -16,6 +16,7 @@ use crate::store::*;
 /// At least one row in every table, and more than one page in some.
 async fn fill(db: &Db) {
     super::watch::fill(db).await;
+    super::outbox::fill(db).await;
     let store = &db.store;
     store.put_version(version("web", "one \u{1f980}", 10), vec![event("job.loaded")]).await.expect("written");
     store.put_version(version("web", "two", 20), vec![]).await.expect("written");

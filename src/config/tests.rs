@@ -47,6 +47,16 @@ fn the_shipped_example_of_a_route_can_be_used_as_it_is() {
 }
 
 #[test]
+fn the_shipped_example_of_hosts_can_be_used_as_it_is() {
+    let (_, section) = DEFAULT_FILE.split_once("  hosts: {}\n").expect("the section of outgoing requests");
+    let example = section.lines().map_while(|line| line.strip_prefix("  # ")).collect::<Vec<_>>().join("\n  ");
+    let config = load(&format!("outgoing:\n  {example}\n"), &[]).expect("the example is understood");
+    let hosts = &config.outgoing.hosts;
+    assert_eq!(hosts["api.example.com"].concurrency, Some(4));
+    assert!(hosts["*.internal.example"].certificate.is_some());
+}
+
+#[test]
 fn the_shipped_example_of_calendars_can_be_used_as_it_is() {
     let (_, section) = DEFAULT_FILE.split_once("calendars: {}\n").expect("the section of calendars");
     let example = section.lines().map_while(|line| line.strip_prefix("# ")).collect::<Vec<_>>().join("\n");

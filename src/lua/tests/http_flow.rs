@@ -90,7 +90,7 @@ fn wrong_downloads_say_what_is_wrong() {
         ("post('URL/', { multipart = { { name = 'a', file = 'closed:x' } } })", "permission.denied", "closed"),
         ("get('URL/', { idle = 0 })", "http.bad_request", "idle must be more than 0"),
         ("read(7)", "http.stream", "no open stream 7"),
-        ("stream { url = 'URL/', by = 'words' }", "args.value", "by"),
+        ("stream { url = 'URL/', by = 'words' }", "args.type", "by"),
         ("stream { url = 'URL/', max = 1 }", "args.unknown", "max"),
     ];
     for (call, code, text) in cases {

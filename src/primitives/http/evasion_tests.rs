@@ -128,7 +128,7 @@ const EVASIONS: [&str; 72] = [
 
 fn assert_refused(result: Result<super::Response, super::HttpError>, url: &str) {
     let fault: Fault = result.map(|response| response.status).expect_err(url).into();
-    let codes = ["http.denied_address", "permission.denied", "http.bad_url"];
+    let codes = ["http.denied_address", "permission.denied", "http.bad_url", "http.redirects"];
     assert!(codes.contains(&fault.code.as_ref()), "{url}: {}: {fault}", fault.code);
 }
 

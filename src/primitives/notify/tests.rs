@@ -282,7 +282,8 @@ async fn attempts_end_and_the_fault_says_why() {
         ]
     );
     assert!(failure(&deliveries[3]).message.ends_with("the receiver answered 404: Unknown Webhook"));
-    assert!(deliveries.iter().all(|delivery| delivery.destination == "webhook (127.0.0.1)"));
+    let labels: Vec<_> = deliveries.iter().map(|delivery| delivery.destination.as_str()).collect();
+    assert_eq!((labels[0], labels[4]), ("webhook (127.0.0.1)", "webhook (127.0.0.1) #5"), "each has a name of its own");
     assert_eq!(deliveries[4].outcome, Outcome::Delivered, "one that fails keeps no other from being told");
 }
 

@@ -17,6 +17,7 @@ use crate::store::*;
 async fn fill(db: &Db) {
     super::watch::fill(db).await;
     super::audit::fill(db).await;
+    super::outbox::fill(db).await;
     let store = &db.store;
     store.put_version(version("web", "one \u{1f980}", 10), vec![event("job.loaded")]).await.expect("written");
     store.put_version(version("web", "two", 20), vec![]).await.expect("written");

@@ -33,6 +33,12 @@ async fn write(db: &Db, add: Vec<ParcelRow>, changes: Vec<(&str, ParcelChange)>)
     db.store.outbox(OutboxWrite { add, changes, ..OutboxWrite::default() }).await.expect("written")
 }
 
+/// A row, with everything that one can have.
+pub async fn fill(db: &Db) {
+    let dead = ParcelChange::Dead { attempts: 2, error: Fault::new("notify.refused", "no") };
+    write(db, vec![parcel("p1", 3), parcel("p2", 4)], vec![("p1", dead)]).await;
+}
+
 async fn parcels_wait_in_the_order_of_their_times(db: &mut Db) {
     assert_eq!(write(db, vec![parcel("b", 2), parcel("a", 1), parcel("c", 9)], vec![]).await, 3);
     let due = db.store.parcels_due(at(5), 10).await.expect("readable");

@@ -2,6 +2,7 @@
 //! chat that hold every request to the documented format.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use super::{ended, succeeded};
 use crate::support::docker::Containers;
@@ -96,18 +97,18 @@ async fn set(script: &str, payments: Option<&Provider>) -> Set {
     fs::create_dir_all(folder.join("daily")).expect("a folder");
     fs::write(folder.join("daily/shop.dump"), vec![0; 2_000_000]).expect("a backup");
     let mail_host = format!("\"{}\"", mail.address);
-    let mut changes = vec![
-        ("\"api.resend.com\"", mail_host.as_str()),
-        ("aegis.secrets.get(\"RESEND_KEY\"):bearer()", "\"Bearer re_test\""),
-    ];
+    let mut changes = vec![("\"api.resend.com\"", mail_host.as_str())];
     let money_host = payments.map(|provider| format!("\"{}\"", provider.address)).unwrap_or_default();
     if payments.is_some() {
         changes.push(("\"api.stripe.com\"", &money_host));
-        changes.push(("aegis.secrets.get(\"STRIPE_KEY\"):bearer()", "\"Bearer rk_test\""));
     }
     let webhook = format!("{}/api/webhooks/1/token", chat.url());
+    let keys = builder.dir().join("keys.env");
+    fs::write(&keys, "STRIPE_KEY=rk_test\nRESEND_KEY=re_test\n").expect("the keys");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).expect("for the owner alone");
     let builder = builder
         .config("/fs/roots/backups", json!(folder))
+        .config("/secrets/env_file", json!(keys))
         .config("/notify/routes/digest", json!([{ "discord": { "webhook": webhook } }]))
         .script("broken.lua", "return aegis.job { run = function() error('the disk is full') end }")
         .shipped(script, &changes);

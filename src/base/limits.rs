@@ -423,7 +423,7 @@ pub const DOCKER_BUILD_CONTEXT_BYTES_MAX: u64 = 2 << 30;
 pub const DOCKER_DIAGNOSIS_LOG_LINES: u32 = 20;
 /// Containers, and images, that one audit looks at.
 pub const DOCKER_AUDIT_OBJECTS_MAX: usize = 1_000;
-/// Of one container, those that the engine remembers.
+/// Commands that are executed in one container, and that an audit looks at.
 pub const DOCKER_AUDIT_EXECUTIONS_MAX: usize = 32;
 
 // Doors

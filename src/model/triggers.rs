@@ -61,6 +61,44 @@ impl SqlTrigger {
     pub const KIND: &'static str = "sql";
 }
 
+/// Runs of other jobs that end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobTrigger {
+    /// Names or patterns of names; any of them.
+    pub name: Vec<String>,
+    /// `succeeded`, `failed`, …; any of them.
+    pub state: Vec<String>,
+}
+
+impl JobTrigger {
+    pub const KIND: &'static str = "job";
+    pub const STATES: [&'static str; 5] = ["succeeded", "failed", "timed_out", "cancelled", "interrupted"];
+
+    pub fn fits(&self, job: &str, state: &str) -> bool {
+        Self::STATES.contains(&state)
+            && self.state.iter().any(|wanted| wanted == state)
+            && self.name.iter().any(|pattern| matches(pattern, job))
+    }
+}
+
+/// Alerts that begin to fire, or are over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertTrigger {
+    /// Names or patterns of names of rules and of reported alerts; any of them.
+    pub rule: Vec<String>,
+    /// `firing`, `resolved`; any of them.
+    pub state: Vec<String>,
+}
+
+impl AlertTrigger {
+    pub const KIND: &'static str = "alert";
+    pub const STATES: [&'static str; 2] = ["firing", "resolved"];
+
+    pub fn fits(&self, rule: &str, state: &str) -> bool {
+        self.state.iter().any(|wanted| wanted == state) && self.rule.iter().any(|pattern| matches(pattern, rule))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +110,18 @@ mod tests {
             container: vec!["web-*".into()],
             label: vec!["tier=front".into(), "team".into()],
         }
+    }
+
+    #[test]
+    fn ends_of_runs_and_alerts_fit_by_name_and_state() {
+        let job = JobTrigger { name: vec!["backup-*".into()], state: vec!["failed".into(), "timed_out".into()] };
+        assert!(job.fits("backup-db", "failed") && !job.fits("backup-db", "succeeded") && !job.fits("web", "failed"));
+        let odd = JobTrigger { name: vec!["*".into()], state: vec!["queued".into()] };
+        assert!(!odd.fits("web", "queued"), "a run that only waits has not ended");
+        let alert = AlertTrigger { rule: vec!["disk_*".into()], state: vec!["firing".into()] };
+        assert!(
+            alert.fits("disk_full", "firing") && !alert.fits("disk_full", "resolved") && !alert.fits("cpu", "firing")
+        );
     }
 
     #[test]

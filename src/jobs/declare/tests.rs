@@ -63,6 +63,10 @@ fn a_whole_table_is_understood() {
     assert_eq!(kinds, ["docker", "file", "sql"]);
     let docker = json!({"event": ["die"], "type": "container", "container": ["web-*"], "label": []});
     assert_eq!(spec.on[0].options, docker);
+    let others = json!({"on": [{"job": {"name": "backup-*"}}, {"alert": {"rule": ["a", "b"], "state": "resolved"}}]});
+    let others = declared(others).expect("valid").on;
+    assert_eq!(others[0].options, json!({"name": ["backup-*"], "state": ["succeeded"]}));
+    assert_eq!(others[1].options, json!({"rule": ["a", "b"], "state": ["resolved"]}));
     let kept = serde_json::to_value(&spec).expect("serialises");
     assert_eq!(serde_json::from_value::<JobSpec>(kept).expect("reads back"), spec);
 }
@@ -155,6 +159,22 @@ fn each_fault_names_its_field() {
         (json!({"permissions": {"kv": ["deploys"]}}), "is not a scope such as \"shared:deploys\""),
         (json!({"ui": {"colour": "red"}}), "unknown field \"colour\" in ui"),
         (json!({"on": {"webhok": {}}}), "did you mean \"webhook\"?"),
+        (json!({"on_failure": 1}), "on_failure: expected a function, got 1"),
+    ] {
+        has_one_fault(&table, says);
+    }
+}
+
+#[track_caller]
+fn has_one_fault(table: &Value, says: &str) {
+    let faults = declared(table.clone()).expect_err("a fault");
+    assert_eq!(faults.len(), 1, "{table}: {faults:?}");
+    assert!(faults[0].contains(says), "{table}: {}", faults[0]);
+}
+
+#[test]
+fn each_fault_of_a_trigger_names_its_field() {
+    for (table, says) in [
         (
             json!({"on": {"docker": {"event": "die"}}}),
             "on.docker: the job may not listen there; add permissions = { docker",
@@ -183,11 +203,14 @@ fn each_fault_names_its_field() {
             json!({"on": {"sql": {"source": "main"}}, "permissions": {"sql": {"main": "read"}}}),
             "on.sql: channel is missing",
         ),
-        (json!({"on_failure": 1}), "on_failure: expected a function, got 1"),
+        (json!({"on": {"job": {}}}), "on.job: name is missing; write { name = \"backup\" }"),
+        (json!({"on": {"job": {"name": "x", "state": "faild"}}}), "got \"faild\"; did you mean \"failed\"?"),
+        (
+            json!({"on": {"alert": {"rule": "x", "rules": "y"}}}),
+            "unknown field \"rules\" in on.alert; did you mean \"rule\"?",
+        ),
     ] {
-        let faults = declared(table.clone()).expect_err("a fault");
-        assert_eq!(faults.len(), 1, "{table}: {faults:?}");
-        assert!(faults[0].contains(says), "{table}: {}", faults[0]);
+        has_one_fault(&table, says);
     }
 }
 

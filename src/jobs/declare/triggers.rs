@@ -9,12 +9,12 @@ use crate::base::suggest::did_you_mean;
 use crate::model::Grants;
 use crate::model::grants::Access;
 use crate::model::job::TriggerSpec;
-use crate::model::triggers::{DockerTrigger, SqlTrigger};
+use crate::model::triggers::{AlertTrigger, DockerTrigger, JobTrigger, SqlTrigger};
 use crate::primitives::permit::{self, Denied};
 
 const KINDS: [&str; 6] = ["webhook", "docker", "sql", "file", "job", "alert"];
 /// Those that start runs; the others are accepted with a warning.
-pub const ACTIVE: [&str; 2] = [DockerTrigger::KIND, SqlTrigger::KIND];
+pub const ACTIVE: [&str; 4] = [DockerTrigger::KIND, SqlTrigger::KIND, JobTrigger::KIND, AlertTrigger::KIND];
 
 /// What happens to containers, as the engine calls it.
 const CONTAINER_EVENTS: [&str; 25] = [
@@ -54,6 +54,8 @@ pub fn read(reader: &mut Reader, job: &Table, grants: &Grants) -> Vec<TriggerSpe
             let options = match kind {
                 DockerTrigger::KIND => docker(reader, &entry, &table, grants).map(stored),
                 SqlTrigger::KIND => sql(reader, &entry, &table, grants).map(stored),
+                JobTrigger::KIND => ended(reader, &entry, &table).map(stored),
+                AlertTrigger::KIND => alert(reader, &entry, &table).map(stored),
                 _ => Some(table.to_value()),
             };
             found.extend(options.map(|options| TriggerSpec { kind: kind.to_owned(), options }));
@@ -111,6 +113,48 @@ fn sql(reader: &mut Reader, entry: &Table, table: &Table, grants: &Grants) -> Op
     }
     granted(reader, entry, SqlTrigger::KIND, permit::sql(grants, &source).map(drop));
     Some(SqlTrigger { source, channel })
+}
+
+fn ended(reader: &mut Reader, entry: &Table, table: &Table) -> Option<JobTrigger> {
+    table.only(reader, &["name", "state"]);
+    let name = needed(reader, entry, table, JobTrigger::KIND, "name", "{ name = \"backup\" }")?;
+    let state = states(reader, table, &JobTrigger::STATES);
+    Some(JobTrigger { name, state })
+}
+
+fn alert(reader: &mut Reader, entry: &Table, table: &Table) -> Option<AlertTrigger> {
+    table.only(reader, &["rule", "state"]);
+    let rule = needed(reader, entry, table, AlertTrigger::KIND, "rule", "{ rule = \"disk_full\" }")?;
+    let state = states(reader, table, &AlertTrigger::STATES);
+    Some(AlertTrigger { rule, state })
+}
+
+fn needed(
+    reader: &mut Reader,
+    entry: &Table,
+    table: &Table,
+    kind: &str,
+    field: &str,
+    example: &str,
+) -> Option<Vec<String>> {
+    if table.get(field).is_none() {
+        reader.wrong(entry, kind, format!("{field} is missing; write {example}"));
+        return None;
+    }
+    Some(one_or_more(reader, table, field))
+}
+
+/// Those asked for, or the first of those that there are.
+fn states(reader: &mut Reader, table: &Table, known: &[&str]) -> Vec<String> {
+    let asked = one_or_more(reader, table, "state");
+    for state in asked.iter().filter(|state| !known.contains(&state.as_str())) {
+        let near = did_you_mean(state, known.iter().copied());
+        reader.wrong(table, "state", format!("expected {}, got {state:?}{near}", known.join(", ")));
+    }
+    match asked.is_empty() {
+        true => known.iter().take(1).map(|state| (*state).to_owned()).collect(),
+        false => asked,
+    }
 }
 
 /// Hearing of something takes the permission to look at it.

@@ -127,8 +127,9 @@ pub const JOB: Record = Record {
         Field::optional(
             "on",
             Type::Any,
-            "Other triggers, one or a list: `docker = { event, type, container, label }` and `sql = { source, channel }`. \
-             For webhook, file, job and alert this version starts no runs, and says so",
+            "Other triggers, one or a list: `docker = { event, type, container, label }`, `sql = { source, channel }`, \
+             `job = { name, state }`, `alert = { rule, state }`. For webhook and file this version starts no runs, and \
+             says so",
         ),
         Field::optional("params", Type::Map(&Type::Record(&PARAM)), "Its parameters, by name"),
         Field::optional("timeout", Type::Duration, "Wall time of one attempt; 10m unless said otherwise"),

@@ -1,4 +1,5 @@
-//! Runs that something outside of Aegis sets off: events of the Docker Engine, and what PostgreSQL is told.
+//! Runs that something else than a due time sets off: events of the Docker Engine, what PostgreSQL is told, runs of
+//! other jobs that end, and alerts.
 //!
 //! Of several daemons on one database the leader listens. An event of the engine has a moment and an id, which make the
 //! key under which it starts a run: what is heard twice runs once. The engine remembers its last 256 events, so that
@@ -10,6 +11,7 @@ mod desk;
 mod docker;
 mod health;
 mod listen;
+mod log;
 mod submit;
 
 #[cfg(test)]
@@ -97,7 +99,7 @@ impl Outside {
                 }
             }
         };
-        tokio::join!(self.follow_docker(versions), self.listen_to_sql());
+        tokio::join!(self.follow_docker(versions.clone()), self.listen_to_sql(), self.follow_log(versions));
     }
 }
 

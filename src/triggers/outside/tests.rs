@@ -2,15 +2,18 @@
 
 use std::sync::PoisonError;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::*;
 use crate::base::RunId;
 use crate::model::grants::{Access, DockerGrant};
 use crate::model::job::TriggerSpec;
-use crate::model::{Grants, JobSpec, NewEvent};
+use crate::model::{Event, Grants, JobSpec, NewEvent};
 use crate::primitives::docker::testing::{Lab, docker as command, options};
 use crate::primitives::docker::{Options as DockerOptions, testing};
 use crate::primitives::sql::testing as databases;
@@ -23,6 +26,9 @@ use crate::store::StoreError;
 struct Recorder {
     asked: Mutex<Vec<SubmitRequest>>,
     reports: Mutex<Vec<NewEvent>>,
+    /// Of the event log: what was there, and what comes.
+    past: Mutex<Vec<Event>>,
+    coming: Mutex<Option<UnboundedReceiver<Event>>>,
     /// The next so many submissions find no store.
     outages: Mutex<u32>,
 }
@@ -54,6 +60,18 @@ impl EventDesk for Recorder {
             Ok(())
         }
         .boxed()
+    }
+
+    fn events(&self, _: Option<i64>) -> BoxStream<'static, Result<Event, StoreError>> {
+        let coming = self.coming.lock().expect("no panic").take();
+        coming.map_or_else(
+            || futures_util::stream::pending().boxed(),
+            |coming| UnboundedReceiverStream::new(coming).map(Ok).boxed(),
+        )
+    }
+
+    fn past_events(&self, _: usize) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
+        async { Ok(self.past.lock().expect("no panic").clone()) }.boxed()
     }
 
     fn versions(&self) -> BoxFuture<'_, Result<BTreeMap<JobName, Timestamp>, StoreError>> {
@@ -282,4 +300,50 @@ async fn a_flood_of_events_is_bounded_and_told() {
     let most = crate::base::limits::TRIGGER_BURST_MAX as usize;
     assert!((most..most + 10).contains(&bench.asked().len()), "{}", bench.asked().len());
     assert_eq!(bench.reports("trigger.dropped").len(), 1);
+}
+
+#[tokio::test]
+async fn ends_of_runs_and_alerts_start_runs_once() {
+    let bench = Bench::new(Primitives::unconnected().docker, no_sql());
+    let on = json!({"name": ["backup-*"], "state": ["failed"]});
+    bench.job("mender", vec![("job", on.clone()), ("job", on)], Grants::default());
+    bench.job("backup-mender", vec![("job", json!({"name": ["*"], "state": ["failed"]}))], Grants::default());
+    bench.job("pager", vec![("alert", json!({"rule": ["disk_*"], "state": ["firing"]}))], Grants::default());
+    let now = Clock::system().now();
+    let event = |seq: i64, kind: &str, job: Option<&str>, data: Value| {
+        let body = NewEvent::new(now, kind).data(data);
+        let body = match job {
+            Some(job) => body.job(&job.parse().expect("a name")),
+            None => body,
+        };
+        Event { seq, body }
+    };
+    let alert = |name: &str| json!({"name": name, "severity": "critical"});
+    *bench.desk.past.lock().expect("no panic") =
+        vec![event(4, "run.failed", Some("backup-db"), json!({"error": {"code": "x"}}))];
+    let (to, coming) = unbounded_channel();
+    *bench.desk.coming.lock().expect("no panic") = Some(coming);
+    for event in [
+        event(4, "run.failed", Some("backup-db"), json!({})),
+        event(5, "run.succeeded", Some("backup-db"), json!({})),
+        event(6, "run.failed", Some("backup-mender"), json!({})),
+        event(7, "alert.firing", None, alert("cpu_high")),
+        event(8, "alert.resolved", None, alert("disk_full")),
+        event(9, "alert.firing", None, alert("disk_full")),
+    ] {
+        to.send(event).expect("it listens");
+    }
+    bench.during(bench.until(|bench| bench.asked().iter().any(|(job, _)| job == "pager"))).await;
+    let told: Vec<(String, Value)> =
+        bench.asked().into_iter().map(|(job, payload)| (job, payload["job"].clone())).collect();
+    let expected = [
+        ("backup-mender", json!("backup-db")),
+        ("mender", json!("backup-db")),
+        ("mender", json!("backup-mender")),
+        ("pager", Value::Null),
+    ];
+    let expected: Vec<(String, Value)> = expected.into_iter().map(|(job, of)| (job.to_owned(), of)).collect();
+    assert_eq!(told, expected, "nobody hears of its own end, and nothing is told twice");
+    let first = bench.asked().remove(0).1;
+    assert_eq!((&first["state"], &first["error"]["code"]), (&json!("failed"), &json!("x")));
 }

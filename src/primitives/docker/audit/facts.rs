@@ -37,7 +37,7 @@ pub(super) struct ContainerFacts {
     pub(super) raw: Value,
     /// The commands of its processes, while it runs.
     pub(super) processes: Vec<String>,
-    /// Inspections of what was executed in it and is still remembered.
+    /// Inspections of what is executed in it now: the engine forgets what has ended.
     pub(super) executions: Vec<Value>,
 }
 

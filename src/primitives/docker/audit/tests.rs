@@ -56,6 +56,10 @@ fn good() -> Facts {
 }
 
 fn set(raw: &mut Value, pointer: &str, value: Value) {
+    if let Some(place) = raw.pointer_mut(pointer) {
+        *place = value;
+        return;
+    }
     let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
     raw.pointer_mut(parent).expect("its parent")[key] = value;
 }

@@ -88,7 +88,10 @@ impl<'a> Reading<'a> {
     fn take(&mut self, object: &Value, progress: &mut impl FnMut(BuildStep)) -> Result<(), DockerError> {
         let text = |key: &str| object.get(key).and_then(Value::as_str);
         if let Some(message) = text("error") {
-            let step = (self.step > 0).then(|| format!("step {} of {}: ", self.step, self.steps)).unwrap_or_default();
+            let step = match self.step {
+                0 => String::new(),
+                step => format!("step {step} of {}: ", self.steps),
+            };
             let message = format!("{step}{}", message.trim());
             return Err(DockerError::Build { action: self.action.to_owned(), message });
         }

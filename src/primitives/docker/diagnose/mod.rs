@@ -17,7 +17,7 @@ use super::engine::Docker;
 use super::error::DockerError;
 use super::info::status_line;
 use super::logs::{LogOptions, LogRecord};
-use crate::base::limits;
+use crate::base::{Timestamp, limits};
 use crate::model::grants::Access;
 use crate::primitives::permit::DockerPermit;
 
@@ -74,15 +74,11 @@ impl Docker {
             Err(error) => return Err(error),
         };
         let facts = Facts::gather(self, permit, found, log, listening).await?;
-        Ok(diagnosis(facts, status_line, self.clock().now()))
+        Ok(diagnosis(facts, self.clock().now()))
     }
 }
 
-fn diagnosis(
-    facts: Facts,
-    status_line: impl Fn(&serde_json::Value, crate::base::Timestamp) -> String,
-    now: crate::base::Timestamp,
-) -> Diagnosis {
+fn diagnosis(facts: Facts, now: Timestamp) -> Diagnosis {
     let findings = rules::examine(&facts);
     let summary = findings.first().map_or_else(|| facts.calm(), |first| first.message.clone());
     Diagnosis {

@@ -29,8 +29,14 @@ pub(super) fn examine(facts: &Facts) -> Vec<Finding> {
     // What none of them knows is told in the engine's own words.
     let error = facts.error();
     if findings.iter().all(|finding| finding.code == "exit_code") && !error.is_empty() {
-        findings
-            .insert(0, finding("engine_error", format!("the engine could not start it: {error}"), "see the message"));
+        findings.insert(
+            0,
+            finding(
+                "engine_error",
+                format!("the engine could not start it: {error}"),
+                "the engine's own log (journalctl -u docker) has more",
+            ),
+        );
     }
     findings
 }

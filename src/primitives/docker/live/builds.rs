@@ -78,7 +78,7 @@ async fn a_folder_is_sent_without_what_it_ignores() {
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         std::fs::write(path, content).expect("written");
     };
-    put("Dockerfile", format!("FROM {IMAGE}\nCOPY . /app\nCMD [\"ls\", \"-R\", \"/app\"]\n").as_bytes());
+    put("Dockerfile", format!("FROM {IMAGE}\nCOPY . /app\n").as_bytes());
     put(".dockerignore", b"**/node_modules\n*.log\n!keep.log\nDockerfile\n");
     put("src/main.js", b"x");
     put("src/node_modules/a.js", b"x");
@@ -92,7 +92,7 @@ async fn a_folder_is_sent_without_what_it_ignores() {
     let (built, _) = build(&lab, context(), json!({"tag": tag})).await;
     let built = built.expect("built");
     assert_eq!(built.warnings, ["leak is a symlink and was left out"]);
-    let name = lab.run("list", json!({"image": tag})).await;
+    let name = lab.run("list", json!({"image": tag, "command": ["ls", "-R", "/app"]})).await;
     lab.docker.wait(&lab.permit, &name, options(json!({"timeout": "20s"}))).await.expect("ended");
     let printed = lab.docker.logs(&lab.permit, &name, options(json!({}))).await.expect("logs").lines;
     let text: String = printed.iter().map(|line| format!("{} ", line.text)).collect();
@@ -165,7 +165,7 @@ impl Registry {
             folder.path().display()
         );
         std::fs::write(folder.path().join("config.yml"), config).expect("written");
-        let process = Command::new("docker-registry")
+        let mut process = Command::new("docker-registry")
             .arg("serve")
             .arg(folder.path().join("config.yml"))
             .stdout(Stdio::null())
@@ -178,6 +178,8 @@ impl Registry {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
+        process.kill().expect("it is ours");
+        process.wait().expect("it ends");
         panic!("docker-registry did not start");
     }
 }

@@ -54,7 +54,7 @@ async fn a_want_of_memory_is_told() {
     let script = "x=0123456789; while true; do x=$x$x; done";
     let more = json!({"init": false, "mem_limit": "8MiB", "memswap_limit": "8MiB", "command": ["sh", "-c", script]});
     let found = broken(&lab, "hungry", more).await;
-    has(&found, "oom_killed", &["8MiB"]);
+    has(&found, "oom_killed", &["8.0 MiB"]);
     assert_eq!((found.exit_code, found.oom_killed), (Some(137), true));
     assert!(found.exit_meaning.is_some_and(|text| text.contains("memory limit")));
 }

@@ -121,7 +121,7 @@ fn a_bound_holds_in_every_area() {
         ("fs", |grants| fs(grants, "backups", Access::Write).map(drop)),
         ("events", |grants| event(grants, "paid").map(drop)),
     ];
-    let with = |cap: &std::sync::Arc<_>| Grants { caps: vec![cap.clone()], ..Grants::all() };
+    let with = |cap: &std::sync::Arc<crate::model::grants::Cap>| Grants { caps: vec![cap.clone()], ..Grants::all() };
     for (area, ask) in asks {
         assert_eq!(ask(&Grants::all()), Ok(()), "{area}");
         assert_eq!(ask(&with(&everything)), Ok(()), "{area}");

@@ -232,6 +232,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 fn every_variable_is_applied_and_a_slip_is_refused() {
     let all = [
         ("AEGIS_SCRIPTS_DIR", "/s"),
+        ("AEGIS_SCRIPTS_POLICY", "/p.yaml"),
         ("AEGIS_STORE_URL", "sqlite://x"),
         ("AEGIS_ADMIN_SOCKET", "/x.sock"),
         ("AEGIS_HTTP_LISTEN", "[::1]:1"),
@@ -247,6 +248,7 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_RETENTION_RUNS", "60d"),
         ("AEGIS_RETENTION_LOGS", "6d"),
         ("AEGIS_RETENTION_EVENTS", "7d"),
+        ("AEGIS_RETENTION_AUDIT", "8d"),
         ("AEGIS_RETENTION_RUNS_PER_JOB_MIN", "1"),
         ("AEGIS_SECRETS_ENV_FILE", "/env"),
         ("AEGIS_SECRETS_CREDENTIALS", "/credentials"),

@@ -35,6 +35,8 @@ pub struct NewAudit {
 
 /// The outcome of what went well.
 pub const OK: &str = "ok";
+/// The act by which retention notes up to where it has removed records.
+pub const PRUNE: &str = "audit.prune";
 
 impl NewAudit {
     pub fn new(at: Timestamp, actor: impl Into<String>, action: impl Into<String>, object: impl Into<String>) -> Self {
@@ -130,6 +132,11 @@ pub struct Mark {
     pub hash: String,
 }
 
+/// The particulars of a [`PRUNE`] record.
+pub fn removal(up_to: &Mark) -> Value {
+    serde_json::json!({ "hash": up_to.hash, "up_to": up_to.seq })
+}
+
 /// The ends of a log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEnds {
@@ -158,6 +165,8 @@ pub enum Broken {
     Beyond { seq: i64, head: i64 },
     #[error("the newest record, {seq}, is not the one that the log has noted as its end")]
     OtherHead { seq: i64 },
+    #[error("the records up to {seq} are gone, and no record says that retention has removed them")]
+    Removed { seq: i64 },
     #[error("record {seq} is not the one that was noted elsewhere")]
     OtherAnchor { seq: i64 },
     #[error("record {seq}, which was noted elsewhere, is not in the log")]
@@ -175,6 +184,7 @@ impl Broken {
             | Self::Truncated { seq, .. }
             | Self::Beyond { seq, .. }
             | Self::OtherHead { seq }
+            | Self::Removed { seq }
             | Self::OtherAnchor { seq }
             | Self::NoAnchor { seq } => *seq,
         }
@@ -185,6 +195,8 @@ impl Broken {
 #[derive(Debug, Clone)]
 pub struct Chain {
     last: Mark,
+    /// Up to where records were removed, until the record comes that says so.
+    removed: Option<Mark>,
     /// What somebody noted elsewhere, until it was passed.
     anchor: Option<Mark>,
     pub checked: u64,
@@ -197,7 +209,7 @@ impl Chain {
     /// The anchor is the very place up to which records were removed, and another one.
     pub fn new(checkpoint: Option<&Mark>, anchor: Option<Mark>) -> Result<Self, Broken> {
         let last = checkpoint.cloned().unwrap_or(Mark { seq: 0, hash: GENESIS.to_owned() });
-        let mut chain = Self { last, anchor, checked: 0 };
+        let mut chain = Self { last, removed: checkpoint.cloned(), anchor, checked: 0 };
         chain.pass_anchor()?;
         Ok(chain)
     }
@@ -222,6 +234,9 @@ impl Chain {
         }
         self.last = Mark { seq: record.seq, hash: record.hash.clone() };
         self.checked += 1;
+        if record.action == PRUNE {
+            self.removed.take_if(|mark| record.data.as_deref() == Some(&*removal(mark).to_string()));
+        }
         self.pass_anchor()
     }
 
@@ -238,6 +253,9 @@ impl Chain {
         }
         if self.last.hash != head.hash {
             return Err(Broken::OtherHead { seq: head.seq });
+        }
+        if let Some(removed) = self.removed {
+            return Err(Broken::Removed { seq: removed.seq });
         }
         match self.anchor {
             Some(anchor) => Err(Broken::NoAnchor { seq: anchor.seq }),
@@ -368,10 +386,18 @@ mod tests {
 
     #[test]
     fn what_retention_removed_is_continued() {
-        let whole = log(5);
-        let mut chain = Chain::new(Some(&mark(&whole[1])), None).expect("no anchor");
-        whole[2..].iter().try_for_each(|record| chain.push(record)).expect("continues");
-        assert_eq!((chain.checked, chain.end(&mark(&whole[4]))), (3, Ok(mark(&whole[4]))));
+        let mut whole = log(5);
+        let checkpoint = mark(&whole[1]);
+        let check = |whole: &[AuditRecord]| {
+            let mut chain = Chain::new(Some(&checkpoint), None).expect("no anchor");
+            whole[2..].iter().try_for_each(|record| chain.push(record)).expect("continues");
+            (chain.checked, chain.end(&mark(&whole[4])))
+        };
+        assert_eq!(check(&whole), (3, Err(Broken::Removed { seq: 2 })), "nobody says that retention did it");
+        let last = &mut whole[4];
+        (last.action, last.data) = (PRUNE.into(), Some(removal(&checkpoint).to_string()));
+        last.hash = last.digest();
+        assert_eq!(check(&whole), (3, Ok(mark(&whole[4]))));
         let forged = Mark { seq: 2, hash: GENESIS.into() };
         let mut chain = Chain::new(Some(&forged), None).expect("no anchor");
         assert_eq!(chain.push(&whole[2]), Err(Broken::Unlinked { seq: 3, before: 2 }));

@@ -8,6 +8,9 @@ pub fn covers(pattern: &str, path: &str) -> bool {
     let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
     let is_folder = pattern.ends_with('/') || !pattern.rsplit('/').next().unwrap_or(pattern).contains(['.', '*']);
     let mut parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return false;
+    }
     if is_folder {
         parts.push("**");
     }

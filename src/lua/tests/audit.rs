@@ -147,7 +147,6 @@ fn what_a_job_starts_may_do_no_more_than_it_may() {
     let called = Bed { grants: called, ..Bed::default() };
     let fault = called.fault("aegis.process.run('rsync')");
     assert!(fault.message.contains("the job tester, which started this run"), "{fault:?}");
-    assert_ne!(called.fault("aegis.process.run('no-such-program-here')").code, "internal.panic");
     // A chain of jobs that start each other does not grow what each hands on.
     called.value("aegis.jobs.trigger('hello')");
     let next = called.jobs.triggered.lock().expect("not poisoned")[0].2.clone();

@@ -204,6 +204,8 @@ async fn retention_leaves_a_log_that_can_be_verified(db: &mut Db) {
     unguard(db).await;
     db.execute("UPDATE audit_ends SET seq = 701 WHERE name = 'checkpoint'; DELETE FROM audit WHERE seq = 701").await;
     assert_eq!(verify(&db.store, None).await, Err(Broken::Unlinked { seq: 702, before: 701 }), "a forged checkpoint");
+    db.execute("UPDATE audit_ends SET hash = (SELECT prev FROM audit WHERE seq = 702) WHERE name = 'checkpoint'").await;
+    assert_eq!(verify(&db.store, None).await, Err(Broken::Removed { seq: 701 }), "with the hash that fits");
 }
 
 async fn a_backup_keeps_the_chain(db: &mut Db) {

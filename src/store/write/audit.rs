@@ -7,6 +7,7 @@ use super::command::Answer;
 use super::sheet::Sheet;
 use crate::base::limits::{AUDIT_DATA_BYTES_MAX, AUDIT_TEXT_BYTES_MAX};
 use crate::base::{RunId, Timestamp};
+use crate::model::audit::{Mark, PRUNE, removal};
 use crate::model::{AuditRecord, NewAudit};
 use crate::store::sql::{Conn, Rows, query};
 use crate::store::text::{clean, json, json_of};
@@ -26,13 +27,12 @@ pub async fn write<'a>(conn: &mut Conn, list: &[(usize, &'a TrustWrite)], sheet:
                 sheet.events(*index, std::slice::from_ref(event));
             }
             TrustWrite::Prune { up_to, at } => {
-                let removed = prune(conn, *up_to).await?;
-                if removed > 0 {
-                    let what = format!("records up to {up_to}");
-                    let record = NewAudit::new(*at, "daemon", "audit.prune", what);
-                    sheet.audit.push((*index, Cow::Owned(record.data(serde_json::json!({ "removed": removed })))));
+                let pruned = prune(conn, *up_to).await?;
+                if let Some((mark, _)) = &pruned {
+                    let record = NewAudit::new(*at, "daemon", PRUNE, format!("records up to {up_to}"));
+                    sheet.audit.push((*index, Cow::Owned(record.data(removal(mark)))));
                 }
-                sheet.answer(*index, Answer::Count(removed));
+                sheet.answer(*index, Answer::Count(pruned.map_or(0, |(_, removed)| removed)));
             }
         }
     }
@@ -113,16 +113,18 @@ async fn approve(conn: &mut Conn, row: &RightsRow) -> Result<()> {
     conn.execute(upsert.bind(row.approved_by.as_str()).bind(row.approved_at)).await.map(drop)
 }
 
-/// The checkpoint is moved first: below it the database lets rows be removed.
-async fn prune(conn: &mut Conn, up_to: i64) -> Result<u64> {
+/// The checkpoint is moved first: below it the database lets rows be removed. None when another was faster.
+async fn prune(conn: &mut Conn, up_to: i64) -> Result<Option<(Mark, u64)>> {
+    let found = conn.fetch(query("SELECT seq, hash FROM audit WHERE seq = $1").bind(up_to)).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let mark = Mark { seq: row.int("seq")?, hash: row.text("hash")? };
     let checkpoint = query(
-        "INSERT INTO audit_ends (name, seq, hash) SELECT 'checkpoint', seq, hash FROM audit WHERE seq = $1
+        "INSERT INTO audit_ends (name, seq, hash) VALUES ('checkpoint', $1, $2)
          ON CONFLICT (name) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
     );
-    if conn.execute(checkpoint.bind(up_to)).await? == 0 {
-        return Ok(0);
-    }
-    conn.execute(query("DELETE FROM audit WHERE seq <= $1").bind(up_to)).await
+    conn.execute(checkpoint.bind(mark.seq).bind(mark.hash.as_str())).await?;
+    let removed = conn.execute(query("DELETE FROM audit WHERE seq <= $1").bind(up_to)).await?;
+    Ok(Some((mark, removed)))
 }
 
 #[cfg(test)]
@@ -132,7 +134,8 @@ mod tests {
     #[test]
     fn long_texts_are_cut_and_long_data_gives_way_to_its_size() {
         let long = "\u{e9}".repeat(AUDIT_TEXT_BYTES_MAX);
-        let new = NewAudit { data: long.clone().into(), ..NewAudit::new(Timestamp::UNIX_EPOCH, "a\0b", "x", long) };
+        let data = "x".repeat(AUDIT_DATA_BYTES_MAX).into();
+        let new = NewAudit { data, ..NewAudit::new(Timestamp::UNIX_EPOCH, "a\0b", "x", long) };
         let record = sealed(1, &new, "n", String::new()).expect("a record");
         assert!(record.object.ends_with('\u{2026}') && record.object.len() <= AUDIT_TEXT_BYTES_MAX + 3);
         assert_eq!(record.actor, "a\u{fffd}b");

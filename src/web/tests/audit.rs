@@ -8,6 +8,8 @@ use crate::model::Role;
 use crate::web::auth;
 
 async fn records(app: &App, query: &str) -> Vec<(String, String, String, String)> {
+    // What is queued is committed before what comes after it.
+    app.store.ping().await.expect("the store answers");
     let answer = app.as_role(Role::Admin, Method::GET, &format!("/api/v1/audit?{query}"), Value::Null).await;
     let page = answer.expect(StatusCode::OK).json();
     let text = |record: &Value, field: &str| record[field].as_str().unwrap_or_default().to_owned();
@@ -75,6 +77,7 @@ async fn the_log_is_for_administrators() {
         assert!(!overview.text.contains("href=\"/audit\""), "{role} is shown the way");
     }
     app.run_to_end("greet", json!({})).await;
+    app.store.ping().await.expect("the store answers");
     let page = app.as_role(Role::Admin, Method::GET, "/audit", Value::Null).await.expect(StatusCode::OK);
     for words in ["href=\"/audit\"", "job.trigger", "uid:1000(alice)", "aegis audit verify"] {
         assert!(page.text.contains(words), "{words} is not on the page");

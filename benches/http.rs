@@ -59,10 +59,11 @@ fn serve() -> SocketAddr {
     let address = listener.local_addr().expect("an address");
     let work = async move {
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        let mut open = JoinSet::new();
         loop {
             let (stream, _) = listener.accept().await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
-            tokio::spawn(async move {
+            open.spawn(async move {
                 let service = service_fn(async |_: hyper::Request<hyper::body::Incoming>| {
                     Ok::<_, Infallible>(hyper::Response::new(Full::new(Bytes::from_static(b"Hello, world!"))))
                 });

@@ -81,7 +81,7 @@ async fn a_file_is_put_in_its_place_when_all_of_it_is_there() {
     let saved = response.saved.expect("saved");
     assert_eq!((saved.bytes, root.content().as_deref() == Some(&large[..])), (5_000_000, true));
     assert_eq!((root.names(), response.body.len()), (vec!["file".to_owned()], 0));
-    let told = told.lock().expect("not poisoned");
+    let told = told.lock().expect("not poisoned").clone();
     assert!(told.len() > 3 && told.is_sorted(), "{told:?}");
     assert_eq!(told.last(), Some(&(5_000_000, Some(5_000_000))));
 
@@ -240,7 +240,7 @@ async fn one_host_is_not_asked_more_than_the_operator_allows() {
     };
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     let times = times.lock().expect("not poisoned").clone();
-    assert!(times.last().expect("asked") - times[0] >= 1_500, "{times:?}");
+    assert!(times.len() == 4 && times.iter().max() >= Some(&1_500), "{times:?}");
 }
 
 #[tokio::test]

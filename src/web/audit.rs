@@ -21,7 +21,7 @@ pub struct Acted {
 }
 
 /// The names of acts by the routes that carry them out, those of the pages beside those of the API.
-const ACTS: [(&str, &str); 34] = [
+const ACTS: [(&str, &str); 36] = [
     ("POST /api/v1/jobs/{name}/runs", "job.trigger"),
     ("POST /jobs/{name}/run", "job.trigger"),
     ("POST /api/v1/jobs/{name}/enable", "job.enable"),
@@ -48,6 +48,8 @@ const ACTS: [(&str, &str); 34] = [
     ("POST /silences", "silence.create"),
     ("DELETE /api/v1/silences/{id}", "silence.end"),
     ("POST /silences/{id}/end", "silence.end"),
+    ("POST /api/v1/notifications/{id}/retry", "notification.retry"),
+    ("POST /api/v1/notify/{route}/test", "notification.test"),
     ("POST /api/v1/tokens", "token.create"),
     ("POST /settings/tokens", "token.create"),
     ("DELETE /api/v1/tokens/{name}", "token.revoke"),

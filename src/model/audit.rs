@@ -317,7 +317,8 @@ mod tests {
         let whole = log(5);
         let head = mark(&whole[4]);
         assert_eq!(verify(&whole, &head, None), Ok(head.clone()));
-        let changes: [(&str, fn(&mut AuditRecord)); 12] = [
+        type Change = fn(&mut AuditRecord);
+        let changes: [(&str, Change); 12] = [
             ("at", |r| r.at = Timestamp::from_second(99).expect("in range")),
             ("node", |r| r.node.push('x')),
             ("actor", |r| r.actor.push('x')),

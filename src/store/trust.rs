@@ -36,7 +36,7 @@ pub struct AuditFilter {
 pub enum TrustWrite {
     Audit(Vec<NewAudit>),
     /// Takes the place of what was approved for the job before.
-    Approve(RightsRow, NewAudit, NewEvent),
+    Approve(Box<(RightsRow, NewAudit, NewEvent)>),
     /// Removes records up to this number, and notes what the rest continues.
     Prune {
         up_to: i64,
@@ -64,6 +64,6 @@ impl Store {
 
     /// Keeps what a person has approved, with its record.
     pub async fn approve_rights(&self, row: RightsRow, record: NewAudit, event: NewEvent) -> Result<()> {
-        self.write(Command::Trust(Box::new(TrustWrite::Approve(row, record, event)))).await
+        self.write(Command::Trust(Box::new(TrustWrite::Approve(Box::new((row, record, event)))))).await
     }
 }

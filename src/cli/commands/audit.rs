@@ -98,7 +98,10 @@ async fn tail(args: TailArgs, ctx: &Context) -> Result<(), Failure> {
         after = after.max(record.seq);
         print(record, ctx)?;
     }
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         let more = vec![("after", Some(after.to_string())), ("limit", Some(STORE_PAGE_ROWS_MAX.to_string()))];
         let page = page(&client, &with(more)).await?;
         for record in &page.records {
@@ -110,7 +113,6 @@ async fn tail(args: TailArgs, ctx: &Context) -> Result<(), Failure> {
             ctx.clock.sleep(AUDIT_POLL).await;
         }
     }
-    Ok(())
 }
 
 fn print(record: &AuditRecord, ctx: &Context) -> Result<(), Failure> {

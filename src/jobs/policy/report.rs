@@ -18,6 +18,8 @@ pub struct Capped {
     pub policy: String,
     /// What is left of the area; empty when nothing is.
     pub allowed: Vec<Right>,
+    /// Something of the right itself may be left.
+    pub has_effect: bool,
 }
 
 impl fmt::Display for Capped {
@@ -54,12 +56,13 @@ impl Policy {
         };
         let granted: Vec<Right> = rights.iter().filter(|right| !over.contains(right)).cloned().collect();
         let capped = over.into_iter().map(|right| {
-            let left = allowed.iter().flatten().filter(|left| left.area == right.area).cloned().collect();
+            let left = allowed.iter().flatten().filter(|left| left.area == right.area).cloned().collect::<Vec<_>>();
+            let has_effect = left.iter().any(|left| may_meet(&right, left));
             let policy = cap.as_ref().map_or_else(String::new, |cap| line_of(&cap.origin, &right.area));
-            Capped { right, policy, allowed: left }
+            Capped { right, policy, allowed: left, has_effect }
         });
         let capped: Vec<Capped> = capped.collect();
-        let possible = granted.iter().chain(capped.iter().filter(|one| !one.allowed.is_empty()).map(|one| &one.right));
+        let possible = granted.iter().chain(capped.iter().filter(|one| one.has_effect).map(|one| &one.right));
         let asked = possible.filter(|right| self.when(script, right) != When::Never).cloned().collect();
         Report { granted, capped, asked }
     }
@@ -77,9 +80,19 @@ impl Report {
 
     /// Rights that have an effect, whole or in part.
     pub fn effective(&self) -> Vec<Right> {
-        let partly = self.capped.iter().filter(|one| !one.allowed.is_empty()).map(|one| &one.right);
+        let partly = self.capped.iter().filter(|one| one.has_effect).map(|one| &one.right);
         self.granted.iter().chain(partly).cloned().collect()
     }
+}
+
+/// Whether there may be something that both name, at whatever level. Where that is hard to tell, yes.
+fn may_meet(one: &Right, other: &Right) -> bool {
+    let bare = |right: &Right| Right { level: None, ..right.clone() };
+    let has_pattern = |right: &Right| right.on.as_deref().is_some_and(|on| on.contains('*'));
+    one.area == "http"
+        || (has_pattern(one) && has_pattern(other))
+        || bare(one).covers(&bare(other))
+        || bare(other).covers(&bare(one))
 }
 
 fn line_of(origin: &Origin, area: &str) -> String {

@@ -78,6 +78,24 @@ fn a_report_names_what_is_left_and_the_line_that_says_so() {
     assert_eq!(report.warnings().len(), 3);
 }
 
+/// What may be left of a right after the bound is asked about; what cannot be left is not.
+#[test]
+fn a_capped_right_waits_only_if_something_of_it_may_be_left() {
+    let text = "rules:\n  - scripts: a.lua\n    allow: { process: [git, 'x-*'], docker: read, http: ['*.b:80'], sql: { main: read } }\n    approve: always\n";
+    let policy = policy(text);
+    let asked = |manifest: Grants| policy.report("a.lua", &manifest).asked.len();
+    let programs =
+        |names: &[&str]| Grants { process: names.iter().map(|n| (*n).into()).collect(), ..Grants::default() };
+    assert_eq!(asked(programs(&["tar"])), 0);
+    assert_eq!(asked(programs(&["git", "x-1", "*", "*-y"])), 4);
+    let named = [(Access::Write, vec!["web".to_owned()])].into_iter().collect();
+    let docker = Some(crate::model::grants::DockerGrant::Named(named));
+    assert_eq!(asked(Grants { docker, ..Grants::default() }), 1, "reading is left");
+    assert_eq!(asked(Grants { http: vec!["a.b".into()], ..Grants::default() }), 1, "one port is left");
+    assert_eq!(asked(Grants { sql: [("main".to_owned(), Access::Write)].into(), ..Grants::default() }), 1);
+    assert_eq!(asked(Grants { sql: [("other".to_owned(), Access::Read)].into(), ..Grants::default() }), 0);
+}
+
 #[test]
 fn an_empty_allow_allows_nothing() {
     let policy = policy("rules:\n  - scripts: a.lua\n    allow: {}\n  - scripts: b.lua\n    allow:\n");

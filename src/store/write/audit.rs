@@ -21,7 +21,8 @@ pub async fn write<'a>(conn: &mut Conn, list: &[(usize, &'a TrustWrite)], sheet:
     for (index, command) in list {
         match command {
             TrustWrite::Audit(records) => sheet.audit.extend(records.iter().map(|one| (*index, Cow::Borrowed(one)))),
-            TrustWrite::Approve(row, record, event) => {
+            TrustWrite::Approve(given) => {
+                let (row, record, event) = &**given;
                 approve(conn, row).await?;
                 sheet.audit.push((*index, Cow::Borrowed(record)));
                 sheet.events(*index, std::slice::from_ref(event));

@@ -100,7 +100,7 @@ impl Command {
                 TrustWrite::Audit(records) => {
                     records.iter().map(|record| 3 * ROW + json_bytes(&record.data)).sum::<usize>()
                 }
-                TrustWrite::Approve(row, ..) => ROW + ROW * row.rights.len(),
+                TrustWrite::Approve(given) => ROW + ROW * given.0.rights.len(),
                 TrustWrite::Prune { .. } => ROW,
             },
             Self::Watch(write) => ROW + ROW * (write.samples.len() + 4 * write.alerts.len()) + told(&write.events),

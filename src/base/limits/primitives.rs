@@ -167,6 +167,8 @@ pub const DOCKER_STOP_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 pub const DOCKER_ANSWER_BYTES_MAX: usize = 64 << 20;
 pub const DOCKER_LOG_LINES_DEFAULT: u32 = 1_000;
 pub const DOCKER_CALLS_AT_ONCE_MAX: usize = 8;
+/// Containers whose use is asked for at once: they all wait for the engine's next reading.
+pub const DOCKER_STATS_AT_ONCE_MAX: usize = 128;
 /// Containers whose last CPU reading is remembered.
 pub const DOCKER_STATS_SAMPLES_MAX: usize = 4_096;
 /// Between the two readings that a first CPU percentage needs.

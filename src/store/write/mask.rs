@@ -90,7 +90,8 @@ fn audit(masker: &Masker, record: &mut NewAudit) {
 fn trust(masker: &Masker, write: &mut TrustWrite) {
     match write {
         TrustWrite::Audit(records) => records.iter_mut().for_each(|record| audit(masker, record)),
-        TrustWrite::Approve(_, record, event) => {
+        TrustWrite::Approve(approval) => {
+            let (_, record, event) = approval.as_mut();
             audit(masker, record);
             events(masker, std::slice::from_mut(event));
         }

@@ -9,15 +9,16 @@ use std::time::{Duration, Instant};
 
 use aegis::base::{Clock, Fault, RunId, Timestamp};
 use aegis::lua::{
-    ArtifactPort, Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope, WatchPort,
+    ArtifactPort, AuditPort, Bundle, Engine, EngineOptions, JobsPort, KvPort, LogSink, Outcome, RunScope, WatchPort,
 };
 use aegis::model::alerts::{Acknowledgement, Alert, Silence};
 use aegis::model::checks::Check;
 use aegis::model::metrics::Sample;
 use aegis::model::run::Progress;
-use aegis::model::{Grants, LogLevel, Run, Signal, Trigger, TriggerKind};
+use aegis::model::{Grants, LogLevel, NewAudit, Run, Signal, Trigger, TriggerKind};
+use aegis::primitives::permit::{EventPermit, JobPermit, KvPermit};
 use aegis::primitives::{Options, Primitives};
-use aegis::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
+use aegis::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, RunFilter, SeriesPoints, SeriesRow};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -193,6 +194,7 @@ fn scope() -> RunScope {
         kv: Arc::new(Nothing),
         watch: Arc::new(Nothing),
         artifacts: Arc::new(Nothing),
+        audit: Arc::new(Nothing),
         durable: None,
     }
 }
@@ -215,7 +217,11 @@ impl JobsPort for Nothing {
         absent()
     }
 
-    fn trigger(&self, _: String, _: Value, _: Trigger, _: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
+    fn runs(&self, _: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
+        absent()
+    }
+
+    fn trigger(&self, _: JobPermit, _: Value, _: Trigger, _: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
         absent()
     }
 
@@ -223,9 +229,17 @@ impl JobsPort for Nothing {
         absent()
     }
 
-    fn signal(&self, _: Signal) -> BoxFuture<'_, Result<(), Fault>> {
+    fn signal(&self, _: EventPermit, _: Signal) -> BoxFuture<'_, Result<(), Fault>> {
         absent()
     }
+}
+
+impl AuditPort for Nothing {
+    fn has_room(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn record(&self, _: NewAudit) {}
 }
 
 impl ArtifactPort for Nothing {
@@ -235,15 +249,15 @@ impl ArtifactPort for Nothing {
 }
 
 impl KvPort for Nothing {
-    fn get(&self, _: String, _: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
+    fn get(&self, _: KvPermit, _: String) -> BoxFuture<'_, Result<Option<KvEntry>, Fault>> {
         Box::pin(async { Ok(None) })
     }
 
-    fn list(&self, _: String, _: String, _: usize) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
+    fn list(&self, _: KvPermit, _: String, _: usize) -> BoxFuture<'_, Result<Vec<(String, KvEntry)>, Fault>> {
         absent()
     }
 
-    fn write(&self, _: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
+    fn write(&self, _: KvPermit, _: KvWrite) -> BoxFuture<'_, Result<KvOutcome, Fault>> {
         absent()
     }
 }

@@ -75,7 +75,8 @@ fn month(start: Timestamp) {
             let spec = JobSpec { schedules: vec![schedule], ..JobSpec::named(name.clone()) };
             let file = format!("{name}.lua");
             let bundle = Arc::new(Bundle::new(vec![(file.clone(), String::new())]));
-            let job = Job { spec: Arc::new(spec), bundle, file, loaded_at: start, enabled_override: None };
+            let (spec, enabled_override) = (Arc::new(spec), None);
+            let job = Job { spec, bundle, file, loaded_at: start, enabled_override, held: false };
             snapshot.jobs.insert(name, Arc::new(job));
         }
     });

@@ -82,6 +82,15 @@ impl Host {
         }
     }
 
+    /// For the next run in the same VM. The prelude builds each module once, so what it told of itself stays.
+    pub fn next(&self) -> Self {
+        let next = Self::new(self.core.clone());
+        if let Some(methods) = self.secret_methods.get() {
+            next.set_secret_methods(methods.clone());
+        }
+        next
+    }
+
     pub fn of(lua: &Lua) -> mlua::Result<Rc<Self>> {
         let host = lua.app_data_ref::<Rc<Self>>().map(|host| host.clone());
         host.ok_or_else(|| mlua::Error::runtime("this VM was not made by the engine"))

@@ -126,7 +126,7 @@ impl Vm {
     }
 
     fn renew(&mut self) -> mlua::Result<()> {
-        let host = Rc::new(Host::new(self.core.clone()));
+        let host = Rc::new(self.host.next());
         self.connection.lua().set_app_data(host.clone());
         self.host = host;
         self.connection.renew();

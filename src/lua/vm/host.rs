@@ -43,6 +43,12 @@ pub struct Host {
     /// What the script holds open in data sources.
     open: Arc<Open>,
     streams: Arc<http::Open>,
+    fixtures: Rc<Fixtures>,
+}
+
+/// Read-only tables of the VM itself, made when they are first needed and the same for all of its runs.
+#[derive(Debug, Default)]
+struct Fixtures {
     error_meta: OnceCell<Table>,
     list_meta: OnceCell<Table>,
     /// What handles of secrets are asked, by name.
@@ -76,19 +82,13 @@ impl Host {
             held_bytes: Cell::new(0),
             open: Arc::default(),
             streams: Arc::default(),
-            error_meta: OnceCell::new(),
-            list_meta: OnceCell::new(),
-            secret_methods: OnceCell::new(),
+            fixtures: Rc::default(),
         }
     }
 
-    /// For the next run in the same VM. The prelude builds each module once, so what it told of itself stays.
+    /// For the next run in the same VM.
     pub fn next(&self) -> Self {
-        let next = Self::new(self.core.clone());
-        if let Some(methods) = self.secret_methods.get() {
-            next.set_secret_methods(methods.clone());
-        }
-        next
+        Self { fixtures: self.fixtures.clone(), ..Self::new(self.core.clone()) }
     }
 
     pub fn of(lua: &Lua) -> mlua::Result<Rc<Self>> {
@@ -107,11 +107,11 @@ impl Host {
 
     /// The prelude's `aegis.secrets`, before any script has a secret.
     pub fn set_secret_methods(&self, methods: Table) {
-        let _ = self.secret_methods.set(methods);
+        let _ = self.fixtures.secret_methods.set(methods);
     }
 
     pub fn secret_method(&self, name: &str) -> mlua::Result<Value> {
-        self.secret_methods.get().map_or(Ok(Value::Nil), |methods| methods.raw_get(name))
+        self.fixtures.secret_methods.get().map_or(Ok(Value::Nil), |methods| methods.raw_get(name))
     }
 
     /// What takes secrets out of what a run leaves behind.
@@ -302,7 +302,7 @@ impl Host {
 
     /// The metatable of error objects.
     pub fn error_meta(&self, lua: &Lua) -> mlua::Result<Table> {
-        shared(&self.error_meta, || {
+        shared(&self.fixtures.error_meta, || {
             let meta = lua.create_table()?;
             meta.raw_set("__tostring", lua.create_function(|_, error: Table| Ok(describe(&error)))?)?;
             meta.raw_set("__metatable", "error")?;
@@ -313,7 +313,7 @@ impl Host {
 
     /// The metatable by which an empty list stays a list in JSON.
     pub fn list_meta(&self, lua: &Lua) -> mlua::Result<Table> {
-        shared(&self.list_meta, || {
+        shared(&self.fixtures.list_meta, || {
             let meta = lua.create_table()?;
             meta.raw_set(LIST_MARK, true)?;
             meta.set_readonly(true);

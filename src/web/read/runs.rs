@@ -126,8 +126,9 @@ impl RunView {
     /// With what a queued run waits for, as far as this daemon sees it.
     pub fn explained(web: &Web, run: Run) -> Self {
         let waits_for = web.parts.runner.waits_for(&run);
-        let view = Self::new(run, web.now());
-        Self { reason: waits_for.or(view.reason.clone()), ..view }
+        let mut view = Self::new(run, web.now());
+        view.reason = waits_for.or(view.reason);
+        view
     }
 
     pub fn new(run: Run, now: Timestamp) -> Self {

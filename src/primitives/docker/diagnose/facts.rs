@@ -1,16 +1,20 @@
 //! What is asked of the engine about one container.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::base::limits;
 use crate::model::grants::Access;
 use crate::primitives::docker::client::Address;
 use crate::primitives::docker::containers::{instant, name_of};
 use crate::primitives::docker::engine::Docker;
 use crate::primitives::docker::error::DockerError;
+use crate::primitives::docker::events::EventOptions;
 use crate::primitives::docker::logs::LogRecord;
 use crate::primitives::docker::names::Found;
+use crate::primitives::option::Texts;
 use crate::primitives::permit::DockerPermit;
 
 /// A listener of the host.
@@ -43,6 +47,8 @@ pub(super) struct Facts {
     pub(super) absent_sources: Vec<String>,
     /// The container whose network it shares: its name, and whether it runs.
     pub(super) shares_with: Option<(String, bool)>,
+    /// `kill` and `oom` among the engine's events since it was started. An engine remembers its last 256 only.
+    pub(super) deaths: Vec<String>,
 }
 
 /// A port of the host and the container that has it.
@@ -79,6 +85,9 @@ impl std::fmt::Display for HostPort {
     }
 }
 
+/// The exit code of what SIGKILL ended.
+const KILLED: i64 = 137;
+
 impl Facts {
     pub(super) async fn gather(
         docker: &Docker,
@@ -106,6 +115,7 @@ impl Facts {
         let taken = taken(&others, &own, |name| permit.covers(Access::Read, name));
         let networks = list(&networks).flat_map(|network| ["Name", "Id"].map(|key| string(network, key))).collect();
         let architecture = string(&version, "Arch");
+        let deaths = deaths(docker, permit, &own, &raw).await?;
         Ok(Self {
             name: found.name,
             log,
@@ -116,6 +126,7 @@ impl Facts {
             listening,
             absent_sources,
             shares_with,
+            deaths,
             raw,
         })
     }
@@ -141,7 +152,15 @@ impl Facts {
     }
 
     pub(super) fn oom_killed(&self) -> bool {
-        self.raw.pointer("/State/OOMKilled").and_then(Value::as_bool).unwrap_or_default()
+        let marked = self.raw.pointer("/State/OOMKilled").and_then(Value::as_bool).unwrap_or_default();
+        marked || self.deaths.iter().any(|action| action == "oom")
+    }
+
+    /// Whether it was killed, has a limit of memory, and the engine neither did it nor learnt of the reason: the group
+    /// that counts its memory can be gone before the engine has read why.
+    pub(super) fn perhaps_out_of_memory(&self) -> bool {
+        let limited = self.number("/HostConfig/Memory") > 0;
+        self.exit_code() == Some(KILLED) && limited && !self.oom_killed() && self.deaths.is_empty()
     }
 
     /// None while it runs or when it never ran. A failed start leaves a code and no end.
@@ -210,6 +229,20 @@ fn taken(containers: &Value, own: &str, may_see: impl Fn(&str) -> bool) -> Vec<T
         })
     });
     ports.collect()
+}
+
+/// Only of a container that was killed; nothing else needs it.
+async fn deaths(docker: &Docker, permit: &DockerPermit, id: &str, raw: &Value) -> Result<Vec<String>, DockerError> {
+    let code = raw.pointer("/State/ExitCode").and_then(Value::as_i64);
+    let (Some(KILLED), Some(started)) = (code, instant(raw.pointer("/State/StartedAt"))) else { return Ok(Vec::new()) };
+    let options = EventOptions {
+        types: Texts(vec!["container".to_owned()]),
+        actions: Texts(vec!["kill".to_owned(), "oom".to_owned()]),
+        since: Some(started.to_string()),
+        ..EventOptions::default()
+    };
+    let events = docker.collect_events(permit, options, limits::DOCKER_EVENTS_MAX, Duration::ZERO).await?;
+    Ok(events.into_iter().filter(|event| event.id == id).map(|event| event.action).collect())
 }
 
 async fn partner(docker: &Docker, reference: &str) -> Result<(String, bool), DockerError> {

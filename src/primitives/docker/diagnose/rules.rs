@@ -263,11 +263,19 @@ fn exit(facts: &Facts) -> Vec<Finding> {
     }
     let meaning =
         super::exit::meaning(code, false).map_or_else(String::new, |meaning| format!(", which means: {meaning}"));
+    let limit = show_size(facts.number("/HostConfig/Memory"));
+    let suspect = match facts.perhaps_out_of_memory() {
+        true => format!(", and not by the engine: perhaps it reached its memory limit of {limit}"),
+        false => String::new(),
+    };
     let said = facts.last_line().map_or_else(String::new, |line| format!("; its last words: {line}"));
     let remedy = match code {
+        137 if facts.perhaps_out_of_memory() => {
+            "the kernel's log (dmesg) tells whether memory was short: raise mem_limit"
+        }
         137 => "look for who killed it: a stop whose grace was too short, an operator, or the kernel (dmesg)",
         143 => "it was asked to stop: start it again if nobody meant to",
         _ => "its log has the reason: aegis.docker.logs",
     };
-    vec![finding("exit_code", format!("it ended with code {code}{meaning}{said}"), remedy)]
+    vec![finding("exit_code", format!("it ended with code {code}{meaning}{suspect}{said}"), remedy)]
 }

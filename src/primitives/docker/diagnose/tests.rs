@@ -86,3 +86,21 @@ fn what_no_rule_knows_is_told_in_the_engine_s_words() {
     assert_eq!((found.len(), found[0].code), (1, "engine_error"));
     assert!(found[0].message.ends_with("no space left on device"));
 }
+
+#[test]
+fn a_kill_under_a_limit_that_nobody_ordered_is_suspected_of_memory() {
+    let state = json!({"Status": "exited", "ExitCode": 137, "FinishedAt": "2026-01-01T00:00:00Z"});
+    let raw = json!({"State": state, "HostConfig": {"Memory": 8 << 20}});
+    let told = |raw: &Value, deaths: &[&str]| {
+        let mut killed = facts(raw.clone());
+        killed.deaths = deaths.iter().map(|action| (*action).to_owned()).collect();
+        let found = rules::examine(&killed);
+        assert_eq!(found.len(), 1, "{found:?}");
+        (found[0].code, found[0].message.contains("perhaps"), found[0].message.contains("8.0 MiB"))
+    };
+    assert_eq!(told(&raw, &[]), ("exit_code", true, true));
+    assert_eq!(told(&raw, &["kill"]), ("exit_code", false, false));
+    assert_eq!(told(&raw, &["oom"]), ("oom_killed", false, true));
+    let unlimited = json!({"State": state});
+    assert_eq!(told(&unlimited, &[]), ("exit_code", false, false));
+}

@@ -38,11 +38,12 @@ async fn ends_are_told_with_their_code_and_last_words() {
     assert_eq!((plain.exit_code, plain.state.as_str(), plain.log.len()), (Some(3), "exited", 1));
     let killed = broken(&lab, "killed", json!({"init": false, "command": ["sh", "-c", "kill -9 $$; sleep 5"]})).await;
     assert!(killed.exit_code.is_some(), "{killed:?}");
-    let name = lab.run("shot", json!({})).await;
+    let name = lab.run("shot", json!({"mem_limit": "64MiB"})).await;
     lab.docker.kill(&lab.permit, &name, options(json!({}))).await.expect("killed");
     lab.docker.wait(&lab.permit, &name, options(json!({"timeout": "20s"}))).await.expect("ended");
     let shot = diagnose(&lab, &name).await;
     has(&shot, "exit_code", &["137", "from outside"]);
+    assert!(!shot.summary.contains("memory"), "{shot:?}");
     assert!(!shot.oom_killed && shot.exit_meaning.is_some());
     let done = broken(&lab, "done", json!({"command": ["true"]})).await;
     assert!(done.ok && done.findings.is_empty() && done.summary.contains("did its work"), "{done:?}");
@@ -54,9 +55,15 @@ async fn a_want_of_memory_is_told() {
     let script = "x=0123456789; while true; do x=$x$x; done";
     let more = json!({"init": false, "mem_limit": "8MiB", "memswap_limit": "8MiB", "command": ["sh", "-c", script]});
     let found = broken(&lab, "hungry", more).await;
-    has(&found, "oom_killed", &["8.0 MiB"]);
-    assert_eq!((found.exit_code, found.oom_killed), (Some(137), true));
-    assert!(found.exit_meaning.is_some_and(|text| text.contains("memory limit")));
+    assert_eq!(found.exit_code, Some(137));
+    // The engine does not always learn why: the group that counts the memory can be gone before it looks.
+    match found.oom_killed {
+        true => {
+            has(&found, "oom_killed", &["8.0 MiB"]);
+            assert!(found.exit_meaning.is_some_and(|text| text.contains("memory limit")));
+        }
+        false => has(&found, "exit_code", &["not by the engine", "memory limit of 8.0 MiB"]),
+    }
 }
 
 #[tokio::test]

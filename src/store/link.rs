@@ -179,7 +179,7 @@ impl Link {
         if self.conn.is_none() {
             return;
         }
-        if let Err(error) = self.bounded(async |conn| conn.run("ROLLBACK").await).await {
+        if let Err(error) = self.bounded(async |conn| conn.roll_back("ROLLBACK").await).await {
             // SQLite has rolled back by itself after some errors, and then says that there is no transaction.
             let gone = matches!(&error, StoreError::Refused { reason } if reason.contains("no transaction"));
             if !gone && self.conn.is_some() {

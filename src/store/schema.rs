@@ -6,7 +6,7 @@ use sqlx::SqlSafeStr;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 
 use super::StoreError;
-use super::sql::{Conn, Dialect, query};
+use super::sql::{Conn, Dialect, Raw, query};
 
 /// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
 const STEPS: [(i64, &str, &str, &str); 6] = [
@@ -56,9 +56,9 @@ pub(super) async fn migrate(conn: &mut Conn, url: &str) -> Result<(), StoreError
 /// As [`migrate`], and no further than step `newest`.
 pub(super) async fn migrate_to(conn: &mut Conn, url: &str, newest: i64) -> Result<(), StoreError> {
     let migrator = migrator(conn.dialect(), newest);
-    let outcome = match conn {
-        Conn::Sqlite(conn) => migrator.run_direct(None, conn, false).await,
-        Conn::Postgres(conn) => migrator.run_direct(None, conn, false).await,
+    let outcome = match &mut conn.raw {
+        Raw::Sqlite(conn) => migrator.run_direct(None, conn, false).await,
+        Raw::Postgres(conn) => migrator.run_direct(None, conn, false).await,
     };
     let refuse = |reason: String| Err(StoreError::Open { url: url.to_owned(), reason });
     match outcome {

@@ -129,10 +129,10 @@ impl Target {
                 Kind::Sqlite { file, scratch } => {
                     let durable = if scratch.is_some() { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
                     let options = sqlite(file).journal_mode(SqliteJournalMode::Wal).synchronous(durable);
-                    Ok(Conn::Sqlite(SqliteConnection::connect_with(&options).await?))
+                    Ok(Conn::sqlite(SqliteConnection::connect_with(&options).await?))
                 }
                 Kind::Postgres(options) => {
-                    let mut conn = Conn::Postgres(PgConnection::connect_with(options).await?);
+                    let mut conn = Conn::postgres(PgConnection::connect_with(options).await?);
                     conn.run(POSTGRES_WRITER).await?;
                     Ok(conn)
                 }
@@ -148,9 +148,9 @@ impl Target {
     pub async fn connect_reader(&self) -> Result<Conn, StoreError> {
         Ok(match &self.kind {
             Kind::Sqlite { file, .. } => {
-                Conn::Sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?)
+                Conn::sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?)
             }
-            Kind::Postgres(options) => Conn::Postgres(PgConnection::connect_with(options).await?),
+            Kind::Postgres(options) => Conn::postgres(PgConnection::connect_with(options).await?),
         })
     }
 
@@ -193,12 +193,12 @@ const POSTGRES_WRITER: &str = "SET enable_seqscan = off; SET enable_hashjoin = o
 pub(super) async fn connect_draft(file: &Path) -> Result<Conn, StoreError> {
     let options = sqlite(file).create_if_missing(true).foreign_keys(false);
     let options = options.journal_mode(SqliteJournalMode::Off).synchronous(SqliteSynchronous::Off);
-    Ok(Conn::Sqlite(SqliteConnection::connect_with(&options).await?))
+    Ok(Conn::sqlite(SqliteConnection::connect_with(&options).await?))
 }
 
 /// A SQLite file that somebody hands in.
 pub(super) async fn connect_source(file: &Path) -> Result<Conn, StoreError> {
-    Ok(Conn::Sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?))
+    Ok(Conn::sqlite(SqliteConnection::connect_with(&sqlite(file).read_only(true)).await?))
 }
 
 fn sqlite(file: &Path) -> SqliteConnectOptions {

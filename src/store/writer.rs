@@ -200,7 +200,7 @@ impl Writer {
                 Ok(applied) => all.extend(applied),
                 Err(error @ (StoreError::Refused { .. } | StoreError::Corrupt { .. })) => {
                     error!(%error, "a command failed");
-                    self.link.bounded(async |conn| conn.run("ROLLBACK TO SAVEPOINT command").await).await?;
+                    self.link.bounded(async |conn| conn.roll_back("ROLLBACK TO SAVEPOINT command").await).await?;
                     all.answers.push(Err(error));
                 }
                 Err(error) => return Err(error),

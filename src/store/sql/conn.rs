@@ -31,7 +31,14 @@ impl Dialect {
 }
 
 #[derive(Debug)]
-pub enum Conn {
+pub struct Conn {
+    pub raw: Raw,
+    /// Statements whose answer nobody waits for; they go along with the next one, in their order.
+    later: Vec<Query>,
+}
+
+#[derive(Debug)]
+pub enum Raw {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
@@ -53,27 +60,66 @@ macro_rules! prepared {
 pub(super) use prepared;
 
 impl Conn {
+    pub fn sqlite(conn: SqliteConnection) -> Self {
+        Self { raw: Raw::Sqlite(conn), later: Vec::new() }
+    }
+
+    pub fn postgres(conn: PgConnection) -> Self {
+        Self { raw: Raw::Postgres(conn), later: Vec::new() }
+    }
+
     pub fn dialect(&self) -> Dialect {
-        match self {
-            Self::Sqlite(_) => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
+        match self.raw {
+            Raw::Sqlite(_) => Dialect::Sqlite,
+            Raw::Postgres(_) => Dialect::Postgres,
         }
     }
 
     /// Runs a statement and returns how many rows it changed.
     pub async fn execute(&mut self, query: Query) -> Result<u64, StoreError> {
-        Ok(match self {
-            Self::Sqlite(conn) => prepared!(query, Dialect::Sqlite).execute(conn).await?.rows_affected(),
-            Self::Postgres(conn) => prepared!(query, Dialect::Postgres).execute(conn).await?.rows_affected(),
+        self.flush().await?;
+        self.execute_now(query).await
+    }
+
+    async fn execute_now(&mut self, query: Query) -> Result<u64, StoreError> {
+        Ok(match &mut self.raw {
+            Raw::Sqlite(conn) => prepared!(query, Dialect::Sqlite).execute(conn).await?.rows_affected(),
+            Raw::Postgres(conn) => prepared!(query, Dialect::Postgres).execute(conn).await?.rows_affected(),
         })
     }
 
+    /// A statement that gives no rows and whose count does not matter. SQLite gets it with the next statement, for each
+    /// call there is a way to another thread and back; PostgreSQL at once. An error of it comes from whatever is called
+    /// next, which a transaction survives no more than its own.
+    pub async fn later(&mut self, query: Query) -> Result<(), StoreError> {
+        match self.dialect() {
+            Dialect::Sqlite => self.later.push(query),
+            Dialect::Postgres => drop(self.execute_now(query).await?),
+        }
+        Ok(())
+    }
+
+    /// Runs what was left for later. To be called before a transaction is committed.
+    pub async fn flush(&mut self) -> Result<(), StoreError> {
+        if self.later.is_empty() {
+            return Ok(());
+        }
+        let waiting = Query::chain(std::mem::take(&mut self.later));
+        self.execute_now(waiting).await.map(drop)
+    }
+
     pub async fn fetch(&mut self, query: Query) -> Result<Vec<Row>, StoreError> {
-        Ok(match self {
-            Self::Sqlite(conn) => {
+        let query = if self.later.is_empty() {
+            query
+        } else {
+            self.later.push(query);
+            Query::chain(std::mem::take(&mut self.later))
+        };
+        Ok(match &mut self.raw {
+            Raw::Sqlite(conn) => {
                 prepared!(query, Dialect::Sqlite).fetch_all(conn).await?.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(conn) => {
+            Raw::Postgres(conn) => {
                 prepared!(query, Dialect::Postgres).fetch_all(conn).await?.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -86,17 +132,28 @@ impl Conn {
 
     /// Runs a statement that has no arguments and gives no rows, such as `COMMIT`, without preparing it.
     pub async fn run(&mut self, text: &'static str) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(conn) => sqlx::raw_sql(text).execute(conn).await.map(drop)?,
-            Self::Postgres(conn) => sqlx::raw_sql(text).execute(conn).await.map(drop)?,
+        self.flush().await?;
+        self.run_now(text).await
+    }
+
+    /// Runs `ROLLBACK` or `ROLLBACK TO …`: what was left for later is of no interest any more.
+    pub async fn roll_back(&mut self, text: &'static str) -> Result<(), StoreError> {
+        self.later.clear();
+        self.run_now(text).await
+    }
+
+    async fn run_now(&mut self, text: &'static str) -> Result<(), StoreError> {
+        match &mut self.raw {
+            Raw::Sqlite(conn) => sqlx::raw_sql(text).execute(conn).await.map(drop)?,
+            Raw::Postgres(conn) => sqlx::raw_sql(text).execute(conn).await.map(drop)?,
         }
         Ok(())
     }
 
     pub async fn close(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(conn) => conn.close().await?,
-            Self::Postgres(conn) => conn.close().await?,
+        match self.raw {
+            Raw::Sqlite(conn) => conn.close().await?,
+            Raw::Postgres(conn) => conn.close().await?,
         }
         Ok(())
     }

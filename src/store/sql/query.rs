@@ -33,6 +33,20 @@ impl Query {
         self
     }
 
+    /// Several statements as one text, their arguments numbered through. For SQLite, which takes such a text apart.
+    pub(super) fn chain(queries: Vec<Self>) -> Self {
+        let mut all = query(String::with_capacity(queries.iter().map(|query| query.text.len() + 8).sum()));
+        for query in queries {
+            let text = all.text.to_mut();
+            if !text.is_empty() {
+                text.push_str(";\n");
+            }
+            push_renumbered(text, &query.text_for(Dialect::Sqlite), all.args.len());
+            all.args.extend(query.args);
+        }
+        all
+    }
+
     /// Asks SQLite how it would go about the statement.
     #[cfg(test)]
     pub fn explained(self) -> Self {
@@ -46,6 +60,21 @@ impl Query {
         } else {
             self.text.clone()
         }
+    }
+}
+
+/// Appends `statement` with `$1` written as `$` and `1 + offset`, and so on.
+fn push_renumbered(text: &mut String, statement: &str, offset: usize) {
+    let mut parts = statement.split('$');
+    text.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        text.push('$');
+        match part[..digits].parse::<usize>() {
+            Ok(number) => text.push_str(&(number + offset).to_string()),
+            Err(_) => text.push_str(&part[..digits]),
+        }
+        text.push_str(&part[digits..]);
     }
 }
 
@@ -177,6 +206,17 @@ mod tests {
         let rows = Rows::of([(1, "a\"b", None::<i64>), (2, "c", Some(3))]).expect("plain values");
         let Arg::Text(Some(text)) = Arg::from(rows) else { panic!("rows are text") };
         assert_eq!(text, r#"[[1,"a\"b",null],[2,"c",3]]"#);
+    }
+
+    #[test]
+    fn chained_statements_number_their_arguments_through() {
+        let rows = || Rows::of([("a", 1)]).expect("plain values");
+        let first = query("UPDATE t SET x = $2 WHERE y = $1 AND z = '$.path'").bind(1_i64).bind("x");
+        let second = query("INSERT INTO u SELECT value->>0 FROM {rows}").bind(rows());
+        let chain = Query::chain(vec![first, second, query("DELETE FROM v WHERE w = $1").bind(7_i64)]);
+        let text = "UPDATE t SET x = $2 WHERE y = $1 AND z = '$.path';\nINSERT INTO u SELECT value->>0 FROM jsonb_each($3);\n\
+                    DELETE FROM v WHERE w = $4";
+        assert_eq!((chain.text_for(Dialect::Sqlite).as_ref(), chain.args.len()), (text, 4));
     }
 
     #[test]

@@ -65,8 +65,8 @@ pub async fn append(conn: &mut Conn, records: &[(usize, Cow<'_, NewAudit>)], nod
              value->1->>6
          FROM {rows}",
     );
-    conn.execute(insert.bind(rows)).await?;
-    conn.execute(query("UPDATE audit_ends SET hash = $1 WHERE name = 'head'").bind(hash)).await.map(drop)
+    conn.later(insert.bind(rows)).await?;
+    conn.later(query("UPDATE audit_ends SET hash = $1 WHERE name = 'head'").bind(hash)).await
 }
 
 fn sealed(seq: i64, new: &NewAudit, node: &str, prev: String) -> Result<AuditRecord> {

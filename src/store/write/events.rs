@@ -27,7 +27,7 @@ pub async fn append(conn: &mut Conn, events: &[(usize, Cow<'_, NewEvent>)]) -> R
          SELECT CAST(value->>0 AS BIGINT), CAST(value->>1 AS BIGINT), value->>2, value->>3, value->>4, value->>5
          FROM {rows}",
     );
-    conn.execute(insert.bind(rows)).await?;
+    conn.later(insert.bind(rows)).await?;
     Ok(Some(last))
 }
 

@@ -25,5 +25,5 @@ pub async fn count(conn: &mut Conn, ended: &[(String, Timestamp, RunState)]) -> 
          ON CONFLICT (job, hour, state) DO UPDATE SET count = run_hours.count + excluded.count",
     );
     let rows = Rows::of(counts.into_iter().map(|((job, hour, state), count)| (job, hour, state, count)))?;
-    conn.execute(add.bind(rows)).await.map(drop)
+    conn.later(add.bind(rows)).await
 }

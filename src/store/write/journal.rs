@@ -121,7 +121,7 @@ pub(super) async fn record(conn: &mut Conn, list: &[(RunId, &Entry)]) -> Result<
     for (place, (run, entry)) in kept {
         rows.push(&StepRow::of(*run, place + 1, entry)?)?;
     }
-    conn.execute(query(RECORD).bind(rows)).await?;
+    conn.later(query(RECORD).bind(rows)).await?;
     let unwound: Vec<RunId> =
         list.iter().filter(|(_, entry)| entry.kind == EntryKind::Unwind).map(|(run, _)| *run).collect();
     stop_waiting(conn, &unwound).await?;
@@ -170,7 +170,7 @@ pub(super) async fn forget(conn: &mut Conn, list: &[(RunId, &StepKey)]) -> Resul
         return Ok(());
     }
     let delete = query("DELETE FROM steps WHERE (run, key) IN (SELECT value->>0, value->>1 FROM {rows})");
-    conn.execute(delete.bind(Rows::of(list.iter().map(|(run, key)| (run, key.to_string())))?)).await.map(drop)
+    conn.later(delete.bind(Rows::of(list.iter().map(|(run, key)| (run, key.to_string())))?)).await
 }
 
 /// Runs that have ended, or are being undone, wait for nothing any more.
@@ -179,5 +179,5 @@ pub(super) async fn stop_waiting(conn: &mut Conn, runs: &[RunId]) -> Result<()> 
         return Ok(());
     }
     let delete = query("DELETE FROM steps WHERE run IN (SELECT value->>0 FROM {rows}) AND state = 'waiting'");
-    conn.execute(delete.bind(Rows::of(runs.iter().map(|run| [run]))?)).await.map(drop)
+    conn.later(delete.bind(Rows::of(runs.iter().map(|run| [run]))?)).await
 }

@@ -38,5 +38,5 @@ async fn insert(conn: &mut Conn, rows: Rows) -> Result<(), StoreError> {
          FROM {rows} WHERE true
          ON CONFLICT (run, seq) DO NOTHING",
     );
-    conn.execute(insert.bind(rows)).await.map(drop)
+    conn.later(insert.bind(rows)).await
 }

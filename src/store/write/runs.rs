@@ -87,7 +87,7 @@ pub async fn progress(conn: &mut Conn, list: &[&ProgressUpdate], sheet: &mut She
          FROM (SELECT value->>0 AS run, value->>1 AS progress, CAST(value->>2 AS BIGINT) AS fence FROM {rows}) AS c
          WHERE runs.id = c.run AND runs.state IN ('running', 'parked') AND runs.fence = coalesce(c.fence, runs.fence)",
     );
-    conn.execute(update.bind(rows)).await?;
+    conn.later(update.bind(rows)).await?;
     sheet.touched.extend(latest.into_keys());
     Ok(())
 }

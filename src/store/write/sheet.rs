@@ -147,6 +147,7 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
     audit::append(conn, &sheet.audit, node).await?;
     sheet.events.sort_by_key(|(index, _)| *index);
     let event_seq = events::append(conn, &sheet.events).await?;
+    conn.flush().await?;
     Ok(Applied {
         answers: sheet.answers.into_iter().map(|answer| answer.unwrap_or(Ok(Answer::Done))).collect(),
         event_seq,

@@ -286,14 +286,26 @@ impl Core {
                 entry.run.fence += 1;
                 self.execute(run);
             }
-            Ok(Started::Lost) => {
-                info!(%run, "another daemon took this run");
-                self.remove(run);
-            }
+            Ok(Started::Lost) => self.lose(run),
             Ok(Started::Busy) => self.start_later(run, later(now, START_RETRY)),
             Err(error) => {
                 warn!(%run, %error, "a run could not be started yet; trying again");
                 self.start_later(run, later(now, START_RETRY));
+            }
+        }
+    }
+
+    /// Whoever waits for the end of a run that another daemon has asks the store.
+    fn lose(&mut self, run: RunId) {
+        info!(%run, "another daemon took this run");
+        self.remove(run);
+    }
+
+    /// Runs that waited here for a daemon that may execute them, and are with it.
+    pub fn taken(&mut self, runs: &[RunId]) {
+        for run in runs {
+            if self.live.get_mut(*run).is_some_and(|entry| entry.phase == Phase::Waiting) {
+                self.lose(*run);
             }
         }
     }

@@ -68,6 +68,10 @@ pub enum Message {
     ComeBack {
         runs: Vec<(Pinned, Comeback)>,
     },
+    /// Runs that wait here are another daemon's now.
+    Taken {
+        runs: Vec<RunId>,
+    },
     /// Other daemons may have parked runs and gone away.
     Look,
     /// This daemon has lost its lease.
@@ -272,6 +276,7 @@ impl Dispatcher {
             Message::Finished { run, fence, finished } => self.core.finished(run, fence, *finished),
             Message::Woken { runs } => self.load(runs),
             Message::ComeBack { runs } => self.come_back(runs),
+            Message::Taken { runs } => self.core.taken(&runs),
             Message::Look => self.look_for_next_wake(),
             Message::Abandon { reply } => {
                 self.core.abandon();

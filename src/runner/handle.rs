@@ -1,6 +1,6 @@
 //! What triggers and doors ask of the runner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -343,6 +343,14 @@ impl Handle {
     pub(super) fn misplaced_jobs(&self) -> Vec<JobName> {
         let lacks = |job: &&Arc<Job>| !job.spec.runs_with(&self.shared.labels);
         self.shared.registry.snapshot().jobs.values().filter(lacks).map(|job| job.spec.name.clone()).collect()
+    }
+
+    /// Runs that wait here and that only another daemon may execute.
+    pub(super) fn misplaced_runs(&self) -> Vec<RunId> {
+        let jobs: HashSet<JobName> = self.misplaced_jobs().into_iter().collect();
+        let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |run: &&LiveRun| run.state == RunState::Queued && jobs.contains(&run.job);
+        live.values().filter(waits).map(|run| run.run).collect()
     }
 
     /// Those of `runs` that are not alive here.

@@ -70,7 +70,7 @@ impl Lease {
         loop {
             let done = tokio::select! {
                 _ = renew.tick() => self.keep(&runner).await,
-                _ = steal.tick() => self.help(&runner).await,
+                _ = steal.tick() => self.trade(&runner).await,
                 _ = strays.tick() => self.take_up_strays(&runner, LEASE).await,
                 () = stop.cancelled() => break,
             };
@@ -140,6 +140,25 @@ impl Lease {
                 return Ok(());
             }
         }
+    }
+
+    async fn trade(&self, runner: &Handle) -> Result<(), StoreError> {
+        self.give_up_misplaced(runner).await?;
+        self.help(runner).await
+    }
+
+    /// Runs that waited here for a daemon with their labels, and have one now: nothing else tells of it, for this daemon
+    /// never tries to start them.
+    async fn give_up_misplaced(&self, runner: &Handle) -> Result<(), StoreError> {
+        let misplaced = runner.misplaced_runs();
+        if misplaced.is_empty() {
+            return Ok(());
+        }
+        let runs = self.store.not_held_by(&self.node.name, &misplaced).await?;
+        if !runs.is_empty() {
+            let _ = runner.inbox.send(Message::Taken { runs });
+        }
+        Ok(())
     }
 
     /// Takes queued runs of others while nothing waits here.

@@ -15,6 +15,7 @@ mod falsified;
 mod jobs;
 mod load;
 mod outage;
+mod placed;
 mod postgres;
 mod proxy;
 mod record;

@@ -125,6 +125,16 @@ impl Store {
         self.readers().fetch(select.bind(node)).await?.iter().map(|row| row.parsed("id")).collect()
     }
 
+    /// Those of these runs that are another daemon's, or have ended.
+    pub async fn not_held_by(&self, node: &str, ids: &[RunId]) -> Result<Vec<RunId>> {
+        let select = query(
+            "SELECT id FROM runs
+             WHERE id IN (SELECT value->>0 FROM {rows}) AND (node <> $2 OR finished_at IS NOT NULL)",
+        );
+        let rows = Rows::of(ids.iter().map(|id| [id]))?;
+        self.readers().fetch(select.bind(rows).bind(node)).await?.iter().map(|row| row.parsed("id")).collect()
+    }
+
     /// The runs of these ids that are there, in no particular order.
     pub async fn runs_of(&self, ids: &[RunId]) -> Result<Vec<Run>> {
         let select = query("SELECT * FROM runs WHERE id IN (SELECT value->>0 FROM {rows})");

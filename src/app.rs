@@ -229,6 +229,7 @@ impl Daemon {
             jobs: self.registry.clone(),
             docker: self.primitives.docker.clone(),
             notify: self.primitives.notify.clone(),
+            stacks: self.primitives.stacks.clone(),
             forecast: Arc::new(forecast::LiveForecast {
                 registry: self.registry.clone(),
                 calendars: self.site.calendars.clone(),
@@ -334,6 +335,7 @@ fn masked_primitives(config: &Config, clock: &Clock, masker: &Masker) -> anyhow:
         routes: config.notify.routes.clone(),
         sql: config.sql.clone(),
         roots: config.fs.roots.clone(),
+        stacks: config.stacks.clone(),
         process: primitives::process::Options {
             programs: config.process.programs.clone(),
             // This very binary, also after another one was installed in its place.

@@ -1,10 +1,12 @@
 //! Every bound in Aegis, each with its unit last in its name. A part that needs a new bound adds it here.
 
 mod primitives;
+mod stacks;
 
 use std::time::Duration;
 
 pub use primitives::*;
+pub use stacks::*;
 
 // Names
 /// Longer names are nobody's slip of the fingers, and nothing like them is looked for.

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     alerts, approve, artifacts, audit, backup, cancel, check, completions, daemon, enable, event, init, job, jobs,
-    logs, man, notify, ps, repl, retry, run, runs, schedule, secret, show, test, token, trigger, types,
+    logs, man, notify, ps, repl, retry, run, runs, schedule, secret, show, stack, test, token, trigger, types,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -94,6 +94,9 @@ pub enum Command {
     Schedule(schedule::Args),
     /// List containers
     Ps(ps::Args),
+    /// Run stacks of containers from Compose files
+    #[command(subcommand)]
+    Stack(stack::Command),
     /// Console on the live daemon
     Repl(repl::Args),
     /// Create, list and revoke API tokens
@@ -185,6 +188,16 @@ mod tests {
             "aegis disable hello",
             "aegis schedule --job hello --from now --to 2h",
             "aegis ps --socket /run/aegis.sock",
+            "aegis stack config -f compose.yaml -f prod.yaml --profile debug --env-file prod.env --json",
+            "aegis stack list",
+            "aegis stack plan shop --force --json",
+            "aegis stack up shop web db --wait --remove-orphans --timeout 5m --dry-run",
+            "aegis stack down shop --volumes",
+            "aegis stack ps shop",
+            "aegis stack logs shop web -n 50 --since 10m",
+            "aegis stack restart shop web",
+            "aegis stack pull shop",
+            "aegis stack build shop",
             "aegis repl -e 1+1",
             "aegis token create ci --role operator --job deploy --expires 90d",
             "aegis token list",

@@ -88,8 +88,17 @@ impl Client {
 
     /// An answer that comes line by line: NDJSON.
     pub async fn lines(&self, path: &str) -> Result<Lines, Failure> {
-        let builder = Request::get(path).header(ACCEPT, "application/x-ndjson");
-        let answer = self.send(builder, None).await?;
+        self.lines_of(Request::get(path), None).await
+    }
+
+    /// The same for a request that does something, and tells how far it is.
+    pub async fn post_lines(&self, path: &str, body: Value) -> Result<Lines, Failure> {
+        self.lines_of(Request::post(path), Some(body)).await
+    }
+
+    async fn lines_of(&self, builder: Builder, body: Option<Value>) -> Result<Lines, Failure> {
+        let builder = builder.header(ACCEPT, "application/x-ndjson");
+        let answer = self.send(builder, body).await?;
         Ok(Lines { body: answer.response.into_body(), _connection: answer.connection, buffer: BytesMut::new() })
     }
 

@@ -15,7 +15,7 @@ use crate::base::limits;
 use crate::primitives::http::HostOptions;
 use crate::primitives::notify::Route;
 use crate::primitives::secrets::SecretsConfig;
-use crate::primitives::{llm, redis, sql};
+use crate::primitives::{llm, redis, sql, stack};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -43,6 +43,9 @@ pub struct Config {
     pub alerts: Alerts,
     #[serde(deserialize_with = "values::maybe_map")]
     pub checks: BTreeMap<String, CheckConfig>,
+    /// Compose stacks, by the names of their projects.
+    #[serde(deserialize_with = "values::stacks")]
+    pub stacks: stack::Sources,
     pub retention: Retention,
     pub calendars: Calendars,
     pub node: Node,

@@ -79,6 +79,24 @@ fn the_shipped_example_of_sources_can_be_used_as_it_is() {
 }
 
 #[test]
+fn the_shipped_examples_of_stacks_can_be_used_as_they_are() {
+    let config = load(&format!("stacks:\n  {}\n", example("stacks:")), &[]).expect("the examples are understood");
+    assert_eq!(config.stacks.keys().collect::<Vec<_>>(), ["shop", "wiki"]);
+    for (text, problem) in [
+        ("stacks: { Shop: { folder: /srv/shop } }", "\"Shop\" is not a name for a stack"),
+        (
+            "stacks:\n  shop: { folder: srv/shop }",
+            "aegis.yaml:2:19: stacks.shop.folder: \"srv/shop\" is not an absolute path",
+        ),
+        ("stacks: { shop: { folder: /srv, file: [a] } }", "unknown key \"file\""),
+        ("stacks: { shop: {} }", "folder"),
+    ] {
+        let found = load(text, &[]).expect_err(problem);
+        assert!(found.contains(problem), "{text}: {found}");
+    }
+}
+
+#[test]
 fn the_shipped_file_names_every_key() {
     let defaults = serde_json::to_value(Config::default()).expect("it serialises");
     let sections = defaults.as_object().expect("a mapping");

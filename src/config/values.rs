@@ -14,6 +14,7 @@ use super::sections::LogFormat;
 use crate::base::{limits, suggest};
 use crate::model::schedule;
 use crate::primitives::sql::Source;
+use crate::primitives::stack;
 
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const LOG_FORMATS: [(&str, LogFormat); 3] =
@@ -100,6 +101,17 @@ pub(super) fn sql_sources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
             limits::PARAM_NAME_BYTES_MAX
         ))),
         None => Ok(sources),
+    }
+}
+
+/// Stacks by name, whose names are as Compose takes them for projects.
+pub(super) fn stacks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<stack::Sources, D::Error> {
+    let stacks: stack::Sources = maybe_map(deserializer)?;
+    match stacks.keys().find(|name| !stack::is_name(name)) {
+        Some(name) => Err(D::Error::custom(format!(
+            "{name:?} is not a name for a stack: write lower-case letters, digits, '-' and '_', such as \"shop\""
+        ))),
+        None => Ok(stacks),
     }
 }
 

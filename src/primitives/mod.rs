@@ -20,6 +20,7 @@ pub mod process;
 pub mod redis;
 pub mod secrets;
 pub mod sql;
+pub mod stack;
 pub mod template;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub struct Primitives {
     pub image: image::Images,
     pub prober: prober::Prober,
     pub secrets: secrets::Vault,
+    pub stacks: stack::Stacks,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -71,6 +73,8 @@ pub struct Options {
     pub masker: Masker,
     /// `fs.roots`.
     pub roots: BTreeMap<String, PathBuf>,
+    /// `stacks`, by name.
+    pub stacks: stack::Sources,
     /// `process.programs`, and who keeps them.
     pub process: process::Options,
     pub lookup: Arc<dyn net::resolve::Lookup>,
@@ -92,6 +96,7 @@ impl Default for Options {
             secrets: secrets::Options::default(),
             masker: Masker::default(),
             roots: BTreeMap::new(),
+            stacks: stack::Sources::new(),
             process: process::Options::default(),
             lookup: Arc::new(net::resolve::SystemLookup),
         }
@@ -115,6 +120,7 @@ impl Primitives {
             secrets,
             masker,
             roots,
+            stacks,
             process,
             lookup,
         } = options;
@@ -142,10 +148,27 @@ impl Primitives {
         let notify = notify::Notify::new(notify::Options { routes, ca_file }, http.clone(), secrets, clock.clone())?;
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
+        let stacks = stack::Stacks::new(stacks, docker.clone(), clock.clone());
         let host = host::Host::new(clock);
         let image = image::Images::default();
         let secrets = vault;
-        Ok(Self { docker, http, notify, sql, redis, graph, llm, image, fs, process, host, probe, prober, secrets })
+        Ok(Self {
+            docker,
+            http,
+            notify,
+            sql,
+            redis,
+            graph,
+            llm,
+            image,
+            fs,
+            process,
+            host,
+            probe,
+            prober,
+            secrets,
+            stacks,
+        })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

@@ -116,6 +116,29 @@ impl DockerLayer {
     }
 }
 
+/// May look at a stack of the configuration and change it, as far as the grant for Docker goes.
+#[derive(Debug, Clone)]
+pub struct StackPermit {
+    name: String,
+    docker: DockerPermit,
+}
+
+/// Needs both: the stack by its name, and `access` to Docker on anything; the service of Docker checks each object.
+pub fn stack(grants: &Grants, name: &str, access: Access) -> Result<StackPermit, Denied> {
+    listed(grants, "stack", |grants| &grants.stack, name, || format!("the stack {name:?}"))?;
+    docker(grants, access, None).map(|docker| StackPermit { name: name.to_owned(), docker })
+}
+
+impl StackPermit {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn docker(&self) -> &DockerPermit {
+        &self.docker
+    }
+}
+
 /// May send HTTP requests to the hosts that the grant names.
 #[derive(Debug, Clone)]
 pub struct HttpPermit {

@@ -21,7 +21,7 @@ pub struct Acted {
 }
 
 /// The names of acts by the routes that carry them out, those of the pages beside those of the API.
-const ACTS: [(&str, &str); 36] = [
+const ACTS: [(&str, &str); 41] = [
     ("POST /api/v1/jobs/{name}/runs", "job.trigger"),
     ("POST /jobs/{name}/run", "job.trigger"),
     ("POST /api/v1/jobs/{name}/enable", "job.enable"),
@@ -42,6 +42,11 @@ const ACTS: [(&str, &str); 36] = [
     ("POST /api/v1/containers/{id}/stop", "container.stop"),
     ("POST /api/v1/containers/{id}/restart", "container.restart"),
     ("POST /containers/{id}/{action}", "container.act"),
+    ("POST /api/v1/stacks/{name}/up", "stack.up"),
+    ("POST /api/v1/stacks/{name}/down", "stack.down"),
+    ("POST /api/v1/stacks/{name}/restart", "stack.restart"),
+    ("POST /api/v1/stacks/{name}/pull", "stack.pull"),
+    ("POST /api/v1/stacks/{name}/build", "stack.build"),
     ("POST /api/v1/alerts/{id}/acknowledge", "alert.acknowledge"),
     ("POST /alerts/{id}/acknowledge", "alert.acknowledge"),
     ("POST /api/v1/silences", "silence.create"),

@@ -92,6 +92,8 @@ fn status_of(fault: &Fault) -> StatusCode {
         "params.invalid" => StatusCode::UNPROCESSABLE_ENTITY,
         "permission.denied" => StatusCode::FORBIDDEN,
         "runner.queue_full" | "runner.closed" => StatusCode::SERVICE_UNAVAILABLE,
+        "stack.unknown" | "stack.no_service" => StatusCode::NOT_FOUND,
+        "stack.busy" | "stack.missing" | "stack.network_in_use" => StatusCode::CONFLICT,
         code if code.ends_with(".not_found") => StatusCode::NOT_FOUND,
         code if code.ends_with(".conflict") => StatusCode::CONFLICT,
         code if code.ends_with(".timeout") => StatusCode::GATEWAY_TIMEOUT,
@@ -100,6 +102,7 @@ fn status_of(fault: &Fault) -> StatusCode {
         }
         code if code.ends_with(".unavailable") || code == "store.closed" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.ends_with(".invalid") => StatusCode::BAD_REQUEST,
+        code if code.starts_with("stack.") && !fault.retryable => StatusCode::UNPROCESSABLE_ENTITY,
         _ if fault.retryable => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -17,6 +17,7 @@ mod crash;
 mod daily;
 mod disk_full;
 mod docker_real;
+mod docker_real_stack;
 mod durable;
 mod first_job;
 mod keeper;

@@ -28,6 +28,7 @@ pub(super) mod schedule;
 pub(super) mod secret;
 pub(super) mod show;
 mod simulate;
+pub(super) mod stack;
 pub(super) mod test;
 pub(super) mod token;
 pub(super) mod trigger;
@@ -67,6 +68,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Schedule(args) => schedule::run(args, &ctx).await,
         Command::Ps(args) => ps::run(args, &ctx).await,
         Command::Repl(args) => repl::run(args, &ctx).await,
+        Command::Stack(command) => stack::run(command, &ctx).await,
         Command::Token(command) => token::run(command, &ctx).await,
         Command::Audit(command) => audit::run(command, &ctx).await,
         Command::Secret(command) => secret::run(command, &ctx).await,

@@ -80,7 +80,7 @@ const UI: Record = Record {
 
 const PERMISSIONS: Record = Record {
     name: "Permissions",
-    doc: "What the job may touch; what is absent it may not. `proxy`, `stack` and `volumes` are kept for later: no function of this version asks for them.",
+    doc: "What the job may touch; what is absent it may not. `proxy` and `volumes` are kept for later: no function of this version asks for them.",
     fields: &[
         Field::optional(
             "docker",

@@ -85,6 +85,7 @@ mod root;
 mod secrets;
 pub mod spec;
 mod sql;
+mod stack;
 mod template;
 mod time;
 mod toml;
@@ -111,6 +112,7 @@ pub const MODULES: &[&Module] = &[
     &jobs::MODULE,
     &events::MODULE,
     &docker::MODULE,
+    &stack::MODULE,
     &http::MODULE,
     &notify::MODULE,
     &secrets::MODULE,

@@ -19,5 +19,6 @@ mod secrets;
 mod sources;
 mod spares;
 mod sql;
+mod stack;
 pub mod support;
 mod watch;

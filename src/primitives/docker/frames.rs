@@ -12,6 +12,15 @@ pub enum Stream {
     Stderr,
 }
 
+impl Stream {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
 /// Splits the multiplexed stream: an eight-byte head (stream, length) before each piece. Holds no more than a head:
 /// a piece is handed on as it arrives.
 #[derive(Debug)]

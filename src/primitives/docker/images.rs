@@ -85,6 +85,12 @@ impl Docker {
         Ok(images)
     }
 
+    /// The id of the image that a reference means now; None when it is not on the host.
+    pub async fn image_id(&self, permit: &DockerPermit, image: &str) -> Result<Option<String>, DockerError> {
+        permit.check_any(Access::Read, &format!("looking for the image {image:?}"))?;
+        Ok(self.image_ids(check_image(image)?).await?.map(|ids| ids.id))
+    }
+
     /// Images belong to nobody: removing one needs `write` on everything.
     pub async fn remove_image(
         &self,

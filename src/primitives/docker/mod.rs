@@ -31,6 +31,7 @@ mod ports;
 mod prune;
 mod pull;
 mod push;
+mod put;
 mod stats;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -61,6 +62,7 @@ pub use ports::PublishedPort;
 pub use prune::{PruneOptions, PruneOutcome, PruneTarget};
 pub use pull::{PullOptions, PullOutcome, PullPolicy, PullProgress};
 pub use push::PushOptions;
+pub use put::PutFile;
 pub use stats::{Stats, StatsOptions};
 pub use top::Top;
 pub use usage::{DiskUsage, UsageOfKind};

@@ -39,6 +39,10 @@ pub struct CreateNetworkOptions {
     pub subnet: Option<String>,
     pub gateway: Option<String>,
     pub ip_range: Option<String>,
+    /// Several ranges, instead of the three above.
+    pub pools: Vec<Pool>,
+    /// Who gives addresses out. Default: `default`. Others need `admin`.
+    pub ipam_driver: Option<String>,
     /// Cut off from the outside.
     pub internal: bool,
     pub attachable: bool,
@@ -46,6 +50,17 @@ pub struct CreateNetworkOptions {
     pub driver_opts: Pairs,
     pub labels: Pairs,
     pub dry_run: bool,
+}
+
+/// A range of a network's addresses.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pool {
+    pub subnet: Option<String>,
+    pub gateway: Option<String>,
+    pub ip_range: Option<String>,
+    /// Addresses that are taken, by a name for each.
+    pub aux_addresses: Pairs,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -225,6 +240,7 @@ fn reaches_host(options: &CreateNetworkOptions) -> bool {
         "encrypted",
     ];
     !matches!(options.driver.as_deref(), None | Some("" | "bridge" | "overlay"))
+        || !matches!(options.ipam_driver.as_deref(), None | Some("" | "default"))
         || options.driver_opts.0.keys().any(|key| !HARMLESS.contains(&key.as_str()))
 }
 
@@ -243,26 +259,22 @@ pub(super) fn endpoint(aliases: &[String], ipv4: Option<String>, ipv6: Option<St
 }
 
 fn create_request(name: &str, options: &CreateNetworkOptions) -> Result<NetworkCreateRequest, DockerError> {
-    let net = |field: &str, text: &Option<String>| match text {
-        Some(text) if text.parse::<ipnet::IpNet>().is_err() => {
-            Err(DockerError::invalid(field, format!("{text:?} is not a range such as \"172.28.0.0/16\"")))
-        }
-        text => Ok(text.clone()),
+    let own = Pool {
+        subnet: options.subnet.clone(),
+        gateway: options.gateway.clone(),
+        ip_range: options.ip_range.clone(),
+        aux_addresses: Pairs::default(),
     };
-    let (subnet, ip_range) = (net("subnet", &options.subnet)?, net("ip_range", &options.ip_range)?);
-    if let Some(gateway) = options.gateway.as_ref().filter(|text| text.parse::<std::net::IpAddr>().is_err()) {
-        return Err(DockerError::invalid("gateway", format!("{gateway:?} is not an address")));
+    let is_said = own.subnet.is_some() || own.gateway.is_some() || own.ip_range.is_some();
+    if is_said && !options.pools.is_empty() {
+        return Err(DockerError::invalid("pools", "they exclude subnet, gateway and ip_range: give one of the two"));
     }
-    if subnet.is_none() && (ip_range.is_some() || options.gateway.is_some()) {
-        return Err(DockerError::invalid("subnet", "ip_range and gateway need it"));
-    }
-    let ipam = subnet.map(|subnet| Ipam {
-        config: Some(vec![IpamConfig {
-            subnet: Some(subnet),
-            ip_range,
-            gateway: options.gateway.clone(),
-            auxiliary_addresses: None,
-        }]),
+    let pools: Vec<Pool> = if is_said { vec![own] } else { options.pools.clone() };
+    let config = pools.into_iter().map(pool).collect::<Result<Vec<_>, _>>()?;
+    let driver = options.ipam_driver.clone();
+    let ipam = (driver.is_some() || !config.is_empty()).then(|| Ipam {
+        driver,
+        config: Some(config).filter(|config| !config.is_empty()),
         ..Ipam::default()
     });
     let map =
@@ -277,6 +289,27 @@ fn create_request(name: &str, options: &CreateNetworkOptions) -> Result<NetworkC
         options: map(&options.driver_opts),
         labels: map(&options.labels),
         ..NetworkCreateRequest::default()
+    })
+}
+
+fn pool(pool: Pool) -> Result<IpamConfig, DockerError> {
+    for (field, text) in [("subnet", &pool.subnet), ("ip_range", &pool.ip_range)] {
+        if let Some(text) = text.as_ref().filter(|text| text.parse::<ipnet::IpNet>().is_err()) {
+            return Err(DockerError::invalid(field, format!("{text:?} is not a range such as \"172.28.0.0/16\"")));
+        }
+    }
+    if let Some(gateway) = pool.gateway.as_ref().filter(|text| text.parse::<std::net::IpAddr>().is_err()) {
+        return Err(DockerError::invalid("gateway", format!("{gateway:?} is not an address")));
+    }
+    if pool.subnet.is_none() && (pool.ip_range.is_some() || pool.gateway.is_some()) {
+        return Err(DockerError::invalid("subnet", "ip_range and gateway need it"));
+    }
+    let addresses = pool.aux_addresses.0;
+    Ok(IpamConfig {
+        subnet: pool.subnet,
+        ip_range: pool.ip_range,
+        gateway: pool.gateway,
+        auxiliary_addresses: (!addresses.is_empty()).then(|| addresses.into_iter().collect()),
     })
 }
 

@@ -79,6 +79,11 @@ impl Drop for Lab {
     }
 }
 
+/// A container as its inspection has it.
+pub(crate) fn container_of(raw: &Value) -> super::Container {
+    super::containers::container(&json!({}), raw, Clock::system().now())
+}
+
 pub(crate) fn options<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("options")
 }

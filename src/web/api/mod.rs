@@ -9,6 +9,7 @@ mod jobs;
 mod notifications;
 mod ops;
 mod runs;
+mod stacks;
 mod tokens;
 mod watch;
 
@@ -47,6 +48,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "durable", description = "What durable runs have done, wait for and keep."),
         (name = "schedule", description = "Due times: what became of them and what is to come."),
         (name = "containers", description = "Containers on the Docker host."),
+        (name = "stacks", description = "Stacks of containers from Compose files."),
         (name = "alerts", description = "What is wrong, what is asked, and what nobody wants to hear of."),
         (name = "events", description = "What happened, as it happens."),
         (name = "tokens", description = "Who may call."),
@@ -102,6 +104,16 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(containers::start))
         .routes(routes!(containers::stop))
         .routes(routes!(containers::restart))
+        .routes(routes!(stacks::list))
+        .routes(routes!(stacks::config))
+        .routes(routes!(stacks::plan))
+        .routes(routes!(stacks::containers))
+        .routes(routes!(stacks::logs))
+        .routes(routes!(stacks::up))
+        .routes(routes!(stacks::down))
+        .routes(routes!(stacks::restart))
+        .routes(routes!(stacks::pull))
+        .routes(routes!(stacks::build))
         .routes(routes!(watch::alerts))
         .routes(routes!(watch::acknowledge))
         .routes(routes!(watch::silences, watch::silence))

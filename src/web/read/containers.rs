@@ -13,7 +13,7 @@ use crate::base::{Fault, Timestamp, limits, suggest};
 use crate::model::grants::{Access, DockerGrant};
 use crate::model::{Grants, Identity, NewEvent};
 use crate::primitives::docker::{
-    ChangeOptions, Container, Docker, HealthState, ListOptions, LogOptions, PublishedPort, Stats, StopOptions, Stream,
+    ChangeOptions, Container, Docker, HealthState, ListOptions, LogOptions, PublishedPort, Stats, StopOptions,
 };
 use crate::primitives::permit::{self, DockerPermit};
 use crate::web::error::{ApiError, ApiResult};
@@ -224,12 +224,10 @@ pub async fn find(web: &Web, name: &str) -> ApiResult<ContainerView> {
 pub async fn logs(web: &Web, name: &str, lines: usize) -> ApiResult<ContainerLog> {
     let options = LogOptions { tail: u32::try_from(lines).unwrap_or(u32::MAX), ..LogOptions::default() };
     let log = web.parts.docker.logs(&permit(Access::Read)?, name, options).await.map_err(Fault::from)?;
-    let lines = log.lines.into_iter().map(|line| {
-        let stream = match line.stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        };
-        ContainerLine { at: line.at, stream: stream.to_owned(), text: line.text }
+    let lines = log.lines.into_iter().map(|line| ContainerLine {
+        at: line.at,
+        stream: line.stream.as_str().to_owned(),
+        text: line.text,
     });
     Ok(ContainerLog { lines: lines.collect(), truncated: log.truncated })
 }

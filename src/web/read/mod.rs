@@ -11,6 +11,7 @@ pub mod rights;
 pub mod runs;
 pub mod schedule;
 pub mod simulation;
+pub mod stacks;
 pub mod steps;
 pub mod text;
 pub mod watch;

@@ -7,6 +7,7 @@ mod durable;
 mod notifications;
 mod pages;
 mod serving;
+mod stacks;
 mod streams;
 mod support;
 mod watch;

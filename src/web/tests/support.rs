@@ -1,5 +1,6 @@
 //! Everything behind the web part, small and real, but for the schedule's forecast.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::lua::{Bundle, Engine, EngineOptions};
 use crate::model::params::ParamSpec;
 use crate::model::schedule::{CatchUp, Rule, ScheduleSpec};
 use crate::model::{Identity, JobSpec, Role, TriggerKind};
+use crate::primitives::stack::{Source, Sources};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher};
 use crate::store::{self, Store};
@@ -153,10 +155,11 @@ impl App {
         let primitives = Primitives::new(primitives::Options {
             docker_host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
             clock: clock.clone(),
+            stacks: stacks(folder.path()),
             ..primitives::Options::default()
         });
         let primitives = primitives.expect("options that can be used");
-        let docker = primitives.docker.clone();
+        let (docker, stacks) = (primitives.docker.clone(), primitives.stacks.clone());
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = registry();
@@ -189,6 +192,7 @@ impl App {
             loader,
             docker,
             notify: crate::primitives::Primitives::unconnected().notify,
+            stacks,
             forecast: Arc::new(EveryFiveMinutes),
             probes: Vec::new(),
             metrics: Metrics::default(),
@@ -271,4 +275,19 @@ impl App {
         let answer = self.post(&format!("/api/v1/jobs/{job}/runs"), json!({ "params": params })).await;
         answer.expect(StatusCode::ACCEPTED).json()["run_id"].as_str().expect("an id").to_owned()
     }
+}
+
+/// A stack that loads and one that does not.
+fn stacks(folder: &Path) -> Sources {
+    let files = [
+        ("shop", "services: { web: { image: web, environment: { TOKEN: s3cret } } }"),
+        ("broken", "services: { web: { image: [] } }"),
+    ];
+    let source = |(name, text): (&str, &str)| {
+        let folder = folder.join(name);
+        std::fs::create_dir(&folder).expect("a folder");
+        std::fs::write(folder.join("compose.yaml"), text).expect("written");
+        (name.to_owned(), Source { folder, ..Source::default() })
+    };
+    files.map(source).into()
 }

@@ -7,6 +7,7 @@ mod host;
 mod secrets;
 mod sources;
 mod sql;
+mod stacks;
 mod storage;
 
 use comfy_table::{Cell, Color};
@@ -81,6 +82,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.push(storage::scripts(&config.scripts.dir));
     findings.extend(grants::check(&config));
     findings.extend(sources::check(&config, &ctx.clock).await);
+    findings.extend(stacks::check(&config, &ctx.clock).await);
     findings.extend(secrets::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)

@@ -3,11 +3,11 @@
 mod calls;
 mod changes;
 mod containers;
-mod convert;
+pub(super) mod convert;
 mod create;
 mod findings;
 mod images;
-mod results;
+pub(super) mod results;
 mod surroundings;
 mod transfers;
 

@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigLogConfig, NetworkingConfig,
-    ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
+    NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::mounts::MountPlan;
 use super::options::{CreateOptions, HealthcheckOptions, Test};
 use crate::base::limits;
 use crate::primitives::docker::error::DockerError;
-use crate::primitives::docker::networks::endpoint;
 use crate::primitives::docker::ports::{PortSpec, bindings, parse};
 use crate::primitives::option::{Pairs, Size, Span, Texts};
 
@@ -75,17 +74,21 @@ fn host_config(options: &CreateOptions, ports: &[PortSpec], mounts: &MountPlan) 
         annotations: map(&options.annotations),
         ..HostConfig::default()
     };
-    resources(options, isolation(options, config))
+    resources(options, isolation(options, config)?)
 }
 
-fn isolation(options: &CreateOptions, config: HostConfig) -> HostConfig {
-    HostConfig {
+fn isolation(options: &CreateOptions, config: HostConfig) -> Result<HostConfig, DockerError> {
+    Ok(HostConfig {
         readonly_rootfs: options.read_only.then_some(true),
         cap_drop: list(&options.cap_drop),
         cap_add: list(&options.cap_add),
         security_opt: list(&options.security_opt),
         privileged: options.privileged.then_some(true),
         devices: some(options.devices.0.iter().map(|text| device(text)).collect()),
+        device_cgroup_rules: list(&options.device_cgroup_rules),
+        volumes_from: list(&options.volumes_from),
+        storage_opt: map(&options.storage_opt),
+        cgroupns_mode: options.cgroup.as_deref().map(cgroup).transpose()?,
         sysctls: map(&options.sysctls),
         pid_mode: options.pid.clone(),
         ipc_mode: options.ipc.clone(),
@@ -94,6 +97,14 @@ fn isolation(options: &CreateOptions, config: HostConfig) -> HostConfig {
         cgroup_parent: options.cgroup_parent.clone(),
         runtime: options.runtime.clone(),
         ..config
+    })
+}
+
+fn cgroup(mode: &str) -> Result<HostConfigCgroupnsModeEnum, DockerError> {
+    match mode {
+        "host" => Ok(HostConfigCgroupnsModeEnum::HOST),
+        "private" => Ok(HostConfigCgroupnsModeEnum::PRIVATE),
+        _ => Err(DockerError::invalid("cgroup", format!("{mode:?} is neither private nor host"))),
     }
 }
 
@@ -121,7 +132,13 @@ fn resources(options: &CreateOptions, config: HostConfig) -> Result<HostConfig, 
     });
     Ok(HostConfig {
         nano_cpus: limit.map(|cpus| (cpus * 1e9).round() as i64),
-        cpu_shares: reservation.map(|cpus| ((cpus * SHARES_PER_CPU).round() as i64).max(2)),
+        cpu_shares: options
+            .cpu_shares
+            .or_else(|| reservation.map(|cpus| ((cpus * SHARES_PER_CPU).round() as i64).max(2))),
+        cpu_period: options.cpu_period,
+        cpu_quota: options.cpu_quota,
+        memory_swappiness: options.mem_swappiness,
+        oom_kill_disable: options.oom_kill_disable,
         cpuset_cpus: options.cpuset.clone(),
         memory: bytes(options.mem_limit),
         memory_reservation: bytes(options.mem_reservation),
@@ -158,7 +175,7 @@ fn network_mode(options: &CreateOptions) -> Result<Option<String>, DockerError> 
 
 fn networking(options: &CreateOptions) -> Option<NetworkingConfig> {
     let (name, settings) = options.networks.first()?;
-    let endpoint = endpoint(&settings.aliases.0, settings.ipv4_address.clone(), settings.ipv6_address.clone());
+    let endpoint = settings.endpoint();
     Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])) })
 }
 
@@ -298,6 +315,7 @@ mod tests {
             (json!({"mem_limit": "2g", "memswap_limit": "1g"}), "memswap_limit"),
             (json!({"memswap_limit": "1g"}), "memswap_limit"),
             (json!({"cpus": 0}), "cpus"),
+            (json!({"cgroup": "shared"}), "cgroup"),
             (json!({"healthcheck": {"test": ["true"]}}), "healthcheck.test"),
             (json!({"healthcheck": {"test": "x", "interval": "1us"}}), "healthcheck"),
             (json!({"ports": ["x:80"]}), "ports"),

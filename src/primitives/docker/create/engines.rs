@@ -20,6 +20,7 @@ pub(super) fn warnings(options: &CreateOptions, api: ApiVersion) -> Vec<String> 
             health.is_some_and(|health| health.start_interval.is_some()),
             "checks during the start come at the ordinary interval",
         ),
+        ("networks.mac_address", ApiVersion(1, 44), options.networks.have_mac_addresses(), "the engine makes one up"),
         (
             "volumes.volume.subpath",
             ApiVersion(1, 45),
@@ -45,11 +46,12 @@ mod tests {
     fn fields_beyond_the_engine_are_named() {
         let options: CreateOptions = serde_json::from_value(json!({
             "image": "web", "healthcheck": {"test": "true", "start_interval": "1s"}, "annotations": {"a": "b"},
+            "networks": {"front": {"mac_address": "02:42:ac:11:00:02"}},
             "volumes": [{"type": "volume", "source": "d", "target": "/d", "volume": {"subpath": "x"}}]
         }))
         .expect("options");
         let old = warnings(&options, ApiVersion(1, 41));
-        assert_eq!(old.len(), 3);
+        assert_eq!(old.len(), 4);
         assert!(old.iter().any(|text| text.starts_with("healthcheck.start_interval needs Docker API 1.44")));
         assert!(warnings(&options, ApiVersion(1, 45)).is_empty());
     }

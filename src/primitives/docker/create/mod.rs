@@ -18,7 +18,7 @@ use self::mounts::MountPlan;
 use super::engine::Docker;
 use super::error::DockerError;
 use super::names::{check_image, check_name};
-use super::networks::{HOST_NETWORK, endpoint};
+use super::networks::HOST_NETWORK;
 use super::pull::{PullOptions, PullPolicy};
 use crate::model::grants::Access;
 use crate::primitives::permit::{Denied, DockerPermit};
@@ -125,8 +125,8 @@ impl Docker {
             self.call(&action, |client| async move { client.create_container(Some(parameters), body).await }).await?;
         // Engines before API 1.44 take one network at creation; the others are joined one by one.
         for (network, settings) in options.networks.further() {
-            let endpoint = endpoint(&settings.aliases.0, settings.ipv4_address.clone(), settings.ipv6_address.clone());
-            let request = NetworkConnectRequest { container: answer.id.clone(), endpoint_config: Some(endpoint) };
+            let endpoint_config = Some(settings.endpoint());
+            let request = NetworkConnectRequest { container: answer.id.clone(), endpoint_config };
             let action = format!("connecting {shown:?} to the network {network:?}");
             let network = network.to_owned();
             let joined =

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{Mount, MountTmpfsOptions, MountType, MountVolumeOptions, MountVolumeOptionsDriverConfig};
+use bollard::models::{
+    Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType, MountVolumeOptions,
+    MountVolumeOptionsDriverConfig,
+};
 use serde::Deserialize;
 
 use crate::base::limits;
@@ -39,6 +42,17 @@ pub(in crate::primitives::docker) struct VolumeTable {
     pub(super) volume: Option<OfVolume>,
     #[serde(default)]
     tmpfs: Option<OfTmpfs>,
+    #[serde(default)]
+    bind: Option<OfBind>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OfBind {
+    /// `rprivate`, `shared`, …
+    propagation: Option<String>,
+    /// Leaves out what is mounted below it on the host.
+    non_recursive: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -149,6 +163,7 @@ impl MountPlan {
             Kind::Volume if table.tmpfs.is_some() => return stray("volumes.tmpfs", "tmpfs"),
             Kind::Bind | Kind::Tmpfs if table.volume.is_some() => return stray("volumes.volume", "volume"),
             Kind::Bind if table.tmpfs.is_some() => return stray("volumes.tmpfs", "tmpfs"),
+            Kind::Volume | Kind::Tmpfs if table.bind.is_some() => return stray("volumes.bind", "bind"),
             Kind::Volume => {
                 mount.typ = Some(MountType::VOLUME);
                 mount.source = table.source.clone();
@@ -164,6 +179,7 @@ impl MountPlan {
                 let source = table.source.as_deref().unwrap_or_default();
                 mount.typ = Some(MountType::BIND);
                 mount.source = Some(absolute("volumes.source", source)?);
+                mount.bind_options = table.bind.as_ref().map(bind_options).transpose()?;
             }
             Kind::Tmpfs => {
                 mount.typ = Some(MountType::TMPFS);
@@ -200,6 +216,27 @@ fn anonymous_on_host(mount: &Mount) -> bool {
         let options = config.options.clone().unwrap_or_default().into_iter().collect();
         needs_admin(config.name.as_deref().unwrap_or_default(), &options)
     })
+}
+
+fn bind_options(of: &OfBind) -> Result<MountBindOptions, DockerError> {
+    use MountBindOptionsPropagationEnum as P;
+    let propagation = match of.propagation.as_deref() {
+        None => None,
+        Some("private") => Some(P::PRIVATE),
+        Some("rprivate") => Some(P::RPRIVATE),
+        Some("shared") => Some(P::SHARED),
+        Some("rshared") => Some(P::RSHARED),
+        Some("slave") => Some(P::SLAVE),
+        Some("rslave") => Some(P::RSLAVE),
+        Some(other) => {
+            let known = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+            let near = crate::base::suggest::did_you_mean(other, known);
+            let problem = format!("{other:?} is no way to propagate mounts{near}");
+            return Err(DockerError::invalid("volumes.bind.propagation", problem));
+        }
+    };
+    let non_recursive = of.non_recursive.then_some(true);
+    Ok(MountBindOptions { propagation, non_recursive, ..MountBindOptions::default() })
 }
 
 fn volume_options(of: OfVolume) -> MountVolumeOptions {
@@ -273,6 +310,10 @@ mod tests {
         assert!(planned(json!([{"type": "bind", "source": "x", "target": "/y"}])).is_err());
         assert!(planned(json!([{"type": "tmpfs", "target": "/y", "volume": {}}])).is_err());
         assert!(planned(json!([{"type": "tmpfs", "target": "/y", "size": 5}])).is_err());
+        assert!(planned(json!([{"type": "volume", "target": "/y", "bind": {}}])).is_err());
+        let bind = |propagation| json!([{"type": "bind", "source": "/x", "target": "/y", "bind": {"propagation": propagation}}]);
+        assert!(planned(bind("rsharde")).is_err_and(|problem| problem.contains("rshared")));
+        assert!(planned(bind("rslave")).expect("a plan").mounts[0].bind_options.is_some());
         let sized =
             planned(json!([{"type": "tmpfs", "target": "/y", "tmpfs": {"size": "1m", "mode": 1777}}])).expect("a plan");
         let options = sized.mounts[0].tmpfs_options.clone().expect("options");

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bollard::models::EndpointSettings;
 use serde::Deserialize;
 
 use super::mounts::VolumeEntry;
+use crate::primitives::docker::networks::endpoint;
 use crate::primitives::docker::ports::{PortEntry, table_or_short};
 use crate::primitives::docker::pull::{PullPolicy, RegistryAuth};
 use crate::primitives::option::{Argv, Pairs, Size, Span, Texts};
@@ -69,6 +71,14 @@ pub struct CreateOptions {
     pub shm_size: Option<Size>,
     pub(in crate::primitives::docker) ulimits: BTreeMap<String, Ulimit>,
     pub oom_score_adj: Option<i64>,
+    pub oom_kill_disable: Option<bool>,
+    /// 0 to 100.
+    pub mem_swappiness: Option<i64>,
+    /// Its share when CPUs are scarce, in the kernel's terms; `cpu_reservation` says the same in CPUs.
+    pub cpu_shares: Option<i64>,
+    /// Microseconds, for limits in the kernel's terms; `cpus` says the same in CPUs.
+    pub cpu_period: Option<i64>,
+    pub cpu_quota: Option<i64>,
 
     pub read_only: bool,
     pub cap_drop: Texts,
@@ -76,11 +86,17 @@ pub struct CreateOptions {
     pub security_opt: Texts,
     pub privileged: bool,
     pub devices: Texts,
+    pub device_cgroup_rules: Texts,
+    /// Containers whose volumes it has too.
+    pub volumes_from: Texts,
+    pub storage_opt: Pairs,
     pub sysctls: Pairs,
     pub pid: Option<String>,
     pub ipc: Option<String>,
     pub uts: Option<String>,
     pub userns_mode: Option<String>,
+    /// `private`; `host` needs `admin`.
+    pub cgroup: Option<String>,
     pub cgroup_parent: Option<String>,
     pub runtime: Option<String>,
 
@@ -132,7 +148,7 @@ pub(in crate::primitives::docker) struct LoggingOptions {
     pub options: Pairs,
 }
 
-/// `{"front", "back"}` or `{ front = { aliases = {"api"} } }`, in this order.
+/// `{"front", "back"}` or `{ front = { aliases = {"api"} } }`; or a list of tables with `name`. In this order.
 #[derive(Debug, Clone, Default)]
 pub(in crate::primitives::docker) struct Networks(Vec<(String, NetworkSettings)>);
 
@@ -142,6 +158,43 @@ pub(in crate::primitives::docker) struct NetworkSettings {
     pub(super) aliases: Texts,
     pub(super) ipv4_address: Option<String>,
     pub(super) ipv6_address: Option<String>,
+    pub(super) link_local_ips: Texts,
+    pub(super) mac_address: Option<String>,
+    pub(super) driver_opts: Pairs,
+}
+
+impl NetworkSettings {
+    pub(super) fn endpoint(&self) -> EndpointSettings {
+        let addresses = &self.link_local_ips.0;
+        let mut endpoint = endpoint(&self.aliases.0, self.ipv4_address.clone(), self.ipv6_address.clone());
+        if !addresses.is_empty() {
+            endpoint.ipam_config.get_or_insert_default().link_local_ips = Some(addresses.clone());
+        }
+        endpoint.mac_address = self.mac_address.clone();
+        let pairs = &self.driver_opts.0;
+        endpoint.driver_opts = (!pairs.is_empty()).then(|| pairs.clone().into_iter().collect());
+        endpoint
+    }
+}
+
+/// A network in a list: its name alone, or with how the container sits on it.
+#[derive(Debug, Clone)]
+struct NamedNetwork(String, NetworkSettings);
+
+impl<'de> Deserialize<'de> for NamedNetwork {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Long {
+            name: String,
+            #[serde(flatten)]
+            settings: serde_json::Map<String, serde_json::Value>,
+        }
+        let long = |long: Long| {
+            let settings = serde_json::from_value(serde_json::Value::Object(long.settings));
+            settings.map(|settings| Self(long.name, settings)).map_err(serde::de::Error::custom)
+        };
+        table_or_short(deserializer, long, |name: String| Ok(Self(name, NetworkSettings::default())))?
+    }
 }
 
 impl<'de> Deserialize<'de> for Networks {
@@ -149,7 +202,7 @@ impl<'de> Deserialize<'de> for Networks {
         let long = |map: BTreeMap<String, Option<NetworkSettings>>| {
             Self(map.into_iter().map(|(name, settings)| (name, settings.unwrap_or_default())).collect())
         };
-        let short = |list: Texts| Self(list.0.into_iter().map(|name| (name, NetworkSettings::default())).collect());
+        let short = |list: Vec<NamedNetwork>| Self(list.into_iter().map(|NamedNetwork(name, of)| (name, of)).collect());
         table_or_short(deserializer, long, short)
     }
 }
@@ -157,6 +210,14 @@ impl<'de> Deserialize<'de> for Networks {
 impl Networks {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    pub(super) fn have_driver_options(&self) -> bool {
+        self.0.iter().any(|(_, settings)| !settings.driver_opts.0.is_empty())
+    }
+
+    pub(super) fn have_mac_addresses(&self) -> bool {
+        self.0.iter().any(|(_, settings)| settings.mac_address.is_some())
     }
 
     pub(super) fn first(&self) -> Option<&(String, NetworkSettings)> {
@@ -225,5 +286,10 @@ mod tests {
             "extra_hosts": {"host.docker.internal": "host-gateway"}}));
         assert_eq!(map.networks.first().map(|(_, settings)| settings.aliases.0.clone()), Some(vec!["api".into()]));
         assert_eq!(map.extra_hosts.0, ["host.docker.internal:host-gateway"]);
+        let tables = read(json!({"image": "web", "networks": [{"name": "z", "aliases": ["api"]}, {"name": "a"}]}));
+        assert_eq!(tables.networks.names().collect::<Vec<_>>(), ["z", "a"], "a list keeps its order");
+        let wrong =
+            serde_json::from_value::<CreateOptions>(json!({"image": "web", "networks": [{"name": "z", "ip": 1}]}));
+        assert!(wrong.is_err_and(|error| error.to_string().contains("unknown field `ip`")));
     }
 }

@@ -1,0 +1,66 @@
+//! Whether the files of the configuration's stacks load.
+
+use super::Finding;
+use crate::base::{Clock, Fault};
+use crate::config::Config;
+use crate::primitives::docker::{Docker, Options};
+use crate::primitives::stack::Stacks;
+use crate::primitives::stack::desired::Desired;
+
+/// One finding for each stack.
+pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let docker = Docker::new(Options { host: config.docker.host.clone(), clock: clock.clone() });
+    let stacks = Stacks::new(config.stacks.clone(), docker, clock.clone());
+    let mut findings = Vec::new();
+    for name in config.stacks.keys() {
+        findings.push(match loaded(&stacks, name).await {
+            Ok(desired) if desired.warnings.is_empty() => {
+                Finding::ok("stack", format!("{name}: {} services", desired.services.len()))
+            }
+            Ok(desired) => {
+                let found = format!("{name}: {}", desired.warnings.join("; "));
+                Finding::warning("stack", found, "correct the files, or live without what has no effect")
+            }
+            Err(fault) => {
+                let fix = fault.hint.unwrap_or_else(|| "correct its files".into());
+                Finding::problem("stack", format!("{name}: {}", fault.message), fix)
+            }
+        });
+    }
+    findings
+}
+
+async fn loaded(stacks: &Stacks, name: &str) -> Result<Desired, Fault> {
+    let loaded = stacks.load(name).await?;
+    let mut desired = Desired::of(&loaded.project, &loaded.files)?;
+    desired.warnings.extend(loaded.warnings.iter().map(ToString::to_string));
+    Ok(desired)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+    use crate::primitives::stack::Source;
+
+    #[tokio::test]
+    async fn each_stack_is_loaded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = Config::default();
+        assert_eq!(check(&config, &Clock::system()).await, []);
+        for (name, text) in [
+            ("bad", "services: { web: { image: [] } }"),
+            ("fair", "services: { web: { image: w, links: [x] }, x: { image: x } }"),
+            ("good", "services: { web: { image: w } }"),
+        ] {
+            let place = folder.path().join(name);
+            std::fs::create_dir(&place).expect("a folder");
+            std::fs::write(place.join("compose.yaml"), text).expect("written");
+            config.stacks.insert(name.to_owned(), Source { folder: place, ..Source::default() });
+        }
+        let found = check(&config, &Clock::system()).await;
+        let verdicts: Vec<Verdict> = found.iter().map(|finding| finding.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Problem, Verdict::Warning, Verdict::Ok], "{found:?}");
+        assert_eq!(found[2].found, "good: 1 services");
+    }
+}

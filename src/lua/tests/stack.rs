@@ -1,0 +1,100 @@
+//! `aegis.stack`, from Lua to the real engine of this machine.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::support::Bed;
+use crate::base::Clock;
+use crate::lua::{Engine, EngineOptions};
+use crate::model::Grants;
+use crate::model::grants::{Access, DockerGrant};
+use crate::primitives::docker::testing::{IMAGE, Lab};
+use crate::primitives::stack::Source;
+use crate::primitives::{Options, Primitives};
+
+/// A bed whose scripts reach one stack, which is called as the lab's things are.
+struct Reach {
+    bed: Bed,
+    lab: Lab,
+    _folder: tempfile::TempDir,
+}
+
+fn reach(access: Access) -> Reach {
+    let lab = Lab::open();
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = format!(
+        "services:\n  web: {{ image: '{IMAGE}', command: [sh, -c, 'echo up; sleep 600'], init: true, \
+         stop_grace_period: 1s, environment: {{ TOKEN: s3cret }} }}\n"
+    );
+    std::fs::write(folder.path().join("compose.yaml"), text).expect("written");
+    let source = |folder: &tempfile::TempDir| Source { folder: folder.path().to_owned(), ..Source::default() };
+    let stacks = BTreeMap::from([(lab.mark.clone(), source(&folder)), ("other".to_owned(), source(&folder))]);
+    let primitives = Primitives::new(Options { stacks, ..Options::default() }).expect("services");
+    let mut bed = Bed::default();
+    bed.engine = Engine::new(EngineOptions { io: bed.io.handle().clone(), clock: Clock::system(), primitives });
+    let names = vec![format!("{}-*", lab.mark), format!("{}_*", lab.mark)];
+    let docker = Some(DockerGrant::Named(BTreeMap::from([(access, names)])));
+    bed.grants = Grants { docker, stack: vec![lab.mark.clone()], ..Grants::default() };
+    Reach { bed, lab, _folder: folder }
+}
+
+impl Reach {
+    fn filled(&self, body: &str) -> String {
+        body.replace("SHOP", &self.lab.mark)
+    }
+}
+
+#[test]
+fn a_script_carries_a_stack_through_its_life() {
+    let reach = reach(Access::Admin);
+    let seen = reach.bed.value(&reach.filled(
+        "local planned = aegis.stack.plan('SHOP')
+         local dry = aegis.stack.up('SHOP', { dry_run = true })
+         local up = aegis.stack.up('SHOP', { wait = true, timeout = '1m' })
+         local again = aegis.stack.up('SHOP')
+         local ps = aegis.stack.ps('SHOP')
+         local said = aegis.stack.exec('SHOP', 'web', { command = { 'echo', 'hi' } })
+         local restarted = aegis.stack.restart('SHOP', { services = { 'web' } })
+         local lines = aegis.stack.logs('SHOP', { tail = 10 })
+         local config = aegis.stack.config('SHOP')
+         local down = aegis.stack.down('SHOP', { volumes = true })
+         return { names = #aegis.stack.names(), planned = #planned.actions, dry = dry.dry_run, up = up.changed,
+            verb = up.actions[2].verb, why = up.actions[2].reasons[1], again = again.changed, state = ps[1].state,
+            said = said.stdout, restarted = #restarted, line = lines[1].text, service = lines[1].service,
+            token = config.services.web.environment.TOKEN, down = #down.actions }",
+    ));
+    assert_eq!(
+        seen,
+        json!({
+            "names": 1, "planned": 2, "dry": true, "up": true, "verb": "create", "why": "there is none",
+            "again": false, "state": "running", "said": "hi\n", "restarted": 1, "line": "up", "service": "web",
+            "token": "<hidden>", "down": 2
+        })
+    );
+    let lines = reach.bed.log.texts();
+    assert!(lines.iter().any(|line| line.contains("create container") && line.ends_with("done")), "{lines:?}");
+}
+
+#[test]
+fn wrong_uses_say_what_is_wrong() {
+    let read = reach(Access::Read);
+    for (call, code, word) in [
+        ("plan('other')", "permission.denied", "stack = {"),
+        ("up('SHOP')", "permission.denied", "docker ="),
+        ("exec('SHOP', 'web', { command = 'ls' })", "permission.denied", "docker ="),
+        ("plan('SHOP', { services = { 'wbe' } })", "stack.no_service", "did you mean \"web\""),
+        ("up('SHOP', { forse = true })", "args.unknown", "forse"),
+        ("plan()", "args.missing", "stack"),
+    ] {
+        let fault = read.bed.fault(&read.filled(&format!("aegis.stack.{call}")));
+        assert_eq!(fault.code, code, "{call}: {fault}");
+        assert!(fault.to_string().contains(word), "{call}: {fault}");
+    }
+    let mut write = reach(Access::Write);
+    let late = write.bed.fault(&write.filled("aegis.stack.up('SHOP', { timeout = '9h' })"));
+    assert_eq!(late.code, "stack.invalid", "{late}");
+    write.bed.grants.stack.push("nonesuch".into());
+    let unknown = write.bed.fault("aegis.stack.up('nonesuch')");
+    assert_eq!(unknown.code, "stack.unknown", "{unknown}");
+}

@@ -1,0 +1,25 @@
+//! Stacks: several containers that are one thing, described by Compose files.
+//!
+//! [`compose`] loads the files, [`desired`] puts them into the engine's terms, [`plan`] compares that with what the
+//! engine has; all three are pure. [`Stacks`] looks, plans and carries plans out, through the Docker service and with
+//! its permits.
+
+mod actions;
+mod apply;
+mod build;
+pub mod compose;
+pub mod desired;
+mod disk;
+#[cfg(test)]
+mod live;
+mod observe;
+mod order;
+pub mod plan;
+mod service;
+mod source;
+
+pub use actions::{ExecOptions, Line, LogOptions, Pulled, RestartOptions, ServicesOptions};
+pub use apply::{Event, Stage, Told};
+pub use disk::Disk;
+pub use service::{DownOptions, Outcome, Stacks, UpOptions};
+pub use source::{Source, Sources, is_name};

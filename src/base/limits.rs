@@ -1,9 +1,11 @@
 //! Every bound in Aegis, each with its unit last in its name. A part that needs a new bound adds it here.
 
+mod nfs;
 mod primitives;
 
 use std::time::Duration;
 
+pub use nfs::*;
 pub use primitives::*;
 
 // Names

@@ -11,6 +11,7 @@ pub mod http;
 pub mod image;
 pub mod llm;
 pub mod net;
+pub mod nfs;
 pub mod notify;
 pub mod option;
 pub mod permit;
@@ -21,6 +22,7 @@ pub mod redis;
 pub mod secrets;
 pub mod sql;
 pub mod template;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -45,6 +47,7 @@ pub struct Primitives {
     pub image: image::Images,
     pub prober: prober::Prober,
     pub secrets: secrets::Vault,
+    pub volumes: volumes::Volumes,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -74,6 +77,8 @@ pub struct Options {
     /// `process.programs`, and who keeps them.
     pub process: process::Options,
     pub lookup: Arc<dyn net::resolve::Lookup>,
+    /// `nfs`.
+    pub volumes: volumes::Options,
 }
 
 impl Default for Options {
@@ -94,6 +99,7 @@ impl Default for Options {
             roots: BTreeMap::new(),
             process: process::Options::default(),
             lookup: Arc::new(net::resolve::SystemLookup),
+            volumes: volumes::Options::default(),
         }
     }
 }
@@ -117,6 +123,7 @@ impl Primitives {
             roots,
             process,
             lookup,
+            volumes,
         } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
@@ -142,10 +149,26 @@ impl Primitives {
         let notify = notify::Notify::new(notify::Options { routes, ca_file }, http.clone(), secrets, clock.clone())?;
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
+        let volumes = volumes::Volumes::new(volumes, clock.clone());
         let host = host::Host::new(clock);
-        let image = image::Images::default();
-        let secrets = vault;
-        Ok(Self { docker, http, notify, sql, redis, graph, llm, image, fs, process, host, probe, prober, secrets })
+        let (image, secrets) = (image::Images::default(), vault);
+        Ok(Self {
+            docker,
+            http,
+            notify,
+            sql,
+            redis,
+            graph,
+            llm,
+            image,
+            fs,
+            process,
+            host,
+            probe,
+            prober,
+            secrets,
+            volumes,
+        })
     }
 
     /// Services behind which there is nothing: for tests that never reach them.

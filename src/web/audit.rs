@@ -21,7 +21,7 @@ pub struct Acted {
 }
 
 /// The names of acts by the routes that carry them out, those of the pages beside those of the API.
-const ACTS: [(&str, &str); 36] = [
+const ACTS: [(&str, &str); 46] = [
     ("POST /api/v1/jobs/{name}/runs", "job.trigger"),
     ("POST /jobs/{name}/run", "job.trigger"),
     ("POST /api/v1/jobs/{name}/enable", "job.enable"),
@@ -42,6 +42,16 @@ const ACTS: [(&str, &str); 36] = [
     ("POST /api/v1/containers/{id}/stop", "container.stop"),
     ("POST /api/v1/containers/{id}/restart", "container.restart"),
     ("POST /containers/{id}/{action}", "container.act"),
+    ("POST /api/v1/volumes", "volume.create"),
+    ("PATCH /api/v1/volumes/{tenant}/{volume}", "volume.change"),
+    ("DELETE /api/v1/volumes/{tenant}/{volume}", "volume.delete"),
+    ("POST /api/v1/volumes/{tenant}/{volume}/clone", "volume.clone"),
+    ("POST /api/v1/volumes/{tenant}/{volume}/snapshots", "volume.snapshot"),
+    ("DELETE /api/v1/volumes/{tenant}/{volume}/snapshots/{snapshot}", "volume.snapshot.remove"),
+    ("POST /api/v1/volumes/{tenant}/{volume}/restore", "volume.restore"),
+    ("PUT /api/v1/volumes/{tenant}/{volume}/content", "volume.write"),
+    ("DELETE /api/v1/volumes/{tenant}/{volume}/content", "volume.remove"),
+    ("POST /api/v1/deleted-volumes/{id}/recover", "volume.recover"),
     ("POST /api/v1/alerts/{id}/acknowledge", "alert.acknowledge"),
     ("POST /alerts/{id}/acknowledge", "alert.acknowledge"),
     ("POST /api/v1/silences", "silence.create"),

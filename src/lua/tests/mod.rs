@@ -20,4 +20,5 @@ mod sources;
 mod spares;
 mod sql;
 pub mod support;
+mod volumes;
 mod watch;

@@ -10,6 +10,7 @@ mod notifications;
 mod ops;
 mod runs;
 mod tokens;
+mod volumes;
 mod watch;
 
 use std::sync::Arc;
@@ -47,6 +48,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "durable", description = "What durable runs have done, wait for and keep."),
         (name = "schedule", description = "Due times: what became of them and what is to come."),
         (name = "containers", description = "Containers on the Docker host."),
+        (name = "volumes", description = "Folders with a quota, snapshots and an end, served over NFS."),
         (name = "alerts", description = "What is wrong, what is asked, and what nobody wants to hear of."),
         (name = "events", description = "What happened, as it happens."),
         (name = "tokens", description = "Who may call."),
@@ -102,6 +104,16 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(containers::start))
         .routes(routes!(containers::stop))
         .routes(routes!(containers::restart))
+        .routes(routes!(volumes::list, volumes::create))
+        .routes(routes!(volumes::show, volumes::change, volumes::delete))
+        .routes(routes!(volumes::clone))
+        .routes(routes!(volumes::snapshot))
+        .routes(routes!(volumes::remove_snapshot))
+        .routes(routes!(volumes::restore))
+        .routes(routes!(volumes::files))
+        .routes(routes!(volumes::read, volumes::write, volumes::remove))
+        .routes(routes!(volumes::deleted))
+        .routes(routes!(volumes::recover))
         .routes(routes!(watch::alerts))
         .routes(routes!(watch::acknowledge))
         .routes(routes!(watch::silences, watch::silence))

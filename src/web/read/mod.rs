@@ -13,4 +13,5 @@ pub mod schedule;
 pub mod simulation;
 pub mod steps;
 pub mod text;
+pub mod volumes;
 pub mod watch;

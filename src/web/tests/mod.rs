@@ -9,4 +9,5 @@ mod pages;
 mod serving;
 mod streams;
 mod support;
+mod volumes;
 mod watch;

@@ -153,10 +153,15 @@ impl App {
         let primitives = Primitives::new(primitives::Options {
             docker_host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
             clock: clock.clone(),
+            volumes: primitives::volumes::Options {
+                listen: Some(([127, 0, 0, 1], 0).into()),
+                root: folder.path().join("volumes"),
+                ..primitives::volumes::Options::default()
+            },
             ..primitives::Options::default()
         });
         let primitives = primitives.expect("options that can be used");
-        let docker = primitives.docker.clone();
+        let (docker, volumes) = (primitives.docker.clone(), primitives.volumes.clone());
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = registry();
@@ -189,6 +194,7 @@ impl App {
             loader,
             docker,
             notify: crate::primitives::Primitives::unconnected().notify,
+            volumes,
             forecast: Arc::new(EveryFiveMinutes),
             probes: Vec::new(),
             metrics: Metrics::default(),

@@ -127,11 +127,16 @@ test.describe("agent_run", function()
   end)
 
   test.it("makes the volume when it is not there, and removes what was left over", function()
-    local old = aegis.time.add(aegis.time.now(), -2 * 86400)
-    local seen = agent({ keep = "1d" }, { missing = true, left = { { name = "aegis-exec-old-1", created_at = old } } })
+    local left = {
+      { name = "aegis-exec-old-1", created_at = "2026-12-30T00:00:00Z" },
+      { name = "aegis-exec-new-1", created_at = "2026-12-31T12:00:00Z" },
+      { name = "aegis-quarantine-aegis-exec-older-1", created_at = "2026-12-01T00:00:00Z" },
+    }
+    local seen = agent({}, { missing = true, left = left })
     expect(seen.ok).to_be(true)
-    expect(seen.volumes["agents/one"]).to_equal({ expires = 86400 })
+    expect(seen.volumes["agents/one"]).to_equal({ expires = 7 * 86400 })
     expect(seen.removed[1]).to_be("aegis-exec-old-1")
+    expect(#seen.removed).to_be(4)
   end)
 end)
 

@@ -1,8 +1,11 @@
 local test = require("@std/test")
 local expect = test.expect
 
+-- When jobs under test begin.
+local NOW = "2027-01-01T00:00:00Z"
+
 local function volume(name, age_days, used)
-  local created = aegis.time.add(aegis.time.now(), -age_days * 86400)
+  local created = aegis.time.add(NOW, -age_days * 86400)
   return { name = name, created_at = created, used_bytes = used or 0, quota_bytes = 1000 }
 end
 

@@ -68,9 +68,10 @@ return aegis.job {
     local volume = aegis.volumes.get(p.volume)
     print(`{if report.passed then "done" else "not done"} after {#report.outcomes} of {p.iterations} iterations`)
     if not report.passed then
+      local how = if last.exit_code ~= nil then `ended with code {last.exit_code}` else "ran out of time"
       error({
         code = "agent_run.not_done",
-        message = `{p.volume} is not done after {#report.outcomes} iterations; the last one {last.state}, code {last.exit_code}`,
+        message = `{p.volume} is not done after {#report.outcomes} iterations; the last one {how}`,
         hint = "its output is in this run's log, its files in the volume",
       }, 0)
     end

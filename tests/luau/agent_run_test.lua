@@ -109,7 +109,7 @@ test.describe("agent_run", function()
     local seen = agent({ iterations = 2 }, { codes = { 1, false } })
     expect(seen.ok).to_be(false)
     expect(seen.result.code).to_be("agent_run.not_done")
-    expect(seen.result.message).to_contain("the last one timed_out")
+    expect(seen.result.message).to_contain("the last one ran out of time")
     expect(#seen.removed).to_be(4)
   end)
 

@@ -36,7 +36,7 @@ return aegis.job {
 
   run = function(ctx)
     local p = ctx.params
-    for _, name in execution.reap("1d") do
+    for _, name in execution.reap() do
       ctx:log("warn", `removed {name}, which nobody waited for any more`)
     end
     if aegis.volumes.get(p.volume) == nil then

@@ -45,6 +45,11 @@ local function agent(params, options)
         table.insert(removed, name)
       end,
     },
+    jobs = {
+      runs = function()
+        return { { id = "01m82gax9aq7hLIVE0G1AJ46M" } }
+      end,
+    },
     volumes = {
       get = function(name)
         return if given.missing and not volumes[name]
@@ -128,15 +133,18 @@ test.describe("agent_run", function()
 
   test.it("makes the volume when it is not there, and removes what was left over", function()
     local left = {
-      { name = "aegis-exec-old-1", created_at = "2026-12-30T00:00:00Z" },
-      { name = "aegis-exec-new-1", created_at = "2026-12-31T12:00:00Z" },
-      { name = "aegis-quarantine-aegis-exec-older-1", created_at = "2026-12-01T00:00:00Z" },
+      { name = "aegis-exec-old-1", labels = { ["aegis.execution.id"] = "2yxe0g1aj46m" } },
+      { name = "aegis-exec-live-1", labels = { ["aegis.execution.id"] = "live0g1aj46m" } },
+      { name = "aegis-exec-hand-1", labels = {}, created_at = "2026-12-31T12:00:00Z" },
+      { name = "aegis-exec-hand-2", labels = {}, created_at = "2026-12-30T12:00:00Z" },
+      { name = "aegis-quarantine-aegis-exec-older-1", labels = {}, created_at = "2026-12-01T00:00:00Z" },
     }
     local seen = agent({}, { missing = true, left = left })
     expect(seen.ok).to_be(true)
     expect(seen.volumes["agents/one"]).to_equal({ expires = 7 * 86400 })
     expect(seen.removed[1]).to_be("aegis-exec-old-1")
-    expect(#seen.removed).to_be(4)
+    expect(seen.removed[3]).to_be("aegis-exec-hand-2")
+    expect(#seen.removed).to_be(6)
   end)
 end)
 

@@ -112,6 +112,7 @@ impl Daemon {
 
         let outbox = Outbox { store: store.clone(), clock: clock.clone() };
         primitives.notify = primitives.notify.kept_in(Arc::new(outbox));
+        serve_volumes(&primitives, supervisor).await?;
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
 
@@ -230,6 +231,7 @@ impl Daemon {
             docker: self.primitives.docker.clone(),
             notify: self.primitives.notify.clone(),
             stacks: self.primitives.stacks.clone(),
+            volumes: self.primitives.volumes.clone(),
             forecast: Arc::new(forecast::LiveForecast {
                 registry: self.registry.clone(),
                 calendars: self.site.calendars.clone(),
@@ -249,6 +251,13 @@ impl Daemon {
             let hearing = hearing.clone();
             async move { hearing.check() }
         })];
+        let volumes = self.primitives.volumes.clone();
+        if volumes.is_configured() {
+            probes.push(web::Probe::new("nfs", move || {
+                let volumes = volumes.clone();
+                async move { volumes.check().await }
+            }));
+        }
         let vault = self.primitives.secrets.clone();
         if vault.sources() > 0 {
             probes.push(web::Probe::new("secrets", move || std::future::ready(no_problem(vault.problems()))));
@@ -300,6 +309,16 @@ impl Daemon {
     }
 }
 
+/// Opens the volumes, and has them served until everything that may use them has stopped.
+async fn serve_volumes(primitives: &Primitives, supervisor: &mut Supervisor) -> anyhow::Result<()> {
+    let volumes = primitives.volumes.clone();
+    let Some(gateway) = volumes.open().await? else { return Ok(()) };
+    let allowance = limits::NFS_DRAIN_WAIT + limits::SHUTDOWN_PART_WAIT;
+    supervisor.spawn_within("nfs", allowance, |stop| gateway.run(stop));
+    supervisor.spawn("volumes", |stop| volumes.serve(stop));
+    Ok(())
+}
+
 fn no_problem(problems: Vec<primitives::secrets::SecretError>) -> Result<(), String> {
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     if texts.is_empty() { Ok(()) } else { Err(texts.join("; ")) }
@@ -345,6 +364,7 @@ fn masked_primitives(config: &Config, clock: &Clock, masker: &Masker) -> anyhow:
         graph: config.graph.clone(),
         llm: config.llm.clone(),
         secrets: secrets(config),
+        volumes: config.nfs.options(),
         masker: masker.clone(),
         ..primitives::Options::default()
     };

@@ -23,6 +23,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("x509_parser", &["primitives"], "certificates are read where they are seen"),
     ("tokio_rustls", &["primitives"], "secure connections are made with a permit only"),
     ("redis", &["primitives"], "Redis and FalkorDB are reached with a permit only"),
+    ("nfsserve", &["primitives/nfs"], "volumes are served in one place"),
     ("age", &["primitives/secrets"], "the encrypted store is read and written in one place"),
     ("aho_corasick", &["base"], "texts are masked in one place"),
     ("minijinja", &["primitives"], "templates are filled in one place, with fuel"),

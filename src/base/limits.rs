@@ -1,10 +1,12 @@
 //! Every bound in Aegis, each with its unit last in its name. A part that needs a new bound adds it here.
 
+mod nfs;
 mod primitives;
 mod stacks;
 
 use std::time::Duration;
 
+pub use nfs::*;
 pub use primitives::*;
 pub use stacks::*;
 

@@ -327,3 +327,60 @@ pub(super) fn read<T: DeserializeOwned>(answer: Value) -> Result<T, Failure> {
             .hint("are the command and the daemon of the same version? compare `aegis --version` and `aegis doctor`")
     })
 }
+
+#[derive(Debug, Deserialize)]
+pub(super) struct VolumeList {
+    pub volumes: Vec<Volume>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Volume {
+    pub name: String,
+    pub expires_at: Option<Timestamp>,
+    pub quota_bytes: u64,
+    pub quota_inodes: u64,
+    pub used_bytes: u64,
+    pub used_inodes: u64,
+    pub uid: u32,
+    pub gid: u32,
+    pub squash: String,
+    pub read_only: bool,
+    pub snapshots: Vec<VolumeSnapshot>,
+    pub folder: String,
+    pub device: String,
+    pub mount_options: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct VolumeSnapshot {
+    pub name: String,
+    pub created_at: Timestamp,
+    pub entries: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DeletedVolumeList {
+    pub volumes: Vec<DeletedVolume>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct DeletedVolume {
+    pub id: String,
+    pub name: String,
+    pub deleted_at: Timestamp,
+    pub purge_at: Timestamp,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct VolumeFileList {
+    pub files: Vec<VolumeFile>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct VolumeFile {
+    pub path: String,
+    pub kind: String,
+    pub bytes: u64,
+    pub mode: String,
+    pub modified_at: Timestamp,
+}

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
     alerts, approve, artifacts, audit, backup, cancel, check, completions, daemon, enable, event, init, job, jobs,
-    logs, man, notify, ps, repl, retry, run, runs, schedule, secret, show, stack, test, token, trigger, types,
+    logs, man, notify, ps, repl, retry, run, runs, schedule, secret, show, stack, test, token, trigger, types, volume,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -105,6 +105,9 @@ pub enum Command {
     /// Show who did what, and prove that the log of it is whole
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Make, snapshot, restore and delete volumes, and look into them
+    #[command(subcommand)]
+    Volume(volume::Command),
     /// Set, list and remove secrets
     #[command(subcommand)]
     Secret(secret::Command),

@@ -28,6 +28,13 @@ pub(super) struct Client {
     socket: PathBuf,
 }
 
+/// A body and its media type.
+type Content = (&'static str, Bytes);
+
+fn json(body: Value) -> Content {
+    ("application/json", Bytes::from(body.to_string()))
+}
+
 /// An answer whose connection lives as long as it does.
 #[derive(Debug)]
 struct Answer {
@@ -76,7 +83,7 @@ impl Client {
         for (name, value) in headers {
             builder = builder.header(*name, *value);
         }
-        let answer = self.send(builder, body).await?;
+        let answer = self.send(builder, body.map(json)).await?;
         let bytes = answer.collect().await?;
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         serde_json::from_slice(text).map_err(|error| {
@@ -84,6 +91,12 @@ impl Client {
                 "are the command and the daemon of the same version? compare `aegis --version` and `aegis doctor`",
             )
         })
+    }
+
+    /// Sends a file's content; nothing is answered but that it arrived.
+    pub async fn upload(&self, path: &str, content: Vec<u8>) -> Result<(), Failure> {
+        let body = ("application/octet-stream", Bytes::from(content));
+        self.send(Request::put(path).header(ACCEPT, "application/json"), Some(body)).await.map(drop)
     }
 
     /// An answer that comes line by line: NDJSON.
@@ -98,7 +111,7 @@ impl Client {
 
     async fn lines_of(&self, builder: Builder, body: Option<Value>) -> Result<Lines, Failure> {
         let builder = builder.header(ACCEPT, "application/x-ndjson");
-        let answer = self.send(builder, body).await?;
+        let answer = self.send(builder, body.map(json)).await?;
         Ok(Lines { body: answer.response.into_body(), _connection: answer.connection, buffer: BytesMut::new() })
     }
 
@@ -122,7 +135,7 @@ impl Client {
     }
 
     /// A request whose answer is a success, or the failure that it told of.
-    async fn send(&self, builder: Builder, body: Option<Value>) -> Result<Answer, Failure> {
+    async fn send(&self, builder: Builder, body: Option<Content>) -> Result<Answer, Failure> {
         let answer = self.request(builder, body).await?;
         if answer.response.status().is_client_error() || answer.response.status().is_server_error() {
             return Err(answer.failure().await);
@@ -130,7 +143,7 @@ impl Client {
         Ok(answer)
     }
 
-    async fn request(&self, builder: Builder, body: Option<Value>) -> Result<Answer, Failure> {
+    async fn request(&self, builder: Builder, body: Option<Content>) -> Result<Answer, Failure> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| self.unreachable(&error))?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broke(&error))?;
@@ -140,7 +153,7 @@ impl Client {
         });
         let builder = builder.header(HOST, "localhost");
         let request = match body {
-            Some(body) => builder.header(CONTENT_TYPE, "application/json").body(Full::<Bytes>::from(body.to_string())),
+            Some((kind, content)) => builder.header(CONTENT_TYPE, kind).body(Full::new(content)),
             None => builder.body(Full::<Bytes>::default()),
         };
         let request = request.map_err(|error| Failure::usage(format!("this cannot be asked for: {error}")))?;
@@ -215,6 +228,8 @@ fn command_for(code: &str) -> Option<&'static str> {
         "run.not_found" => "`aegis runs` lists the runs",
         "artifact.not_found" => "`aegis artifacts RUN` lists them",
         "token.not_found" => "`aegis token list` lists the tokens",
+        "volumes.not_found" => "`aegis volume list` lists the volumes",
+        "volumes.snapshot.not_found" => "`aegis volume show NAME` lists its snapshots",
         "params.invalid" => "`aegis job NAME` shows the parameters; give them as --param name=value",
         _ => return None,
     })

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::error::ConfigError;
-use super::{Config, values};
+use super::{Config, nfs, values};
 use crate::base::{quantity, suggest};
 
 /// Where variables are looked up; tests bring their own.
@@ -37,7 +37,7 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 40] = [
+pub(super) const SETTINGS: [(&str, Apply); 50] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
     ("scripts.policy", |config, text| put(&mut config.scripts.policy, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
@@ -65,6 +65,21 @@ pub(super) const SETTINGS: [(&str, Apply); 40] = [
     ("notify.routes", |_, _| Err("routes are set in the file alone".into())),
     ("fs.roots", |_, _| Err("roots are set in the file alone".into())),
     ("process.programs", |_, _| Err("programs are set in the file alone".into())),
+    ("nfs.listen", |config, text| put(&mut config.nfs.listen, nfs::parse_address(text))),
+    ("nfs.root", |config, text| put(&mut config.nfs.root, Ok(text.into()))),
+    ("nfs.clients", |config, text| {
+        let networks = words(text).iter().map(|word| nfs::parse_network(word)).collect::<Result<_, _>>();
+        put(&mut config.nfs.clients, networks.and_then(nfs::check_networks))
+    }),
+    ("nfs.uid", |config, text| put(&mut config.nfs.uid, nfs::parse_id(text))),
+    ("nfs.gid", |config, text| put(&mut config.nfs.gid, nfs::parse_id(text))),
+    ("nfs.quota_bytes", |config, text| put(&mut config.nfs.quota_bytes, nfs::parse_quota(text))),
+    ("nfs.quota_inodes", |config, text| put(&mut config.nfs.quota_inodes, nfs::parse_count(text))),
+    ("nfs.delete_grace", |config, text| put(&mut config.nfs.delete_grace, nfs::parse_grace(text))),
+    ("nfs.sync_names", |config, text| {
+        put(&mut config.nfs.sync_names, text.parse().map_err(|_| format!("{text:?} is neither true nor false")))
+    }),
+    ("nfs.audit", |config, text| put(&mut config.nfs.audit, nfs::parse_audit(text))),
     ("secrets.env_file", |config, text| put(&mut config.secrets.env_file, Ok((!text.is_empty()).then(|| text.into())))),
     ("secrets.credentials", |config, text| {
         put(&mut config.secrets.credentials, Ok((!text.is_empty()).then(|| text.into())))

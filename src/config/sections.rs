@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::calendars::Calendars;
+use super::nfs::Nfs;
 use super::watch::{Alerts, CheckConfig, Metrics};
 use super::{redact_urls, values};
 use crate::base::limits;
@@ -38,6 +39,7 @@ pub struct Config {
     pub redis: redis::Sources,
     pub graph: redis::Sources,
     pub llm: llm::Sources,
+    pub nfs: Nfs,
     pub secrets: SecretsConfig,
     pub metrics: Metrics,
     pub alerts: Alerts,

@@ -143,6 +143,14 @@ fn errors_name_the_place_and_the_remedy() {
             "aegis.yaml:2:11: log.format: \"jsno\" is not a log format: write auto, text or json; did you mean \"json\"?\n  2 |   format: jsno\n    |           ^",
         ),
         (
+            "nfs:\n  clients: [10.0.0.0/8, all]\n",
+            "aegis.yaml:2:25: nfs.clients[1]: \"all\" is no network: write it as \"10.0.0.0/8\" or as an address\n  2 |   clients: [10.0.0.0/8, all]\n    |                         ^",
+        ),
+        (
+            "nfs:\n  audit: change\n",
+            "aegis.yaml:2:10: nfs.audit: \"change\" is no audit of volumes: write none, changes or all; did you mean \"changes\"?\n  2 |   audit: change\n    |          ^",
+        ),
+        (
             "store: [x]\n",
             "aegis.yaml:1:8: store: expected keys with values, such as `key: value`\n  1 | store: [x]\n    |        ^",
         ),
@@ -280,6 +288,16 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_ALERTS_GROUP_WAIT", "1s"),
         ("AEGIS_ALERTS_GROUP_INTERVAL", "1m"),
         ("AEGIS_ALERTS_REPEAT_INTERVAL", "1h"),
+        ("AEGIS_NFS_LISTEN", "127.0.0.1:2049"),
+        ("AEGIS_NFS_ROOT", "/srv/volumes"),
+        ("AEGIS_NFS_CLIENTS", "10.0.0.0/8, 192.0.2.1"),
+        ("AEGIS_NFS_UID", "33"),
+        ("AEGIS_NFS_GID", "33"),
+        ("AEGIS_NFS_QUOTA_BYTES", "1GiB"),
+        ("AEGIS_NFS_QUOTA_INODES", "1000"),
+        ("AEGIS_NFS_DELETE_GRACE", "1d"),
+        ("AEGIS_NFS_SYNC_NAMES", "true"),
+        ("AEGIS_NFS_AUDIT", "changes"),
         ("AEGIS_NODE_NAME", "one"),
         ("AEGIS_NODE_LABELS", "gpu, eu"),
     ];

@@ -216,7 +216,7 @@ pub(super) fn check_max_running(count: usize) -> Result<usize, String> {
 }
 
 /// A scalar as text, through `parse`.
-fn text<'de, D, T>(deserializer: D, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, D::Error>
+pub(super) fn text<'de, D, T>(deserializer: D, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
 {

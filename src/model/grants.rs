@@ -31,7 +31,9 @@ pub struct Grants {
     pub secrets: Vec<String>,
     /// Names of secrets whose text may be read too.
     pub reveal: Vec<String>,
-    pub volumes: Vec<String>,
+    /// By pattern of `tenant/volume`.
+    #[serde(deserialize_with = "levels_or_names")]
+    pub volumes: BTreeMap<String, Access>,
     pub process: Vec<String>,
     /// By root name.
     pub fs: BTreeMap<String, Access>,
@@ -111,7 +113,7 @@ impl Grants {
             notify: any(),
             secrets: any(),
             reveal: any(),
-            volumes: any(),
+            volumes: all(Access::Admin),
             process: any(),
             fs: all(Access::Write),
             kv: any(),
@@ -149,6 +151,20 @@ impl Grants {
     }
 }
 
+/// Levels by name; a list of names, as grants were written down before they had levels, reaches for reading.
+fn levels_or_names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Access>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Levels(BTreeMap<String, Access>),
+        Names(Vec<String>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Levels(levels) => levels,
+        Written::Names(names) => names.into_iter().map(|name| (name, Access::Read)).collect(),
+    })
+}
+
 /// Whether `name` matches `pattern`, where `*` stands for any run of characters.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
@@ -167,6 +183,14 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn volumes_of_earlier_grants_are_understood() {
+        let read = |text: &str| serde_json::from_str::<Grants>(text).map(|grants| grants.volumes).expect("grants");
+        assert_eq!(read(r#"{ "volumes": ["a/*"] }"#), BTreeMap::from([("a/*".to_owned(), Access::Read)]));
+        assert_eq!(read(r#"{ "volumes": { "a/*": "admin" } }"#), BTreeMap::from([("a/*".to_owned(), Access::Admin)]));
+        assert!(read(r#"{ "volumes": [] }"#).is_empty() && read("{}").is_empty());
+    }
 
     #[test]
     fn patterns_match_whole_names() {

@@ -78,7 +78,13 @@ impl Grants {
         for (area, level) in [("host", self.host), ("proxy", self.proxy), ("alerts", self.alerts)] {
             found.extend(level.map(|level| Right::new(area, Some(level), None)));
         }
-        for (area, levels) in [("sql", &self.sql), ("redis", &self.redis), ("graph", &self.graph), ("fs", &self.fs)] {
+        for (area, levels) in [
+            ("sql", &self.sql),
+            ("redis", &self.redis),
+            ("graph", &self.graph),
+            ("volumes", &self.volumes),
+            ("fs", &self.fs),
+        ] {
             found.extend(levels.iter().map(|(name, level)| Right::new(area, Some(*level), Some(name))));
         }
         for (area, names) in self.lists() {
@@ -87,7 +93,7 @@ impl Grants {
         found
     }
 
-    fn lists(&self) -> [(&'static str, &Vec<String>); 11] {
+    fn lists(&self) -> [(&'static str, &Vec<String>); 10] {
         [
             ("stack", &self.stack),
             ("llm", &self.llm),
@@ -95,7 +101,6 @@ impl Grants {
             ("notify", &self.notify),
             ("secrets", &self.secrets),
             ("reveal", &self.reveal),
-            ("volumes", &self.volumes),
             ("process", &self.process),
             ("kv", &self.kv),
             ("jobs", &self.jobs),
@@ -130,13 +135,13 @@ impl Grants {
             "redis" => &mut self.redis,
             "graph" => &mut self.graph,
             "fs" => &mut self.fs,
+            "volumes" => &mut self.volumes,
             "stack" => return self.stack.push(name),
             "llm" => return self.llm.push(name),
             "http" => return self.http.push(name),
             "notify" => return self.notify.push(name),
             "secrets" => return self.secrets.push(name),
             "reveal" => return self.reveal.push(name),
-            "volumes" => return self.volumes.push(name),
             "process" => return self.process.push(name),
             "kv" => return self.kv.push(name),
             "jobs" => return self.jobs.push(name),

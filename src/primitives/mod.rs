@@ -11,6 +11,7 @@ pub mod http;
 pub mod image;
 pub mod llm;
 pub mod net;
+pub mod nfs;
 pub mod notify;
 pub mod option;
 pub mod permit;
@@ -22,6 +23,7 @@ pub mod secrets;
 pub mod sql;
 pub mod stack;
 pub mod template;
+pub mod volumes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +49,7 @@ pub struct Primitives {
     pub prober: prober::Prober,
     pub secrets: secrets::Vault,
     pub stacks: stack::Stacks,
+    pub volumes: volumes::Volumes,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -78,6 +81,8 @@ pub struct Options {
     /// `process.programs`, and who keeps them.
     pub process: process::Options,
     pub lookup: Arc<dyn net::resolve::Lookup>,
+    /// `nfs`.
+    pub volumes: volumes::Options,
 }
 
 impl Default for Options {
@@ -99,6 +104,7 @@ impl Default for Options {
             stacks: stack::Sources::new(),
             process: process::Options::default(),
             lookup: Arc::new(net::resolve::SystemLookup),
+            volumes: volumes::Options::default(),
         }
     }
 }
@@ -123,6 +129,7 @@ impl Primitives {
             stacks,
             process,
             lookup,
+            volumes,
         } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
@@ -149,9 +156,9 @@ impl Primitives {
         let fs = fs::Files::new(fs::Options { roots })?;
         let process = process::Processes::new(process, fs.clone(), clock.clone())?;
         let stacks = stack::Stacks::new(stacks, docker.clone(), clock.clone());
+        let volumes = volumes::Volumes::new(volumes, clock.clone());
         let host = host::Host::new(clock);
-        let image = image::Images::default();
-        let secrets = vault;
+        let (image, secrets) = (image::Images::default(), vault);
         Ok(Self {
             docker,
             http,
@@ -168,6 +175,7 @@ impl Primitives {
             prober,
             secrets,
             stacks,
+            volumes,
         })
     }
 

@@ -270,13 +270,16 @@ fn source_permit(
     levels: fn(&Grants) -> &BTreeMap<String, Access>,
     source: &str,
 ) -> Result<SourcePermit, Denied> {
+    let permit = SourcePermit { area, source: source.to_owned(), layers: source_layers(grants, levels) };
+    permit.check(Access::Read, &format!("the {area} source {source:?}"))?;
+    Ok(permit)
+}
+
+fn source_layers(grants: &Grants, levels: fn(&Grants) -> &BTreeMap<String, Access>) -> Vec<SourceLayer> {
     let own = SourceLayer { granted: levels(grants).clone(), origin: None };
     let caps = grants.caps.iter();
     let caps = caps.map(|cap| SourceLayer { granted: levels(&cap.grants).clone(), origin: Some(cap.origin.clone()) });
-    let layers = std::iter::once(own).chain(caps).collect();
-    let permit = SourcePermit { area, source: source.to_owned(), layers };
-    permit.check(Access::Read, &format!("the {area} source {source:?}"))?;
-    Ok(permit)
+    std::iter::once(own).chain(caps).collect()
 }
 
 impl SourcePermit {
@@ -304,6 +307,29 @@ impl SourcePermit {
             Some(origin) => denied.by(origin),
             None => denied,
         })
+    }
+}
+
+/// May touch the volumes that the grant's patterns cover, each up to a level.
+#[derive(Debug, Clone)]
+pub struct VolumesPermit {
+    layers: Vec<SourceLayer>,
+}
+
+/// Always gives a permit; one without patterns reaches nothing.
+pub fn volumes(grants: &Grants) -> VolumesPermit {
+    VolumesPermit { layers: source_layers(grants, |grants| &grants.volumes) }
+}
+
+impl VolumesPermit {
+    /// May act at `access` on the volume of that name.
+    pub fn check(&self, access: Access, name: &str) -> Result<(), Denied> {
+        let permit = SourcePermit { area: "volumes", source: name.to_owned(), layers: self.layers.clone() };
+        permit.check(access, &format!("the volume {name:?}"))
+    }
+
+    pub fn covers(&self, access: Access, name: &str) -> bool {
+        self.layers.iter().all(|layer| level_on(&layer.granted, name) >= Some(access))
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Acted {
 }
 
 /// The names of acts by the routes that carry them out, those of the pages beside those of the API.
-const ACTS: [(&str, &str); 41] = [
+const ACTS: [(&str, &str); 51] = [
     ("POST /api/v1/jobs/{name}/runs", "job.trigger"),
     ("POST /jobs/{name}/run", "job.trigger"),
     ("POST /api/v1/jobs/{name}/enable", "job.enable"),
@@ -47,6 +47,16 @@ const ACTS: [(&str, &str); 41] = [
     ("POST /api/v1/stacks/{name}/restart", "stack.restart"),
     ("POST /api/v1/stacks/{name}/pull", "stack.pull"),
     ("POST /api/v1/stacks/{name}/build", "stack.build"),
+    ("POST /api/v1/volumes", "volume.create"),
+    ("PATCH /api/v1/volumes/{tenant}/{volume}", "volume.change"),
+    ("DELETE /api/v1/volumes/{tenant}/{volume}", "volume.delete"),
+    ("POST /api/v1/volumes/{tenant}/{volume}/clone", "volume.clone"),
+    ("POST /api/v1/volumes/{tenant}/{volume}/snapshots", "volume.snapshot"),
+    ("DELETE /api/v1/volumes/{tenant}/{volume}/snapshots/{snapshot}", "volume.snapshot.remove"),
+    ("POST /api/v1/volumes/{tenant}/{volume}/restore", "volume.restore"),
+    ("PUT /api/v1/volumes/{tenant}/{volume}/content", "volume.write"),
+    ("DELETE /api/v1/volumes/{tenant}/{volume}/content", "volume.remove"),
+    ("POST /api/v1/deleted-volumes/{id}/recover", "volume.recover"),
     ("POST /api/v1/alerts/{id}/acknowledge", "alert.acknowledge"),
     ("POST /alerts/{id}/acknowledge", "alert.acknowledge"),
     ("POST /api/v1/silences", "silence.create"),

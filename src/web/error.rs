@@ -100,6 +100,9 @@ fn status_of(fault: &Fault) -> StatusCode {
         "run.not_final" | "approval.not_waiting" | "approval.decided" | "rights.not_waiting" | "rights.changed" => {
             StatusCode::CONFLICT
         }
+        "volumes.quota" | "volumes.no_space" => StatusCode::INSUFFICIENT_STORAGE,
+        "volumes.too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "volumes.wrong_kind" | "volumes.not_empty" | "volumes.read_only" | "volumes.too_many" => StatusCode::CONFLICT,
         code if code.ends_with(".unavailable") || code == "store.closed" => StatusCode::SERVICE_UNAVAILABLE,
         code if code.ends_with(".invalid") => StatusCode::BAD_REQUEST,
         code if code.starts_with("stack.") && !fault.retryable => StatusCode::UNPROCESSABLE_ENTITY,

@@ -21,6 +21,7 @@ use crate::base::clock::{earlier, since};
 use crate::base::{Timestamp, limits};
 use crate::jobs::Severity;
 use crate::model::{OccurrenceState, RunState};
+use crate::primitives::nfs::Statistics;
 use crate::runner::{DURATION_BUCKETS_S, Numbers};
 use crate::store::{OutboxCounts, SeriesRow, StoreMetrics};
 
@@ -101,6 +102,8 @@ struct Snapshot {
     store: StoreMetrics,
     lateness: Lateness,
     process: Process,
+    /// What the gateway counted, the volumes and their bytes.
+    volumes: Option<(Statistics, u64, u64)>,
     now: Timestamp,
 }
 
@@ -131,6 +134,7 @@ impl Snapshot {
             store: parts.store.metrics(),
             lateness: Lateness::read(parts).await?,
             process: process::read(),
+            volumes: parts.volumes.statistics(),
             now: parts.clock.now(),
         })
     }
@@ -236,8 +240,31 @@ impl Collector for Snapshot {
         labelled(e, "notifications", "Messages that no receiver has taken", "state", outbox.into_iter(), false)?;
         let found = [("error", self.errors as u64), ("warning", self.warnings as u64)];
         labelled(e, "script_diagnostics", "Files with something wrong now", "severity", found.into_iter(), false)?;
+        if let Some((statistics, volumes, bytes)) = &self.volumes {
+            served(e, statistics, *volumes, *bytes)?;
+        }
         self.process.encode(e, self.now)
     }
+}
+
+/// Volumes, and the gateway that serves them.
+fn served(e: &mut DescriptorEncoder<'_>, statistics: &Statistics, volumes: u64, bytes: u64) -> Encoded {
+    gauge(e, "volumes", "Volumes that are served", volumes as f64)?;
+    gauge(e, "volumes_used_bytes", "On disk, of all volumes, without their snapshots", bytes as f64)?;
+    let operations = || statistics.operations.iter().filter(|operation| operation.calls > 0);
+    let calls = operations().map(|operation| (operation.operation, operation.calls));
+    labelled(e, "nfs_calls", "Calls of clients that were executed", "operation", calls, true)?;
+    let failures = operations().map(|operation| (operation.operation, operation.failures));
+    labelled(e, "nfs_failures", "Calls answered with another status than OK", "operation", failures, true)?;
+    let took = operations().map(|operation| (operation.operation, operation.took.as_micros() as u64));
+    labelled(e, "nfs_call_microseconds", "Time that calls took, added up", "operation", took, true)?;
+    gauge(e, "nfs_connections", "Clients that are connected", statistics.connections_now as f64)?;
+    counter(e, "nfs_connections_refused", "Clients beyond the bound", statistics.connections_refused)?;
+    counter(e, "nfs_malformed", "What came and is no call", statistics.malformed)?;
+    counter(e, "nfs_replays", "Calls that came again and were answered from memory", statistics.replays)?;
+    counter(e, "nfs_panics", "Calls that ended without an answer, by a fault of the gateway", statistics.panics)?;
+    counter(e, "nfs_read_bytes", "Data that clients were given", statistics.bytes_read)?;
+    counter(e, "nfs_written_bytes", "Data that clients sent", statistics.bytes_written)
 }
 
 pub(super) fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> Encoded {

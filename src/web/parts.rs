@@ -19,6 +19,7 @@ use crate::jobs::{self, Registry};
 use crate::primitives::docker::Docker;
 use crate::primitives::notify::Notify;
 use crate::primitives::stack::Stacks;
+use crate::primitives::volumes::Volumes;
 use crate::runner;
 use crate::store::Store;
 
@@ -63,6 +64,7 @@ pub struct Parts {
     pub docker: Docker,
     pub notify: Notify,
     pub stacks: Stacks,
+    pub volumes: Volumes,
     pub forecast: Arc<dyn Forecast>,
     /// Dependencies that readiness reports besides the database and Docker.
     pub probes: Vec<Probe>,

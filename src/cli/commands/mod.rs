@@ -33,6 +33,7 @@ pub(super) mod test;
 pub(super) mod token;
 pub(super) mod trigger;
 pub(super) mod types;
+pub(super) mod volume;
 mod watch;
 
 use super::args::Command;
@@ -72,6 +73,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Token(command) => token::run(command, &ctx).await,
         Command::Audit(command) => audit::run(command, &ctx).await,
         Command::Secret(command) => secret::run(command, &ctx).await,
+        Command::Volume(command) => volume::run(command, &ctx).await,
         Command::Nodes => nodes::run(&ctx).await,
         Command::Backup(args) => backup::run(args, &ctx).await,
         Command::Restore(args) => backup::restore(args, &ctx).await,

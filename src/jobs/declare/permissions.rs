@@ -31,7 +31,7 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         notify: table.strings(reader, "notify"),
         secrets,
         reveal,
-        volumes: table.strings(reader, "volumes"),
+        volumes: by_name(reader, &table, "volumes", &ACCESSES),
         process: table.strings(reader, "process"),
         fs: by_name(reader, &table, "fs", &ACCESSES[..2]),
         kv: kv(reader, &table),

@@ -12,9 +12,8 @@ use crate::model::grants::{Access, DockerGrant};
 const RULE: [&str; 3] = ["scripts", "allow", "approve"];
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Admin];
 const LEVELLED: [&str; 3] = ["host", "proxy", "alerts"];
-const BY_NAME: [&str; 4] = ["sql", "redis", "graph", "fs"];
-const LISTS: [&str; 11] =
-    ["stack", "http", "notify", "secrets", "reveal", "volumes", "process", "kv", "jobs", "events", "llm"];
+const BY_NAME: [&str; 5] = ["sql", "redis", "graph", "fs", "volumes"];
+const LISTS: [&str; 10] = ["stack", "http", "notify", "secrets", "reveal", "process", "kv", "jobs", "events", "llm"];
 
 /// The policy in `text`, which was read from `file`.
 ///
@@ -166,7 +165,7 @@ impl Reader<'_> {
                 "notify" => grants.notify = self.texts(value, area),
                 "secrets" => grants.secrets = self.texts(value, area),
                 "reveal" => grants.reveal = self.texts(value, area),
-                "volumes" => grants.volumes = self.texts(value, area),
+                "volumes" => grants.volumes = self.by_name(value, area),
                 "process" => grants.process = self.texts(value, area),
                 "kv" => grants.kv = self.texts(value, area),
                 "jobs" => grants.jobs = self.texts(value, area),

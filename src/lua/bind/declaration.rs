@@ -80,7 +80,7 @@ const UI: Record = Record {
 
 const PERMISSIONS: Record = Record {
     name: "Permissions",
-    doc: "What the job may touch; what is absent it may not. `proxy` and `volumes` are kept for later: no function of this version asks for them.",
+    doc: "What the job may touch; what is absent it may not. `proxy` is kept for later: no function of this version asks for it.",
     fields: &[
         Field::optional(
             "docker",
@@ -101,7 +101,11 @@ const PERMISSIONS: Record = Record {
             Type::Any,
             "Names of secrets, by pattern: `{ \"TOKEN\" }` to use them, `{ TOKEN = \"reveal\" }` to read their text too",
         ),
-        Field::optional("volumes", Type::List(&Type::String), "Volumes, by pattern"),
+        Field::optional(
+            "volumes",
+            Type::Map(&Type::String),
+            "Access by pattern of `tenant/volume`: read, write, admin",
+        ),
         Field::optional("process", Type::List(&Type::String), "Programs, by name"),
         Field::optional("fs", Type::Map(&Type::String), "Access by root: read, write"),
         Field::optional("kv", Type::List(&Type::String), "Shared scopes: `shared:NAME`"),

@@ -91,6 +91,7 @@ mod time;
 mod toml;
 mod url;
 mod uuid;
+mod volumes;
 mod yaml;
 
 use std::time::Duration;
@@ -123,6 +124,7 @@ pub const MODULES: &[&Module] = &[
     &redis::MODULE,
     &graph::MODULE,
     &llm::MODULE,
+    &volumes::MODULE,
     &metrics::MODULE,
     &alerts::MODULE,
     &checks::MODULE,

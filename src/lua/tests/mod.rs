@@ -21,4 +21,5 @@ mod spares;
 mod sql;
 mod stack;
 pub mod support;
+mod volumes;
 mod watch;

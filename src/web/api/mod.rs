@@ -11,6 +11,7 @@ mod ops;
 mod runs;
 mod stacks;
 mod tokens;
+mod volumes;
 mod watch;
 
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub const PREFIX: &str = "/api/v1";
         (name = "schedule", description = "Due times: what became of them and what is to come."),
         (name = "containers", description = "Containers on the Docker host."),
         (name = "stacks", description = "Stacks of containers from Compose files."),
+        (name = "volumes", description = "Folders with a quota, snapshots and an end, served over NFS."),
         (name = "alerts", description = "What is wrong, what is asked, and what nobody wants to hear of."),
         (name = "events", description = "What happened, as it happens."),
         (name = "tokens", description = "Who may call."),
@@ -114,6 +116,16 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(stacks::restart))
         .routes(routes!(stacks::pull))
         .routes(routes!(stacks::build))
+        .routes(routes!(volumes::list, volumes::create))
+        .routes(routes!(volumes::show, volumes::change, volumes::delete))
+        .routes(routes!(volumes::clone))
+        .routes(routes!(volumes::snapshot))
+        .routes(routes!(volumes::remove_snapshot))
+        .routes(routes!(volumes::restore))
+        .routes(routes!(volumes::files))
+        .routes(routes!(volumes::read, volumes::write, volumes::remove))
+        .routes(routes!(volumes::deleted))
+        .routes(routes!(volumes::recover))
         .routes(routes!(watch::alerts))
         .routes(routes!(watch::acknowledge))
         .routes(routes!(watch::silences, watch::silence))

@@ -14,4 +14,5 @@ pub mod simulation;
 pub mod stacks;
 pub mod steps;
 pub mod text;
+pub mod volumes;
 pub mod watch;

@@ -66,7 +66,7 @@ pub fn grants(grants: &Grants) -> Vec<(&'static str, String)> {
         ("notify", list(&grants.notify)),
         ("secrets", list(&grants.secrets)),
         ("secrets in plain text", list(&grants.reveal)),
-        ("volumes", list(&grants.volumes)),
+        ("volumes", map(&grants.volumes)),
         ("process", list(&grants.process)),
         ("fs", map(&grants.fs)),
         ("kv", list(&grants.kv)),

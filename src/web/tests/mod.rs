@@ -10,4 +10,5 @@ mod serving;
 mod stacks;
 mod streams;
 mod support;
+mod volumes;
 mod watch;

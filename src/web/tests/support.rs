@@ -156,10 +156,16 @@ impl App {
             docker_host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
             clock: clock.clone(),
             stacks: stacks(folder.path()),
+            volumes: primitives::volumes::Options {
+                listen: Some(([127, 0, 0, 1], 0).into()),
+                root: folder.path().join("volumes"),
+                ..primitives::volumes::Options::default()
+            },
             ..primitives::Options::default()
         });
         let primitives = primitives.expect("options that can be used");
-        let (docker, stacks) = (primitives.docker.clone(), primitives.stacks.clone());
+        let docker = primitives.docker.clone();
+        let (stacks, volumes) = (primitives.stacks.clone(), primitives.volumes.clone());
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = registry();
@@ -193,6 +199,7 @@ impl App {
             docker,
             notify: crate::primitives::Primitives::unconnected().notify,
             stacks,
+            volumes,
             forecast: Arc::new(EveryFiveMinutes),
             probes: Vec::new(),
             metrics: Metrics::default(),

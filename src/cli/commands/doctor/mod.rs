@@ -4,6 +4,7 @@ mod daemon;
 mod docker;
 mod grants;
 mod host;
+mod nfs;
 mod secrets;
 mod sources;
 mod sql;
@@ -84,6 +85,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.extend(sources::check(&config, &ctx.clock).await);
     findings.extend(stacks::check(&config, &ctx.clock).await);
     findings.extend(secrets::check(&config, &ctx.clock).await);
+    findings.extend(nfs::check(&config, is_running).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

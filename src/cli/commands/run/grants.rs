@@ -9,8 +9,8 @@ const NAMES: [&str; 19] = [
     "redis", "reveal", "secrets", "sql", "stack", "volumes",
 ];
 
-/// Adds `name=value`: an access for `alerts`, `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`, `graph`
-/// and `fs`; names separated by commas for all others.
+/// Adds `name=value`: an access for `alerts`, `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`,
+/// `graph`, `volumes` and `fs`; names separated by commas for all others.
 pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), String> {
     let words = || value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
     let list = match name {
@@ -21,13 +21,14 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         "host" => return access(name, value).map(|access| grants.host = Some(access)),
         "alerts" => return access(name, value).map(|access| grants.alerts = Some(access)),
         "proxy" => return access(name, value).map(|access| grants.proxy = Some(access)),
-        "sql" | "redis" | "graph" | "fs" => {
+        "sql" | "redis" | "graph" | "fs" | "volumes" => {
             let (source, word) = value.split_once(':').ok_or_else(|| format!("write --grant {name}=NAME:read"))?;
             let access = access(name, word)?;
             let map = match name {
                 "sql" => &mut grants.sql,
                 "redis" => &mut grants.redis,
                 "graph" => &mut grants.graph,
+                "volumes" => &mut grants.volumes,
                 _ => &mut grants.fs,
             };
             map.insert(source.to_owned(), access);
@@ -39,7 +40,6 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         "notify" => &mut grants.notify,
         "secrets" => &mut grants.secrets,
         "reveal" => &mut grants.reveal,
-        "volumes" => &mut grants.volumes,
         "process" => &mut grants.process,
         "kv" => &mut grants.kv,
         "jobs" => &mut grants.jobs,
@@ -82,7 +82,7 @@ mod tests {
             ("notify", "alerts"),
             ("secrets", "X"),
             ("reveal", "X"),
-            ("volumes", "v"),
+            ("volumes", "agents/*:write"),
             ("process", "git"),
             ("kv", "shared:x"),
             ("jobs", "backup"),

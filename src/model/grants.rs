@@ -39,6 +39,8 @@ pub struct Grants {
     pub kv: Vec<String>,
     /// Jobs that it may trigger.
     pub jobs: Vec<String>,
+    /// Jobs whose runs it may look at, besides its own and those that it may trigger.
+    pub runs: Vec<String>,
     /// Events that it may send.
     pub events: Vec<String>,
     /// Silencing and acknowledging alerts needs `write`; reporting and reading need nothing.
@@ -116,6 +118,7 @@ impl Grants {
             fs: all(Access::Write),
             kv: any(),
             jobs: any(),
+            runs: any(),
             events: any(),
             alerts: Some(Access::Admin),
             caps: Vec::new(),

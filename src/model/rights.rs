@@ -87,7 +87,7 @@ impl Grants {
         found
     }
 
-    fn lists(&self) -> [(&'static str, &Vec<String>); 11] {
+    fn lists(&self) -> [(&'static str, &Vec<String>); 12] {
         [
             ("stack", &self.stack),
             ("llm", &self.llm),
@@ -99,6 +99,7 @@ impl Grants {
             ("process", &self.process),
             ("kv", &self.kv),
             ("jobs", &self.jobs),
+            ("runs", &self.runs),
             ("events", &self.events),
         ]
     }
@@ -140,6 +141,7 @@ impl Grants {
             "process" => return self.process.push(name),
             "kv" => return self.kv.push(name),
             "jobs" => return self.jobs.push(name),
+            "runs" => return self.runs.push(name),
             "events" => return self.events.push(name),
             _ => return,
         };

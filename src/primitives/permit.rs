@@ -6,6 +6,7 @@ use std::sync::Arc;
 pub use super::denied::Denied;
 use super::denied::within;
 use super::net::{HostPattern, Policy};
+pub use super::reach::Reach;
 use crate::base::Fault;
 use crate::model::grants::{Access, DockerGrant, Origin, matches};
 use crate::model::rights::host_covers;
@@ -16,6 +17,7 @@ use crate::model::{Grants, JobSpec};
 pub struct DockerPermit {
     /// The script's own grant, then each bound.
     layers: Vec<DockerLayer>,
+    reach: Reach,
 }
 
 #[derive(Debug, Clone)]
@@ -31,7 +33,7 @@ pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<Doc
     let given = within(grants, |grants| grants.docker.clone().ok_or_else(missing))?;
     let origins = std::iter::once(None).chain(grants.caps.iter().map(|cap| Some(cap.origin.clone())));
     let layers = given.into_iter().zip(origins).map(|(grant, origin)| DockerLayer { grant, origin });
-    let permit = DockerPermit { layers: layers.collect() };
+    let permit = DockerPermit { layers: layers.collect(), reach: Reach::default() };
     match name {
         Some(name) => permit.check(access, name)?,
         None => permit.check_any(access, "this call to Docker")?,
@@ -40,6 +42,12 @@ pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<Doc
 }
 
 impl DockerPermit {
+    /// The same, noting in `reach` what it is used for.
+    #[must_use]
+    pub fn noting(self, reach: &Reach) -> Self {
+        Self { reach: reach.clone(), ..self }
+    }
+
     /// May act at `access` on the object called `name`.
     pub fn check(&self, access: Access, name: &str) -> Result<(), Denied> {
         self.check_as(&format!("the container or object {name:?}"), access, name)
@@ -71,7 +79,10 @@ impl DockerPermit {
     fn each(&self, what: &str, access: Access, name: &str, may: impl Fn(&DockerLayer) -> bool) -> Result<(), Denied> {
         match self.layers.iter().find(|layer| !may(layer)) {
             Some(layer) => Err(layer.denied(what, access, name)),
-            None => Ok(()),
+            None => {
+                self.reach.note(access);
+                Ok(())
+            }
         }
     }
 }
@@ -223,6 +234,7 @@ pub struct SourcePermit {
     source: String,
     /// Of the script's own table, then of each bound.
     layers: Vec<SourceLayer>,
+    reach: Reach,
 }
 
 #[derive(Debug, Clone)]
@@ -251,12 +263,18 @@ fn source_permit(
     let caps = grants.caps.iter();
     let caps = caps.map(|cap| SourceLayer { granted: levels(&cap.grants).clone(), origin: Some(cap.origin.clone()) });
     let layers = std::iter::once(own).chain(caps).collect();
-    let permit = SourcePermit { area, source: source.to_owned(), layers };
+    let permit = SourcePermit { area, source: source.to_owned(), layers, reach: Reach::default() };
     permit.check(Access::Read, &format!("the {area} source {source:?}"))?;
     Ok(permit)
 }
 
 impl SourcePermit {
+    /// The same, noting in `reach` what it is used for.
+    #[must_use]
+    pub fn noting(self, reach: &Reach) -> Self {
+        Self { reach: reach.clone(), ..self }
+    }
+
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -271,7 +289,10 @@ impl SourcePermit {
 
     /// May act at `access`; `what` begins the denial.
     pub fn check(&self, access: Access, what: &str) -> Result<(), Denied> {
-        let Some(layer) = self.missing(access) else { return Ok(()) };
+        let Some(layer) = self.missing(access) else {
+            self.reach.note(access);
+            return Ok(());
+        };
         let mut levels = layer.granted.clone();
         levels.insert(self.source.clone(), access);
         let shown: Vec<_> =
@@ -381,6 +402,27 @@ impl JobPermit {
     pub fn job(&self) -> &str {
         &self.job
     }
+}
+
+/// May look at the runs of one job, or of all.
+#[derive(Debug, Clone)]
+pub struct RunsPermit(());
+
+/// `job` is a name or a pattern of names; None is for the runs of all jobs. A job's own need no grant.
+pub fn runs(grants: &Grants, own: &str, job: Option<&str>) -> Result<RunsPermit, Denied> {
+    if job == Some(own) {
+        return Ok(RunsPermit(()));
+    }
+    let wanted = job.unwrap_or("*");
+    let asked = within(grants, |grants| {
+        if grants.runs.iter().chain(&grants.jobs).any(|pattern| matches(pattern, wanted)) {
+            return Ok(());
+        }
+        let what =
+            job.map_or_else(|| "looking at the runs of all jobs".into(), |job| format!("looking at runs of {job:?}"));
+        Err(Denied::new(what, format!("runs = {}", extended(&grants.runs, wanted))))
+    });
+    asked.map(|_| RunsPermit(()))
 }
 
 /// May look at the machine.

@@ -21,7 +21,7 @@ pub struct Acted {
 }
 
 /// The names of acts by the routes that carry them out, those of the pages beside those of the API.
-const ACTS: [(&str, &str); 36] = [
+const ACTS: [(&str, &str); 37] = [
     ("POST /api/v1/jobs/{name}/runs", "job.trigger"),
     ("POST /jobs/{name}/run", "job.trigger"),
     ("POST /api/v1/jobs/{name}/enable", "job.enable"),
@@ -55,6 +55,7 @@ const ACTS: [(&str, &str); 36] = [
     ("DELETE /api/v1/tokens/{name}", "token.revoke"),
     ("POST /settings/tokens/{name}/revoke", "token.revoke"),
     ("POST /api/v1/backup", "backup"),
+    ("POST /hooks/{job}", "hook.receive"),
     ("POST /login", "login"),
     ("POST /logout", "logout"),
     // How the page looks to one browser is nobody's business.
@@ -62,7 +63,7 @@ const ACTS: [(&str, &str); 36] = [
 ];
 
 /// Acts whose answer does not wait for the record's commit: what they do is committed and told in other ways as well.
-const QUICK: [&str; 2] = ["job.trigger", "event.send"];
+const QUICK: [&str; 3] = ["job.trigger", "event.send", "hook.receive"];
 /// An act whose record is written with it, in one transaction, when it goes well.
 const TOLD: &str = "rights.approve";
 
@@ -127,7 +128,7 @@ fn begin(web: &Web, request: &Request) -> Option<NewAudit> {
     let actor = who.map_or("", |who| who.actor.0.as_str());
     let object = object(template, request.uri().path());
     let mut record = NewAudit::new(web.now(), actor, action, object.as_str());
-    if template.contains("/jobs/{name}") {
+    if template.contains("/jobs/{name}") || template == "/hooks/{job}" {
         record.job = object.parse().ok();
     } else if template.contains("/runs/{id}") {
         record.run = object.parse().ok();

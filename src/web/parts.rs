@@ -18,6 +18,7 @@ use crate::events::Tail;
 use crate::jobs::{self, Registry};
 use crate::primitives::docker::Docker;
 use crate::primitives::notify::Notify;
+use crate::primitives::secrets::Vault;
 use crate::runner;
 use crate::store::Store;
 
@@ -61,6 +62,7 @@ pub struct Parts {
     pub loader: jobs::Handle,
     pub docker: Docker,
     pub notify: Notify,
+    pub secrets: Vault,
     pub forecast: Arc<dyn Forecast>,
     /// Dependencies that readiness reports besides the database and Docker.
     pub probes: Vec<Probe>,

@@ -84,6 +84,7 @@ fn entry(masker: &Masker, entry: &mut Entry) {
 /// Before the record is hashed.
 fn audit(masker: &Masker, record: &mut NewAudit) {
     masker.string(&mut record.object);
+    text(masker, record.permission.as_mut());
     masker.json(&mut record.data);
 }
 
@@ -113,12 +114,11 @@ fn events(masker: &Masker, events: &mut [NewEvent]) {
     events.iter_mut().for_each(|event| masker.json(&mut event.data));
 }
 
-/// What is no text stays as it is: it would not be the same thing any more.
+/// Whatever it is: one byte that is no text must not let a whole log through.
 fn artifact(masker: &Masker, about: &mut Artifact, content: &mut bytes::Bytes) {
     masker.string(&mut about.name);
-    if std::str::from_utf8(content).is_ok()
-        && let std::borrow::Cow::Owned(masked) = masker.bytes(content)
-    {
+    masker.string(&mut about.media_type);
+    if let std::borrow::Cow::Owned(masked) = masker.bytes(content) {
         about.bytes = masked.len() as u64;
         *content = masked.into();
     }
@@ -176,10 +176,15 @@ mod tests {
         };
         let mut logged = line(RunId::generate(), 1);
         (logged.text, logged.fields) = (secret(), value());
+        let recorded = NewAudit {
+            permission: Some(secret()),
+            ..NewAudit::new(at(1), "job:a", "aegis.jobs.trigger", secret()).data(value())
+        };
         let commands = [
             Command::Accept(Box::new(new_run(&run))),
             Command::Events(vec![event]),
             Command::Logs(vec![logged]),
+            Command::Trust(Box::new(TrustWrite::Audit(vec![recorded]))),
             Command::Signal(crate::model::Signal { payload: value(), ..signal("x", 1) }),
             Command::PutArtifact(run.id, None, about(&text), text.clone()),
             Command::Journal(crate::store::JournalWrite {
@@ -194,6 +199,6 @@ mod tests {
         }
         let binary = bytes::Bytes::from([secret().as_bytes(), b"\xff"].concat());
         let shown = masked(Command::PutArtifact(run.id, None, about(&binary), binary));
-        assert!(shown.contains("hunter2-hunter2 it is\\xff"), "what is no text is left whole: {shown}");
+        assert!(shown.contains("so *** it is\\xff"), "what is no text is masked as well: {shown}");
     }
 }

@@ -137,7 +137,7 @@ impl Outside {
         for (job, trigger) in wanted {
             let name = &job.spec.name;
             let is_meant = trigger.fits(&event.kind, action, &event.name, &event.attributes)
-                && may_hear(job, event)
+                && self.may_hear(job, event)
                 && reading.beginnings.get(name).is_none_or(|begin| event.at >= *begin);
             // Two triggers of one job may fit.
             if is_meant && jobs.insert(name) {
@@ -148,10 +148,10 @@ impl Outside {
         }
         has_waited
     }
-}
 
-/// As the job's grants have it: what is nobody's may be heard of by all who may look.
-fn may_hear(job: &Job, event: &EngineEvent) -> bool {
-    let name = matches!(event.kind.as_str(), "container" | "network" | "volume").then_some(event.name.as_str());
-    permit::docker(&job.spec.permissions, Access::Read, name).is_ok()
+    /// As the job's grants have it: what is nobody's may be heard of by all who may look.
+    pub(super) fn may_hear(&self, job: &Job, event: &EngineEvent) -> bool {
+        let name = matches!(event.kind.as_str(), "container" | "network" | "volume").then_some(event.name.as_str());
+        permit::docker(&self.grants(job), Access::Read, name).is_ok()
+    }
 }

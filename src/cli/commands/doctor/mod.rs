@@ -4,6 +4,7 @@ mod daemon;
 mod docker;
 mod grants;
 mod host;
+mod notify;
 mod secrets;
 mod sources;
 mod sql;
@@ -82,6 +83,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.extend(grants::check(&config));
     findings.extend(sources::check(&config, &ctx.clock).await);
     findings.extend(secrets::check(&config, &ctx.clock).await);
+    findings.extend(notify::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

@@ -21,3 +21,4 @@ mod spares;
 mod sql;
 pub mod support;
 mod watch;
+mod wrong_uses;

@@ -13,6 +13,8 @@ return aegis.job {
   permissions = {
     docker = { write = { "aegis-exec-*", "aegis-quarantine-*" } },
     volumes = { ["agents/*"] = "admin" },
+    -- To tell what a crash left behind from what other runs use.
+    runs = { "*" },
   },
   params = {
     image = { type = "string", required = true, description = "What runs" },

@@ -16,6 +16,7 @@ return aegis.job {
     host = "read",
     http = { "api.resend.com" },
     notify = { "digest" },
+    runs = { "*" },
     secrets = { "RESEND_KEY" },
   },
   params = {

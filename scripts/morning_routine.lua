@@ -20,6 +20,7 @@ return aegis.job {
     fs = { backups = "read" },
     http = { "api.stripe.com", "api.resend.com" },
     notify = { "digest" },
+    runs = { "*" },
     secrets = { "STRIPE_KEY", "RESEND_KEY" },
   },
   params = {

@@ -165,8 +165,8 @@ impl Daemon {
         let (store, notify) = (self.store.clone(), self.primitives.notify.clone());
         let (courier, leads) = (Courier { store, notify, clock: clock.clone() }, leadership.clone());
         supervisor.spawn("notifications", |stop| courier.serve(leads, stop));
-        let Primitives { docker, sql, .. } = self.primitives.clone();
-        let mut outside = Outside::new(self.registry.clone(), Arc::new(desk.clone()), docker, sql, clock.clone());
+        let told = Arc::new(desk.clone());
+        let mut outside = Outside::new(self.registry.clone(), told, &self.primitives, clock.clone());
         outside.health = self.hearing.clone();
         let leads = leadership.clone();
         supervisor.spawn("triggers", |stop| outside.serve(leads, stop));
@@ -232,6 +232,7 @@ impl Daemon {
             notify: self.primitives.notify.clone(),
             stacks: self.primitives.stacks.clone(),
             volumes: self.primitives.volumes.clone(),
+            secrets: self.primitives.secrets.clone(),
             forecast: Arc::new(forecast::LiveForecast {
                 registry: self.registry.clone(),
                 calendars: self.site.calendars.clone(),

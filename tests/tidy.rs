@@ -36,7 +36,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("utoipa", &["web"], "the API describes itself where it is served"),
     ("clap", &["cli", "main"], "arguments are read by the command line"),
     ("reedline", &["cli"], "the console's editor is in the client"),
-    ("notify", &["jobs"], "the script folder is watched in one place"),
+    ("notify", &["jobs"], "folders are watched in one place"),
     ("tokio_cron_scheduler", &["triggers"], "it keeps the house, not the users' schedules"),
 ];
 
@@ -338,6 +338,7 @@ fn addresses_are_reserved_or_public_projects() {
         "luau.org",
         "docs.docker.com",
         "opencontainers.org",
+        "www.standardwebhooks.com",
         "api.stripe.com",
         // Where messages go unless the configuration says otherwise.
         "api.telegram.org",

@@ -105,6 +105,9 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 pub const DOCUMENT_VALUES_MAX: usize = 100_000;
 pub const CSV_CELLS_MAX: usize = 100_000;
 pub const TEMPLATE_BYTES_MAX: usize = 256 * 1024;
+/// Words and signs between one pair of braces, and `elif`s of all: a template is read as deep as there are of either.
+pub const TEMPLATE_TAG_TOKENS_MAX: usize = 512;
+pub const TEMPLATE_ELIFS_MAX: usize = 64;
 /// Instructions of a template; 64 bytes that it makes count as one.
 pub const TEMPLATE_FUEL_MAX: u64 = 200_000;
 pub const REGEX_PATTERN_BYTES_MAX: usize = 4 * 1024;

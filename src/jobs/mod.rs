@@ -21,3 +21,4 @@ pub use policy::{Capped, Policy, Report};
 pub use registry::{Diagnostic, Job, Registry, Severity, Snapshot, Waiting};
 pub use scan::{Scan, is_job, scan};
 pub use site::Site;
+pub use watch::{Touched, Watch};

@@ -1,5 +1,5 @@
-//! Notices that something in the scripts folder changed. It says where to look first, never what is true: the scan
-//! decides that.
+//! Notices that something in a folder changed: that of the scripts, or one whose files set jobs off. It says where to
+//! look first, never what is true: the scan decides that.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -44,6 +44,8 @@ impl Touched {
 #[derive(Debug)]
 pub struct Watch {
     root: PathBuf,
+    /// Whether the folders in it are watched as well.
+    mode: RecursiveMode,
     touched: Arc<Touched>,
     watching: Option<Watching>,
     /// The last failure was told.
@@ -60,7 +62,12 @@ struct Watching {
 impl Watch {
     /// `root` must be absolute.
     pub fn new(root: PathBuf, touched: Arc<Touched>) -> Self {
-        Self { root, touched, watching: None, told: false }
+        Self { root, mode: RecursiveMode::Recursive, touched, watching: None, told: false }
+    }
+
+    /// The same for what is in the folder itself.
+    pub fn flat(root: PathBuf, touched: Arc<Touched>) -> Self {
+        Self { mode: RecursiveMode::NonRecursive, ..Self::new(root, touched) }
     }
 
     /// Begins to watch, or begins anew if the folder is another one than before. Blocking. False while there is no
@@ -81,7 +88,7 @@ impl Watch {
             Err(error) => {
                 if !std::mem::replace(&mut self.told, true) {
                     let folder = self.root.display();
-                    warn!(%folder, %error, "cannot watch the scripts folder; it is looked at regularly instead");
+                    warn!(%folder, %error, "cannot watch the folder; it is looked at regularly instead");
                 }
                 false
             }
@@ -91,11 +98,11 @@ impl Watch {
     fn begin(&self) -> notify::Result<RecommendedWatcher> {
         let (root, touched) = (self.root.clone(), self.touched.clone());
         let mut watcher = notify::recommended_watcher(move |event| on_event(&root, &touched, event))?;
-        watcher.watch(&self.root, RecursiveMode::Recursive)?;
+        watcher.watch(&self.root, self.mode)?;
         if let Some(parent) = self.root.parent()
             && let Err(error) = watcher.watch(parent, RecursiveMode::NonRecursive)
         {
-            debug!(folder = %parent.display(), %error, "cannot watch the folder above the scripts");
+            debug!(folder = %parent.display(), %error, "cannot watch the folder above a watched one");
         }
         Ok(watcher)
     }
@@ -113,7 +120,7 @@ fn on_event(root: &Path, touched: &Touched, event: notify::Result<Event>) {
             }
         }
         Err(error) => {
-            debug!(%error, "the watch of the scripts folder had an error");
+            debug!(%error, "the watch of a folder had an error");
             touched.add([root.to_owned()]);
         }
     }

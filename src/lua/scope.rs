@@ -14,7 +14,7 @@ use crate::model::checks::Check;
 use crate::model::metrics::Sample;
 use crate::model::run::Progress;
 use crate::model::{Entry, Grants, LogLevel, NewAudit, Run, Signal, StepKey, Trigger};
-use crate::primitives::permit::{EventPermit, JobPermit, KvPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
 use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, RunFilter, SeriesPoints, SeriesRow};
 
 /// Everything that an attempt of a run is given.
@@ -100,8 +100,8 @@ pub trait LogSink: Debug + Send + Sync {
 pub trait JobsPort: Debug + Send + Sync {
     /// Names, schedules, states: what `aegis.jobs.list` shows.
     fn list(&self) -> BoxFuture<'_, Result<Value, Fault>>;
-    /// The newest first.
-    fn runs(&self, wanted: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>>;
+    /// The newest first. The permit is for what is wanted.
+    fn runs(&self, permit: RunsPermit, wanted: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>>;
     fn trigger(&self, job: JobPermit, params: Value, by: Trigger, dry_run: bool)
     -> BoxFuture<'_, Result<RunId, Fault>>;
     fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>>;

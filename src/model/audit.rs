@@ -200,6 +200,8 @@ pub struct Chain {
     /// What somebody noted elsewhere, until it was passed.
     anchor: Option<Mark>,
     pub checked: u64,
+    /// Those of them whose content somebody else has vouched for.
+    pub hidden: u64,
 }
 
 impl Chain {
@@ -209,7 +211,7 @@ impl Chain {
     /// The anchor is the very place up to which records were removed, and another one.
     pub fn new(checkpoint: Option<&Mark>, anchor: Option<Mark>) -> Result<Self, Broken> {
         let last = checkpoint.cloned().unwrap_or(Mark { seq: 0, hash: GENESIS.to_owned() });
-        let mut chain = Self { last, removed: checkpoint.cloned(), anchor, checked: 0 };
+        let mut chain = Self { last, removed: checkpoint.cloned(), anchor, checked: 0, hidden: 0 };
         chain.pass_anchor()?;
         Ok(chain)
     }
@@ -219,6 +221,20 @@ impl Chain {
     /// # Errors
     /// It is not the one that belongs here.
     pub fn push(&mut self, record: &AuditRecord) -> Result<(), Broken> {
+        self.follow(record, record.digest() == record.hash)
+    }
+
+    /// Takes the next record, of which a part was hidden on its way here: whoever hid it says whether its content has
+    /// the hash that it carries. Its place in the chain is checked all the same.
+    ///
+    /// # Errors
+    /// It is not the one that belongs here.
+    pub fn push_hidden(&mut self, record: &AuditRecord, is_intact: bool) -> Result<(), Broken> {
+        self.hidden += 1;
+        self.follow(record, is_intact)
+    }
+
+    fn follow(&mut self, record: &AuditRecord, is_intact: bool) -> Result<(), Broken> {
         let expected = self.last.seq + 1;
         if record.seq > expected {
             return Err(Broken::Missing { seq: expected, found: record.seq });
@@ -226,7 +242,7 @@ impl Chain {
         if record.seq < expected {
             return Err(Broken::Misplaced { seq: expected, found: record.seq });
         }
-        if record.digest() != record.hash {
+        if !is_intact {
             return Err(Broken::Changed { seq: record.seq });
         }
         if record.prev != self.last.hash {
@@ -346,6 +362,26 @@ mod tests {
             };
             assert_eq!(broken, expected, "{field}");
         }
+    }
+
+    #[test]
+    fn a_record_that_is_partly_hidden_keeps_its_place() {
+        let mut whole = log(3);
+        let head = mark(&whole[2]);
+        whole[1].object = "***".into();
+        let check = |hidden: &AuditRecord, is_intact| {
+            let mut chain = Chain::new(None, None)?;
+            chain.push(&whole[0])?;
+            chain.push_hidden(hidden, is_intact)?;
+            chain.push(&whole[2])?;
+            Ok((chain.hidden, chain.checked, chain.end(&head)?))
+        };
+        assert_eq!(check(&whole[1], true), Ok((1, 3, head.clone())));
+        assert_eq!(check(&whole[1], false), Err(Broken::Changed { seq: 2 }));
+        let other = AuditRecord { prev: GENESIS.into(), ..whole[1].clone() };
+        assert_eq!(check(&other, true), Err(Broken::Unlinked { seq: 2, before: 1 }));
+        let other = AuditRecord { hash: GENESIS.into(), ..whole[1].clone() };
+        assert_eq!(check(&other, true), Err(Broken::Unlinked { seq: 3, before: 2 }));
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Grants {
     pub kv: Vec<String>,
     /// Jobs that it may trigger.
     pub jobs: Vec<String>,
+    /// Jobs whose runs it may look at, besides its own and those that it may trigger.
+    pub runs: Vec<String>,
     /// Events that it may send.
     pub events: Vec<String>,
     /// Silencing and acknowledging alerts needs `write`; reporting and reading need nothing.
@@ -95,6 +97,9 @@ pub enum DockerGrant {
     Named(BTreeMap<Access, Vec<String>>),
 }
 
+/// Where the payload of a run that a job started has its bounds.
+pub const CALLER: &str = "caller";
+
 impl Grants {
     /// Everything: for the administrator's own console.
     pub fn all() -> Self {
@@ -118,6 +123,7 @@ impl Grants {
             fs: all(Access::Write),
             kv: any(),
             jobs: any(),
+            runs: any(),
             events: any(),
             alerts: Some(Access::Admin),
             caps: Vec::new(),
@@ -126,12 +132,12 @@ impl Grants {
 
     /// What goes with a run that a job of that name starts: the grants by which that run is bounded.
     pub fn as_caller(&self, job: &JobName) -> Value {
-        json!({ "caller": { "job": job, "rights": self.layers() } })
+        json!({ CALLER: { "job": job, "rights": self.layers() } })
     }
 
     /// The bounds of a run that was started with this payload. What cannot be understood bounds it to nothing.
     pub fn callers(payload: &Value) -> Vec<Arc<Cap>> {
-        let Some(caller) = payload.get("caller") else { return Vec::new() };
+        let Some(caller) = payload.get(CALLER) else { return Vec::new() };
         let origin = Origin::Caller { job: caller["job"].as_str().unwrap_or_default().to_owned() };
         let layers: Vec<Self> =
             serde_json::from_value(caller["rights"].clone()).unwrap_or_else(|_| vec![Self::default()]);

@@ -93,7 +93,7 @@ impl Grants {
         found
     }
 
-    fn lists(&self) -> [(&'static str, &Vec<String>); 10] {
+    fn lists(&self) -> [(&'static str, &Vec<String>); 11] {
         [
             ("stack", &self.stack),
             ("llm", &self.llm),
@@ -104,6 +104,7 @@ impl Grants {
             ("process", &self.process),
             ("kv", &self.kv),
             ("jobs", &self.jobs),
+            ("runs", &self.runs),
             ("events", &self.events),
         ]
     }
@@ -145,6 +146,7 @@ impl Grants {
             "process" => return self.process.push(name),
             "kv" => return self.kv.push(name),
             "jobs" => return self.jobs.push(name),
+            "runs" => return self.runs.push(name),
             "events" => return self.events.push(name),
             _ => return,
         };
@@ -164,6 +166,8 @@ pub fn host_covers(outer: &str, inner: &str) -> bool {
     }
     match (network(outer), network(inner)) {
         (Some(outer), Some(inner)) => outer.contains(&inner),
+        // A pattern opens no internal host: only its own name does.
+        (None, None) if !inner.contains('*') && is_internal_name(inner) => outer.eq_ignore_ascii_case(inner),
         (None, None) => matches(&outer.to_ascii_lowercase(), &inner.to_ascii_lowercase()),
         _ => false,
     }
@@ -183,9 +187,18 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Names that are those of a private network's own machines.
+pub fn is_internal_name(name: &str) -> bool {
+    let suffixes = [".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test"];
+    let name = name.to_ascii_lowercase();
+    !name.contains('.') || suffixes.iter().any(|suffix| name.ends_with(suffix))
+}
+
 fn network(text: &str) -> Option<IpNet> {
     let text = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    text.parse::<IpAddr>().map(IpNet::from).ok().or_else(|| text.parse().ok())
+    // An address of version 4 in the clothes of version 6 is the former, as everywhere else.
+    let address = text.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical()));
+    address.ok().or_else(|| text.parse().ok())
 }
 
 #[cfg(test)]
@@ -250,6 +263,20 @@ mod tests {
         let shown: Vec<_> = grants.rights().iter().map(ToString::to_string).collect();
         for words in ["docker admin on everything", "host admin", "sql admin on everything", "http api.example.com"] {
             assert!(shown.contains(&words.to_owned()), "{shown:?}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_covers_no_internal_host_and_no_address_in_disguise() {
+        for (outer, inner) in
+            [("*", "redis"), ("*.internal", "db.internal"), ("*", "Redis:6379"), ("::/0", "::ffff:10.0.0.5")]
+        {
+            assert!(!host_covers(outer, inner), "{outer} {inner}");
+        }
+        for (outer, inner) in
+            [("redis", "redis:6379"), ("*", "example.com"), ("10.0.0.0/8", "::ffff:10.0.0.5"), ("*", "*.lan")]
+        {
+            assert!(host_covers(outer, inner), "{outer} {inner}");
         }
     }
 }

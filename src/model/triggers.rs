@@ -1,6 +1,7 @@
 //! What jobs listen for outside of Aegis, as their files declare it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +60,48 @@ pub struct SqlTrigger {
 
 impl SqlTrigger {
     pub const KIND: &'static str = "sql";
+}
+
+/// Requests of other services to `/hooks/JOB`, signed with a secret that both sides have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookTrigger {
+    /// The secret's name.
+    pub secret: String,
+    #[serde(default)]
+    pub scheme: Scheme,
+}
+
+impl WebhookTrigger {
+    pub const KIND: &'static str = "webhook";
+}
+
+/// How a request is signed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// <https://www.standardwebhooks.com>
+    #[default]
+    Standard,
+    /// `X-Hub-Signature-256`, as GitHub and Gitea sign.
+    Github,
+}
+
+impl Scheme {
+    pub const NAMES: [(&'static str, Self); 2] = [("standard", Self::Standard), ("github", Self::Github)];
+}
+
+/// Files that appear or change in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileTrigger {
+    /// `root:folder/name`, where the name may hold `*`.
+    pub path: String,
+    /// For how long a file must stay as it is before it counts as whole.
+    #[serde(rename = "settle_ms", with = "super::millis")]
+    pub settle: Duration,
+}
+
+impl FileTrigger {
+    pub const KIND: &'static str = "file";
 }
 
 /// Runs of other jobs that end.

@@ -1,4 +1,5 @@
-//! Proofs that a run may do what it is about to do. Only this file makes them, out of a run's [`Grants`].
+//! Proofs that a run may do what it is about to do. Only this file and `source_permit` make them, out of a run's
+//! [`Grants`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,6 +7,9 @@ use std::sync::Arc;
 pub use super::denied::Denied;
 use super::denied::within;
 use super::net::{HostPattern, Policy};
+pub use super::reach::Reach;
+use super::source_permit::level_on;
+pub use super::source_permit::{SourcePermit, VolumesPermit, graph, redis, volumes};
 use crate::base::Fault;
 use crate::model::grants::{Access, DockerGrant, Origin, matches};
 use crate::model::rights::host_covers;
@@ -16,6 +20,7 @@ use crate::model::{Grants, JobSpec};
 pub struct DockerPermit {
     /// The script's own grant, then each bound.
     layers: Vec<DockerLayer>,
+    reach: Reach,
 }
 
 #[derive(Debug, Clone)]
@@ -31,7 +36,7 @@ pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<Doc
     let given = within(grants, |grants| grants.docker.clone().ok_or_else(missing))?;
     let origins = std::iter::once(None).chain(grants.caps.iter().map(|cap| Some(cap.origin.clone())));
     let layers = given.into_iter().zip(origins).map(|(grant, origin)| DockerLayer { grant, origin });
-    let permit = DockerPermit { layers: layers.collect() };
+    let permit = DockerPermit { layers: layers.collect(), reach: Reach::default() };
     match name {
         Some(name) => permit.check(access, name)?,
         None => permit.check_any(access, "this call to Docker")?,
@@ -40,6 +45,12 @@ pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<Doc
 }
 
 impl DockerPermit {
+    /// The same, noting in `reach` what it is used for.
+    #[must_use]
+    pub fn noting(self, reach: &Reach) -> Self {
+        Self { reach: reach.clone(), ..self }
+    }
+
     /// May act at `access` on the object called `name`.
     pub fn check(&self, access: Access, name: &str) -> Result<(), Denied> {
         self.check_as(&format!("the container or object {name:?}"), access, name)
@@ -71,7 +82,10 @@ impl DockerPermit {
     fn each(&self, what: &str, access: Access, name: &str, may: impl Fn(&DockerLayer) -> bool) -> Result<(), Denied> {
         match self.layers.iter().find(|layer| !may(layer)) {
             Some(layer) => Err(layer.denied(what, access, name)),
-            None => Ok(()),
+            None => {
+                self.reach.note(access);
+                Ok(())
+            }
         }
     }
 }
@@ -205,10 +219,6 @@ pub fn sql(grants: &Grants, source: &str) -> Result<SqlPermit, Denied> {
     Ok(SqlPermit { source: source.to_owned(), access })
 }
 
-fn level_on(levels: &BTreeMap<String, Access>, name: &str) -> Option<Access> {
-    levels.iter().filter(|(pattern, _)| matches(pattern, name)).map(|(_, access)| *access).max()
-}
-
 /// Says of a fault that a missing right lies behind who keeps the right away, where that is not the script's own table.
 pub fn explained(grants: &Grants, fault: Fault) -> Fault {
     let Some(source) = fault.details["source"].as_str().filter(|_| fault.code == "sql.read_only") else {
@@ -236,100 +246,6 @@ impl SqlPermit {
 
     pub fn writes(&self) -> bool {
         self.access >= Access::Write
-    }
-}
-
-/// May reach a named source of the configuration, up to a level.
-#[derive(Debug, Clone)]
-pub struct SourcePermit {
-    area: &'static str,
-    source: String,
-    /// Of the script's own table, then of each bound.
-    layers: Vec<SourceLayer>,
-}
-
-#[derive(Debug, Clone)]
-struct SourceLayer {
-    granted: BTreeMap<String, Access>,
-    origin: Option<Origin>,
-}
-
-/// May read from a Redis source; [`SourcePermit::check`] for more.
-pub fn redis(grants: &Grants, source: &str) -> Result<SourcePermit, Denied> {
-    source_permit("redis", grants, |grants| &grants.redis, source)
-}
-
-/// May read the graphs of a source; [`SourcePermit::check`] for more.
-pub fn graph(grants: &Grants, source: &str) -> Result<SourcePermit, Denied> {
-    source_permit("graph", grants, |grants| &grants.graph, source)
-}
-
-fn source_permit(
-    area: &'static str,
-    grants: &Grants,
-    levels: fn(&Grants) -> &BTreeMap<String, Access>,
-    source: &str,
-) -> Result<SourcePermit, Denied> {
-    let permit = SourcePermit { area, source: source.to_owned(), layers: source_layers(grants, levels) };
-    permit.check(Access::Read, &format!("the {area} source {source:?}"))?;
-    Ok(permit)
-}
-
-fn source_layers(grants: &Grants, levels: fn(&Grants) -> &BTreeMap<String, Access>) -> Vec<SourceLayer> {
-    let own = SourceLayer { granted: levels(grants).clone(), origin: None };
-    let caps = grants.caps.iter();
-    let caps = caps.map(|cap| SourceLayer { granted: levels(&cap.grants).clone(), origin: Some(cap.origin.clone()) });
-    std::iter::once(own).chain(caps).collect()
-}
-
-impl SourcePermit {
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    pub fn reaches(&self, access: Access) -> bool {
-        self.missing(access).is_none()
-    }
-
-    fn missing(&self, access: Access) -> Option<&SourceLayer> {
-        self.layers.iter().find(|layer| level_on(&layer.granted, &self.source) < Some(access))
-    }
-
-    /// May act at `access`; `what` begins the denial.
-    pub fn check(&self, access: Access, what: &str) -> Result<(), Denied> {
-        let Some(layer) = self.missing(access) else { return Ok(()) };
-        let mut levels = layer.granted.clone();
-        levels.insert(self.source.clone(), access);
-        let shown: Vec<_> =
-            levels.iter().map(|(name, level)| format!("{} = \"{}\"", lua_key(name), level.as_str())).collect();
-        let denied = Denied::new(what, format!("{} = {{ {} }}", self.area, shown.join(", ")));
-        Err(match &layer.origin {
-            Some(origin) => denied.by(origin),
-            None => denied,
-        })
-    }
-}
-
-/// May touch the volumes that the grant's patterns cover, each up to a level.
-#[derive(Debug, Clone)]
-pub struct VolumesPermit {
-    layers: Vec<SourceLayer>,
-}
-
-/// Always gives a permit; one without patterns reaches nothing.
-pub fn volumes(grants: &Grants) -> VolumesPermit {
-    VolumesPermit { layers: source_layers(grants, |grants| &grants.volumes) }
-}
-
-impl VolumesPermit {
-    /// May act at `access` on the volume of that name.
-    pub fn check(&self, access: Access, name: &str) -> Result<(), Denied> {
-        let permit = SourcePermit { area: "volumes", source: name.to_owned(), layers: self.layers.clone() };
-        permit.check(access, &format!("the volume {name:?}"))
-    }
-
-    pub fn covers(&self, access: Access, name: &str) -> bool {
-        self.layers.iter().all(|layer| level_on(&layer.granted, name) >= Some(access))
     }
 }
 
@@ -430,6 +346,27 @@ impl JobPermit {
     pub fn job(&self) -> &str {
         &self.job
     }
+}
+
+/// May look at the runs of one job, or of all.
+#[derive(Debug, Clone)]
+pub struct RunsPermit(());
+
+/// `job` is a name or a pattern of names; None is for the runs of all jobs. A job's own need no grant.
+pub fn runs(grants: &Grants, own: &str, job: Option<&str>) -> Result<RunsPermit, Denied> {
+    if job == Some(own) {
+        return Ok(RunsPermit(()));
+    }
+    let wanted = job.unwrap_or("*");
+    let asked = within(grants, |grants| {
+        if grants.runs.iter().chain(&grants.jobs).any(|pattern| matches(pattern, wanted)) {
+            return Ok(());
+        }
+        let what =
+            job.map_or_else(|| "looking at the runs of all jobs".into(), |job| format!("looking at runs of {job:?}"));
+        Err(Denied::new(what, format!("runs = {}", extended(&grants.runs, wanted))))
+    });
+    asked.map(|_| RunsPermit(()))
 }
 
 /// May look at the machine.

@@ -179,3 +179,29 @@ fn a_request_stays_within_every_list_of_hosts() {
     let without = http(&list(&["api.example.com", "10.0.0.5"]));
     assert_ne!(permit.policy().fingerprint(443), without.policy().fingerprint(443), "connections are not shared");
 }
+
+#[test]
+fn a_permit_notes_what_it_was_used_for() {
+    let reach = Reach::default();
+    let grants = named(&[(Access::Read, &["*"]), (Access::Write, &["web-*"])]);
+    let permit = docker(&grants, Access::Read, None).expect("granted").noting(&reach);
+    assert_eq!(reach.level(), None);
+    assert!(permit.check(Access::Admin, "web-1").is_err());
+    assert_eq!(reach.level(), None, "what is refused was not used");
+    assert!(permit.check(Access::Write, "web-1").is_ok() && permit.check(Access::Read, "db").is_ok());
+    assert_eq!(reach.level(), Some(Access::Write));
+    let source = redis(&Grants::all(), "main").expect("granted").noting(&reach);
+    assert!(source.check(Access::Admin, "FLUSHALL").is_ok());
+    assert_eq!(reach.level(), Some(Access::Admin));
+}
+
+#[test]
+fn runs_of_others_are_looked_at_with_a_grant() {
+    let grants = Grants { runs: vec!["nightly-*".into()], jobs: vec!["backup".into()], ..Grants::default() };
+    let may = |job: Option<&str>| runs(&grants, "own", job).is_ok();
+    assert!(may(Some("own")) && may(Some("nightly-db")) && may(Some("nightly-*")) && may(Some("backup")));
+    assert!(!may(Some("other")) && !may(Some("*")) && !may(None));
+    let all = Grants { runs: vec!["*".into()], ..Grants::default() };
+    assert!(runs(&all, "own", None).is_ok());
+    assert_eq!(runs(&Grants::default(), "own", None).expect_err("not granted").needed, "runs = { \"*\" }");
+}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use minijinja::machinery::{Token, tokenize};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,6 +20,7 @@ impl Template {
             let message = format!("it has more than {} bytes", limits::TEMPLATE_BYTES_MAX);
             return Err(Fault::new("template.too_large", message));
         }
+        check_depth(&text)?;
         environment(false).template_from_str(&text).map_err(|problem| fault(&problem))?;
         Ok(Self(text))
     }
@@ -42,8 +44,33 @@ impl<'de> Deserialize<'de> for Template {
 
 /// Fills `template`. A name that has no value is an error.
 pub fn render(template: &str, values: &Value, is_html: bool) -> Result<String, Fault> {
+    check_depth(template)?;
     let values = minijinja::Value::from(minijinja::value::Serde(values));
     environment(is_html).render_named_str("template", template, values).map_err(|problem| fault(&problem))
+}
+
+/// The engine bounds how deep expressions are nested, but not how long their chains are: `x|a|b|…`, `1 + 1 + …` and
+/// `elif` after `elif` each take a piece of the stack, and a stack that overflows takes the whole process with it.
+fn check_depth(template: &str) -> Result<(), Fault> {
+    let (mut in_tag, mut elifs) = (0, 0);
+    // What is no token is a mistake that the engine itself describes.
+    for (token, span) in tokenize(template, false, Default::default()).map_while(Result::ok) {
+        match token {
+            Token::VariableStart | Token::BlockStart | Token::TemplateData(_) => in_tag = 0,
+            Token::Ident("elif") => elifs += 1,
+            _ => in_tag += 1,
+        }
+        if in_tag > limits::TEMPLATE_TAG_TOKENS_MAX || elifs > limits::TEMPLATE_ELIFS_MAX {
+            let (tag, most) = (limits::TEMPLATE_TAG_TOKENS_MAX, limits::TEMPLATE_ELIFS_MAX);
+            let message = format!("line {}: there is too much in one expression or condition", span.start_line);
+            let hint = format!(
+                "at most {tag} words and signs between two braces and {most} times elif; compute in Lua, and let the \
+                 template show what came out"
+            );
+            return Err(Fault::new("template.too_deep", message).hint(hint));
+        }
+    }
+    Ok(())
 }
 
 fn environment(is_html: bool) -> Environment<'static> {
@@ -81,5 +108,43 @@ mod tests {
         assert_eq!(template.render(&json!({})).expect_err("no value").code, "template.undefined");
         assert!(read("line\n{% if %}").expect_err("no condition").contains("line 2"));
         assert!(read(&"x".repeat(limits::TEMPLATE_BYTES_MAX + 1)).is_err());
+    }
+
+    /// Each of these overflows the stack of whoever reads it without a bound.
+    #[test]
+    fn no_chain_is_read_deeper_than_a_small_stack_goes() {
+        let chains = [
+            ("{{ x", "|upper", " }}"),
+            ("{{ 1", "+1", " }}"),
+            ("{{ ", "not ", "x }}"),
+            ("{{ ", "-", "1 }}"),
+            ("{{ x", ".a", " }}"),
+            ("{{ x", "()", " }}"),
+            ("{{ x", "[0]", " }}"),
+            ("{{ 1", " if x else 1", " }}"),
+            ("{{ {\"a\": {\"}}\": x", " is string", "}} }}"),
+            ("{% raw %}{# {{ \" {% endraw %}{{ x", "~x", " }}"),
+            ("{% if x %}", "{% elif x %}", "{% endif %}"),
+        ];
+        let read = move |times: usize, within: bool| {
+            for (before, link, after) in chains {
+                let text = format!("{before}{}{after}", link.repeat(times));
+                let code = render(&text, &json!({ "x": "a" }), false).map_or_else(|fault| fault.code, |_| "ok".into());
+                assert_eq!(code != "template.too_deep", within, "{before}{link}{after}: {code}");
+            }
+        };
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        let reader = small.spawn(move || {
+            read(limits::TEMPLATE_ELIFS_MAX, true);
+            read(20_000, false);
+        });
+        reader.expect("a thread").join().expect("read");
+    }
+
+    #[test]
+    fn a_long_template_of_many_small_tags_is_filled() {
+        let text = "{% if x == 'b' %}no{% elif x %}{{ x|upper }} {% endif %}".repeat(60);
+        assert_eq!(render(&text, &json!({ "x": "a" }), false).expect("filled").len(), 120);
+        assert!(render(&"{{ x|upper }}, ".repeat(5_000), &json!({ "x": "a" }), false).is_ok());
     }
 }

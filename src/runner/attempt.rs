@@ -41,7 +41,9 @@ impl Attempt {
         let engine = seat.engine();
         let Some(journal) = self.journal.clone() else {
             let outcome = guarded(seat.execute(self.execution.job.bundle.clone(), self.scope(None))).await;
-            self.hooks(engine, &outcome).await;
+            if self.execution.stop.why() != Some(Stopped::Lost) {
+                self.hooks(engine, &outcome).await;
+            }
             return outcome.into();
         };
         let finished = match journal.unwinds() {

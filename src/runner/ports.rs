@@ -12,7 +12,7 @@ use crate::jobs::Job;
 use crate::lua::{ArtifactPort, AuditPort, JobsPort, KvPort};
 use crate::model::schedule::Rule;
 use crate::model::{Grants, NewAudit, Run, Signal, Trigger, TriggerKind};
-use crate::primitives::permit::{EventPermit, JobPermit, KvPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
 use crate::store::{Artifact, KvEntry, KvOutcome, KvWrite, RunFilter};
 
 /// Implements the runtime's ports on a [`Handle`].
@@ -36,7 +36,7 @@ impl JobsPort for Ports {
         std::future::ready(Ok(jobs.collect())).boxed()
     }
 
-    fn runs(&self, wanted: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
+    fn runs(&self, _: RunsPermit, wanted: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
         async move { Ok(self.0.shared.store.runs(&wanted).await?) }.boxed()
     }
 

@@ -41,11 +41,12 @@ impl WatchPort for Ports {
             let alert = &report.alert;
             let data = json!({ "name": alert.name, "severity": alert.severity, "labels": alert.labels,
                 "summary": alert.summary, "ok": report.ok });
-            let at = alert.last_seen;
+            let (at, is_over) = (alert.last_seen, report.ok);
             let changed = self.store().watch(WatchWrite { reports: vec![report], ..WatchWrite::default() }).await?;
             if changed {
-                // What wakes the watch, so that people are told; the alert itself is on disk already.
-                self.store().append_events(vec![NewEvent::new(at, "alert.reported").data(data)]).await?;
+                // What wakes the watch, so that people are told, and sets off jobs; the alert itself is on disk.
+                let kind = if is_over { "alert.resolved" } else { "alert.firing" };
+                self.store().append_events(vec![NewEvent::new(at, kind).data(data)]).await?;
             }
             Ok(changed)
         }

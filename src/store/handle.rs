@@ -158,7 +158,8 @@ impl Store {
     }
 
     /// Queues a command if there is room, and does not wait for what becomes of it.
-    pub(super) fn enqueue(&self, command: Command) -> Result<()> {
+    pub(super) fn enqueue(&self, mut command: Command) -> Result<()> {
+        command.mask(&self.0.masker);
         let (reply, _) = oneshot::channel();
         self.0.queue.try_send(Request { command, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,

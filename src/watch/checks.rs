@@ -13,7 +13,7 @@ use crate::base::limits::CHECKS_AT_ONCE_MAX;
 use crate::model::NewEvent;
 use crate::model::checks::{Check, CheckState, Debounce};
 use crate::model::metrics::{Sample, SeriesKey};
-use crate::primitives::prober::Probe;
+use crate::primitives::prober::{Answered, Probe};
 use crate::store::{StoreError, WatchWrite};
 
 /// One check of the configuration.
@@ -59,6 +59,7 @@ async fn run(watch: &Watch) -> Result<std::convert::Infallible, StoreError> {
     let plans = &watch.options.checks;
     let clock = &watch.clock;
     let mut known = begin(watch).await?;
+    let mut counts = vec![Requests::default(); plans.len()];
     let began = clock.now();
     let offsets = plans.iter().enumerate().map(|(index, plan)| Reverse((later(began, plan.offset()), index)));
     let mut due: BinaryHeap<Reverse<(Timestamp, usize)>> = offsets.collect();
@@ -78,8 +79,9 @@ async fn run(watch: &Watch) -> Result<std::convert::Infallible, StoreError> {
                 // One that panicked is not asked again: the log has it.
                 let Ok((index, at, answer)) = done else { continue };
                 let (Some(plan), Some(check)) = (plans.get(index), known.get_mut(index)) else { continue };
+                let Some(requests) = counts.get_mut(index) else { continue };
                 let now = clock.now();
-                watch.store.watch(answered(plan, check, answer, now)).await?;
+                watch.store.watch(answered(plan, check, answer, requests, now)).await?;
                 due.push(Reverse((plan.after(at, now), index)));
             }
             () = clock.sleep_until(next.unwrap_or(Timestamp::MAX)) => {}
@@ -105,9 +107,23 @@ async fn begin(watch: &Watch) -> Result<Vec<Check>, StoreError> {
     Ok(known)
 }
 
-fn answered(plan: &CheckPlan, check: &mut Check, answer: Result<Duration, String>, now: Timestamp) -> WatchWrite {
-    let is_good = answer.is_ok();
-    let changed = check.answered(answer, plan.debounce, now);
+/// What a check over HTTP was answered since this watch began.
+#[derive(Debug, Clone, Copy, Default)]
+struct Requests {
+    answered: u32,
+    /// With a status of 500 and above.
+    failed: u32,
+}
+
+fn answered(
+    plan: &CheckPlan,
+    check: &mut Check,
+    answer: Answered,
+    requests: &mut Requests,
+    now: Timestamp,
+) -> WatchWrite {
+    let (is_good, status) = (answer.outcome.is_ok(), answer.status);
+    let changed = check.answered(answer.outcome, plan.debounce, now);
     let sample = |name: &str, value: f64| Sample {
         series: SeriesKey::new(name, [("check", plan.name.as_str())]),
         at: now,
@@ -118,6 +134,12 @@ fn answered(plan: &CheckPlan, check: &mut Check, answer: Result<Duration, String
         samples.push(sample("check_up", f64::from(u8::from(check.state == CheckState::Up))));
     }
     samples.extend(check.latency_ms.map(|latency| sample("check_latency_ms", latency)));
+    if let Some(status) = status {
+        requests.answered += 1;
+        requests.failed += u32::from(status >= 500);
+        samples.push(sample("http_requests_total", f64::from(requests.answered)));
+        samples.push(sample("http_errors_total", f64::from(requests.failed)));
+    }
     let event = || {
         let data = serde_json::json!({ "name": check.name, "target": check.target, "problem": check.problem });
         NewEvent::new(now, format!("check.{}", check.state.as_str())).data(data)
@@ -130,6 +152,31 @@ fn answered(plan: &CheckPlan, check: &mut Check, answer: Result<Duration, String
 mod tests {
     use super::*;
     use crate::primitives::prober::TcpProbe;
+
+    #[test]
+    fn answers_over_http_are_counted_for_the_rule_on_errors() {
+        let plan = CheckPlan {
+            name: "web".into(),
+            probe: Probe::Tcp(TcpProbe { address: "a:1".into() }),
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(1),
+            debounce: Debounce { up_after: 2, down_after: 3 },
+        };
+        let now = Timestamp::UNIX_EPOCH;
+        let mut check = Check::new("web", "http", "a".to_owned(), plan.interval, now);
+        let mut requests = Requests::default();
+        let mut totals = |status: Option<u16>| {
+            let outcome = status.filter(|status| *status < 500).map(|_| Duration::ZERO).ok_or("bad".to_owned());
+            let write = answered(&plan, &mut check, Answered { outcome, status }, &mut requests, now);
+            let of = |name: &str| write.samples.iter().find(|one| one.series.name == name).map(|one| one.value);
+            (of("http_requests_total"), of("http_errors_total"))
+        };
+        // Who does not answer at all is down; that is another rule's business.
+        assert_eq!(totals(None), (None, None));
+        assert_eq!(totals(Some(200)), (Some(1.0), Some(0.0)));
+        assert_eq!(totals(Some(503)), (Some(2.0), Some(1.0)));
+        assert_eq!(totals(Some(404)), (Some(3.0), Some(1.0)));
+    }
 
     #[test]
     fn checks_are_spread_and_leave_out_what_has_passed() {

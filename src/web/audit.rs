@@ -4,6 +4,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
 use super::guard::Peer;
@@ -21,7 +22,7 @@ pub struct Acted {
 }
 
 /// The names of acts by the routes that carry them out, those of the pages beside those of the API.
-const ACTS: [(&str, &str); 51] = [
+const ACTS: [(&str, &str); 52] = [
     ("POST /api/v1/jobs/{name}/runs", "job.trigger"),
     ("POST /jobs/{name}/run", "job.trigger"),
     ("POST /api/v1/jobs/{name}/enable", "job.enable"),
@@ -70,6 +71,7 @@ const ACTS: [(&str, &str); 51] = [
     ("DELETE /api/v1/tokens/{name}", "token.revoke"),
     ("POST /settings/tokens/{name}/revoke", "token.revoke"),
     ("POST /api/v1/backup", "backup"),
+    ("POST /hooks/{job}", "hook.receive"),
     ("POST /login", "login"),
     ("POST /logout", "logout"),
     // How the page looks to one browser is nobody's business.
@@ -77,7 +79,7 @@ const ACTS: [(&str, &str); 51] = [
 ];
 
 /// Acts whose answer does not wait for the record's commit: what they do is committed and told in other ways as well.
-const QUICK: [&str; 2] = ["job.trigger", "event.send"];
+const QUICK: [&str; 3] = ["job.trigger", "event.send", "hook.receive"];
 /// An act whose record is written with it, in one transaction, when it goes well.
 const TOLD: &str = "rights.approve";
 
@@ -142,7 +144,7 @@ fn begin(web: &Web, request: &Request) -> Option<NewAudit> {
     let actor = who.map_or("", |who| who.actor.0.as_str());
     let object = object(template, request.uri().path());
     let mut record = NewAudit::new(web.now(), actor, action, object.as_str());
-    if template.contains("/jobs/{name}") {
+    if template.contains("/jobs/{name}") || template == "/hooks/{job}" {
         record.job = object.parse().ok();
     } else if template.contains("/runs/{id}") {
         record.run = object.parse().ok();
@@ -166,7 +168,7 @@ fn action(method: &Method, template: &str) -> Option<String> {
 /// What stands in the path where the template has names.
 fn object(template: &str, path: &str) -> String {
     let parts = template.split('/').zip(path.split('/')).filter(|(name, _)| name.starts_with('{'));
-    let named: Vec<&str> = parts.map(|(_, part)| part).collect();
+    let named: Vec<_> = parts.map(|(_, part)| percent_decode_str(part).decode_utf8_lossy()).collect();
     named.join("/")
 }
 

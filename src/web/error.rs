@@ -45,6 +45,10 @@ impl ApiError {
         Self { status, fault: Box::new(Fault::new(code, message)) }
     }
 
+    pub fn with(status: StatusCode, fault: Fault) -> Self {
+        Self { status, fault: Box::new(fault) }
+    }
+
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "request.invalid", message)
     }

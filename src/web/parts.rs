@@ -18,6 +18,7 @@ use crate::events::Tail;
 use crate::jobs::{self, Registry};
 use crate::primitives::docker::Docker;
 use crate::primitives::notify::Notify;
+use crate::primitives::secrets::Vault;
 use crate::primitives::stack::Stacks;
 use crate::primitives::volumes::Volumes;
 use crate::runner;
@@ -65,6 +66,7 @@ pub struct Parts {
     pub notify: Notify,
     pub stacks: Stacks,
     pub volumes: Volumes,
+    pub secrets: Vault,
     pub forecast: Arc<dyn Forecast>,
     /// Dependencies that readiness reports besides the database and Docker.
     pub probes: Vec<Probe>,

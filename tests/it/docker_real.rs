@@ -127,3 +127,37 @@ async fn a_script_can_do_with_containers_what_it_was_granted_and_no_more() {
     assert_eq!(refused["error"]["code"], "permission.denied", "{refused}");
     assert_eq!(containers.inspect("other", "{{.State.Running}}"), "true");
 }
+
+/// The tour of the libraries in the recipes does what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tour_of_the_libraries_works_as_it_is_written() {
+    let recipes = include_str!("../../docs/recipes.md");
+    let tour =
+        recipes.split("```lua\n").find(|block| block.starts_with("-- scripts/library_tour.lua")).expect("a tour");
+    let source = tour.split("```").next().expect("its end");
+    let app = TestApp::builder().real_docker().script("library_tour.lua", source).start().await;
+    app.api.job_appears("library_tour").await;
+    let run = app.api.run_to_end("library_tour", json!({})).await;
+    let page = run["result"].as_str().unwrap_or_default();
+    assert!(page.contains("Billing API") && page.contains("CONTAINERS"), "{run}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_container_starts_a_run() {
+    let containers = Containers::new();
+    let mourner = format!(
+        r#"return aegis.job {{
+  on = {{ docker = {{ event = "die", container = "{}*" }} }},
+  permissions = {{ docker = {{ read = {{ "{}*" }} }} }},
+  run = function(ctx) return ctx.trigger.payload end,
+}}"#,
+        containers.prefix, containers.prefix
+    );
+    let app = TestApp::builder().real_docker().script("mourner.lua", mourner).start().await;
+    app.api.job_appears("mourner").await;
+    let name = containers.start("short", &[], &["sh", "-c", "exit 9"]);
+    let run = eventually("the run that its end starts", || async { app.api.runs_of("mourner").await.pop() }).await;
+    let run = app.api.ended(run["id"].as_str().expect("an id")).await;
+    assert_eq!((&run["trigger"]["kind"], &run["result"]["name"]), (&json!("docker"), &json!(name)), "{run}");
+    assert_eq!(run["result"]["exit_code"], 9);
+}

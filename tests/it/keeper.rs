@@ -73,3 +73,22 @@ async fn nothing_survives_a_run_that_is_cancelled() {
     app.api.reaches(&run, &["cancelled"]).await;
     all_end(&pids).await;
 }
+
+/// What it leaves behind is ended and gathered at once, whatever process group that is in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_leaves_children_behind_ends_when_it_does() {
+    const LEAVES: &str = r#"
+return aegis.job {
+  permissions = { process = { "sh" } },
+  run = function(ctx)
+    local script = "setsid sleep 600 & i=0; while [ $i -lt 200 ]; do sleep 600 & i=$((i+1)); done; echo done"
+    local said = aegis.process.run("sh", { args = { "-c", script }, timeout = "20s", check = true })
+    return { said = said.stdout }
+  end,
+}
+"#;
+    let app = TestApp::builder().script("leaves.lua", LEAVES).start().await;
+    app.api.job_appears("leaves").await;
+    let run = app.api.run_to_end("leaves", json!({})).await;
+    assert_eq!((&run["state"], &run["result"]["said"]), (&json!("succeeded"), &json!("done\n")), "{run}");
+}

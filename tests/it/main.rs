@@ -7,6 +7,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::print_stdout)]
 #![allow(clippy::disallowed_methods, reason = "tests wait for a real process and have no Supervisor")]
 
+#[path = "../postgres/server.rs"]
+mod server;
 mod support;
 
 mod auth;
@@ -29,5 +31,6 @@ mod reload;
 mod secrets;
 mod shutdown;
 mod timing;
+mod triggers;
 mod volumes;
 mod ways_in;

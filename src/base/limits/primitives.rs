@@ -149,6 +149,22 @@ pub const TRIGGER_BURST_MAX: u32 = 100;
 pub const TRIGGER_RUNS_PER_MINUTE_MAX: u32 = 60;
 /// Channels of PostgreSQL that are listened to.
 pub const TRIGGER_CHANNELS_MAX: usize = 32;
+/// Folders that are watched for files, and files of one trigger that are kept in view.
+pub const TRIGGER_FOLDERS_MAX: usize = 32;
+pub const TRIGGER_FILES_MAX: usize = 10_000;
+/// For how long a file must stay as it is before it counts as whole.
+pub const TRIGGER_FILE_SETTLE_DEFAULT: Duration = Duration::from_secs(2);
+pub const TRIGGER_FILE_SETTLE_MIN: Duration = Duration::from_millis(100);
+pub const TRIGGER_FILE_SETTLE_MAX: Duration = Duration::from_secs(3_600);
+/// Between two looks at a folder: at least, while the system tells of changes, and while it cannot.
+pub const TRIGGER_FILE_LOOKS_MIN: Duration = Duration::from_millis(100);
+pub const TRIGGER_FILE_LOOKS_TOLD: Duration = Duration::from_secs(60);
+pub const TRIGGER_FILE_LOOKS_UNTOLD: Duration = Duration::from_secs(2);
+/// Body of a request to `/hooks`.
+pub const HOOK_BODY_BYTES_MAX: usize = 256 * 1024;
+/// How far the moment of a signed request may be from now.
+pub const HOOK_WINDOW: Duration = Duration::from_secs(300);
+pub const HOOK_ID_BYTES_MAX: usize = 200;
 /// How far back a daemon that starts looks for events. Engines remember 256 of them.
 pub const TRIGGER_LOOK_BACK: Duration = Duration::from_secs(600);
 /// The latest events, by which a repetition is known.

@@ -74,9 +74,16 @@ fn add(value: &str, forms: &mut BTreeSet<Form>) {
     forms.insert(Form::whole(escaped.replace('/', "\\/")));
     forms.insert(Form::whole(json_escaped(&escaped)));
     forms.insert(Form::whole(escaped));
-    forms.insert(Form::whole(html_escaped(value)));
+    for quotes in HTML_QUOTES {
+        forms.insert(Form::whole(html_escaped(value, quotes)));
+    }
+    // A field of CSV, and a word in single quotes of a shell
+    forms.insert(Form::whole(value.replace('"', "\"\"")));
+    forms.insert(Form::whole(value.replace('\'', "'\\''")));
     for upper in [true, false] {
         forms.insert(Form::whole(hex(value.as_bytes(), upper)));
+        let every = value.bytes().flat_map(|byte| [b"%".as_slice(), &hex(&[byte], upper)].concat());
+        forms.insert(Form::whole(every.collect::<Vec<u8>>()));
         for (kept, plus) in URL_SETS {
             forms.insert(Form::whole(percent_encoded(value.as_bytes(), kept, plus, upper)));
         }
@@ -125,8 +132,22 @@ fn json_escaped(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-fn html_escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+/// What writers of HTML make of `"`, `'` and `/`.
+const HTML_QUOTES: [[&str; 3]; 5] = [
+    ["&quot;", "'", "/"],
+    // Python and many others
+    ["&quot;", "&#x27;", "/"],
+    // Templates of scripts, after OWASP
+    ["&quot;", "&#x27;", "&#x2f;"],
+    // PHP
+    ["&quot;", "&#039;", "/"],
+    // Go and Jinja
+    ["&#34;", "&#39;", "/"],
+];
+
+fn html_escaped(text: &str, [double, single, slash]: [&str; 3]) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.replace('"', double).replace('\'', single).replace('/', slash)
 }
 
 /// The characters of base64 that the value alone decides, where `shift` bytes stand before it in its group of three.

@@ -40,8 +40,15 @@ fn every_form_of_a_secret_is_masked() {
             }
         })
         .collect();
+    let html = SECRET.replace('&', "&amp;").replace('>', "&gt;");
     let forms = [
         SECRET.to_owned(),
+        html.replace('"', "&quot;"),
+        html.replace('"', "&quot;").replace('/', "&#x2f;"),
+        html.replace('"', "&#34;"),
+        SECRET.replace('"', "\"\""),
+        bytes.iter().map(|b| format!("%{b:02x}")).collect(),
+        bytes.iter().map(|b| format!("%{b:02X}")).collect(),
         STANDARD.encode(bytes),
         STANDARD_NO_PAD.encode(bytes),
         URL_SAFE.encode(bytes),

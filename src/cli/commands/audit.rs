@@ -53,10 +53,18 @@ pub struct VerifyArgs {
 
 #[derive(Debug, Deserialize)]
 struct Page {
-    records: Vec<AuditRecord>,
+    records: Vec<Row>,
     next: Option<i64>,
     head: Mark,
     checkpoint: Option<Mark>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    record: AuditRecord,
+    /// The daemon's word for a record of which it hides a part.
+    intact: Option<bool>,
 }
 
 pub(super) async fn run(command: AuditCommand, ctx: &Context) -> Result<(), Failure> {
@@ -90,7 +98,7 @@ async fn tail(args: TailArgs, ctx: &Context) -> Result<(), Failure> {
     let limit = args.lines.min(STORE_PAGE_ROWS_MAX).to_string();
     let newest = page(&client, &with(vec![("since", args.since.clone()), ("limit", Some(limit))])).await?;
     let mut after = newest.head.seq;
-    let first: Vec<&AuditRecord> = newest.records.iter().rev().collect();
+    let first: Vec<&AuditRecord> = newest.records.iter().rev().map(|row| &row.record).collect();
     if first.is_empty() && !args.follow && !ctx.out.json {
         ctx.out.note("No record fits.");
     }
@@ -104,11 +112,11 @@ async fn tail(args: TailArgs, ctx: &Context) -> Result<(), Failure> {
     loop {
         let more = vec![("after", Some(after.to_string())), ("limit", Some(STORE_PAGE_ROWS_MAX.to_string()))];
         let page = page(&client, &with(more)).await?;
-        for record in &page.records {
-            print(record, ctx)?;
+        for row in &page.records {
+            print(&row.record, ctx)?;
         }
         // What does not fit the filter need not be looked at again.
-        after = page.records.last().map_or(page.head.seq, |last| last.seq).max(after);
+        after = page.records.last().map_or(page.head.seq, |last| last.record.seq).max(after);
         if page.next.is_none() || page.records.is_empty() {
             ctx.clock.sleep(AUDIT_POLL).await;
         }
@@ -155,16 +163,22 @@ async fn verify(args: VerifyArgs, ctx: &Context) -> Result<(), Failure> {
         begun = now;
     };
     match outcome {
-        Ok((head, checked)) => {
+        Ok(Checked { head, records, hidden }) => {
             let from = begun.checkpoint.as_ref().map_or(1, |mark| mark.seq + 1);
             if ctx.out.json {
-                return ctx.out.document(&json!({ "ok": true, "records": checked, "from": from, "head": head }));
+                return ctx.out.document(&json!({
+                    "ok": true, "records": records, "hidden": hidden, "from": from, "head": head,
+                }));
             }
-            let rows = vec![
+            let mut rows = vec![
                 vec![Cell::new("log"), Cell::new("whole").fg(Color::Green)],
-                vec![Cell::new("records"), Cell::new(format!("{checked}, from {from} to {}", head.seq))],
+                vec![Cell::new("records"), Cell::new(format!("{records}, from {from} to {}", head.seq))],
                 vec![Cell::new("head"), Cell::new(format!("{}:{}", head.seq, head.hash))],
             ];
+            if hidden > 0 {
+                let told = format!("in {hidden} there is a secret, which is not shown; the daemon has checked these");
+                rows.insert(2, vec![Cell::new("hidden"), Cell::new(told)]);
+            }
             ctx.out.table(&["", ""], rows, "")?;
             ctx.out.note(
                 "Note the head elsewhere: `aegis audit verify --anchor HEAD` proves later that the log still holds it.",
@@ -185,8 +199,15 @@ async fn begin(client: &Client) -> Result<Page, Failure> {
     page(client, &[("limit", Some("1".to_owned()))]).await
 }
 
+/// A log that is whole.
+struct Checked {
+    head: Mark,
+    records: u64,
+    hidden: u64,
+}
+
 /// From the beginning of what is kept to the head as it was at the start.
-async fn walk(client: &Client, begun: &Page, anchor: Option<Mark>) -> Result<Result<(Mark, u64), Broken>, Failure> {
+async fn walk(client: &Client, begun: &Page, anchor: Option<Mark>) -> Result<Result<Checked, Broken>, Failure> {
     let mut chain = match Chain::new(begun.checkpoint.as_ref(), anchor) {
         Ok(chain) => chain,
         Err(broken) => return Ok(Err(broken)),
@@ -197,24 +218,28 @@ async fn walk(client: &Client, begun: &Page, anchor: Option<Mark>) -> Result<Res
         let pairs = [("after", Some(after.to_string())), ("limit", Some(STORE_PAGE_ROWS_MAX.to_string()))];
         let page = page(client, &pairs).await?;
         let Some(last) = page.records.last() else { break };
-        after = last.seq;
-        for record in &page.records {
+        after = last.record.seq;
+        for Row { record, intact } in &page.records {
             if record.seq > begun.head.seq {
                 break;
             }
-            if let Err(broken) = chain.push(record) {
+            let pushed = match intact {
+                Some(is_intact) => chain.push_hidden(record, *is_intact),
+                None => chain.push(record),
+            };
+            if let Err(broken) = pushed {
                 return Ok(Err(broken));
             }
         }
     }
-    let checked = chain.checked;
-    let ended = chain.end(&begun.head).map(|head| (head, checked));
+    let (records, hidden) = (chain.checked, chain.hidden);
+    let ended = chain.end(&begun.head).map(|head| Checked { head, records, hidden });
     if ended.is_ok() && begin(client).await?.head == begun.head {
         // Nobody has written meanwhile: what is behind the head has no place there.
         let pairs = [("after", Some(begun.head.seq.to_string())), ("limit", Some("1".to_owned()))];
         let behind = page(client, &pairs).await?;
         if let (Some(record), true) = (behind.records.first(), behind.head == begun.head) {
-            return Ok(Err(Broken::Beyond { seq: record.seq, head: begun.head.seq }));
+            return Ok(Err(Broken::Beyond { seq: record.record.seq, head: begun.head.seq }));
         }
     }
     Ok(ended)

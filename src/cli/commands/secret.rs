@@ -72,8 +72,16 @@ fn failure(error: SecretError) -> Failure {
 }
 
 fn store(ctx: &Context) -> Result<AgeStore, Failure> {
-    let secrets = ctx.config(&[])?.config.secrets;
-    let identity = secrets.age_identity.ok_or_else(|| failure(SecretError::NoStore))?;
+    let loaded = ctx.config(&[])?;
+    let secrets = loaded.config.secrets;
+    let identity = secrets.age_identity.ok_or_else(|| {
+        let file = loaded.file.map_or_else(|| "a configuration file".to_owned(), |file| file.display().to_string());
+        let beside = secrets.store.with_file_name("identity.age");
+        failure(SecretError::NoStore).hint(format!(
+            "add to {file}, under secrets:\n  age_identity: {}\nthen run: aegis secret init",
+            beside.display()
+        ))
+    })?;
     Ok(AgeStore::new(secrets.store, identity))
 }
 

@@ -8,9 +8,9 @@ use super::reader::{Reader, Table};
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "docker", "host", "proxy", "stack", "sql", "http", "notify", "secrets", "volumes", "process", "fs", "kv", "jobs",
-    "events", "redis", "graph", "llm", "alerts",
+    "runs", "events", "redis", "graph", "llm", "alerts",
 ];
 const ACCESSES: [(&str, Access); 3] = [("read", Access::Read), ("write", Access::Write), ("admin", Access::Admin)];
 
@@ -36,6 +36,7 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         fs: by_name(reader, &table, "fs", &ACCESSES[..2]),
         kv: kv(reader, &table),
         jobs: table.strings(reader, "jobs"),
+        runs: table.strings(reader, "runs"),
         events: table.strings(reader, "events"),
         alerts: table.choice(reader, "alerts", &ACCESSES[..2]),
         caps: Vec::new(),

@@ -128,10 +128,6 @@ impl<'a> Table<'a> {
         self.path.iter().cloned().chain([Step::Field(field.to_owned())]).collect()
     }
 
-    pub fn to_value(&self) -> Value {
-        self.fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).clone())).collect()
-    }
-
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
         self.fields.iter().map(|(name, _)| *name)
     }

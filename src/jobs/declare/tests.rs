@@ -34,7 +34,7 @@ fn a_whole_table_is_understood() {
     let spec = declared(json!({
         "description": "Sweeps", "tags": ["health"], "enabled": false,
         "schedule": [{"cron": "0 6 * * *", "timezone": "Europe/Berlin", "jitter": "10s", "window": "2h"}, {"every": 30}],
-        "on": [{"docker": {"event": "die", "container": "web-*"}, "file": {"path": "in"}}, {"sql": {"source": "main", "channel": "jobs"}}],
+        "on": [{"docker": {"event": "die", "container": "web-*"}, "file": {"path": "backups:*.csv"}}, {"sql": {"source": "main", "channel": "jobs"}}],
         "params": {"stack": {"type": "string", "default": "all", "choices": ["all", "web"]}},
         "timeout": "2m", "cpu": 1.5, "memory": "128MiB", "overlap": "queue", "runs_on": ["gpu"], "priority": 5.0,
         "retry": {"attempts": 3, "backoff": "linear", "initial": "2s", "on": ["http.*"]},
@@ -58,12 +58,13 @@ fn a_whole_table_is_understood() {
     assert_eq!(spec.concurrency.as_ref().map(|limit| limit.limit), Some(1));
     assert!(matches!(&spec.permissions.docker, Some(DockerGrant::Named(named)) if named[&Access::Write] == ["web-*"]));
     assert_eq!(spec.permissions.fs["backups"], Access::Write);
-    assert_eq!(warnings(&spec).len(), 1, "a trigger that nothing fires");
+    assert_eq!(warnings(&spec), []);
     let kinds: Vec<&str> = spec.on.iter().map(|trigger| trigger.kind.as_str()).collect();
     assert_eq!(kinds, ["docker", "file", "sql"]);
     let docker = json!({"event": ["die"], "type": "container", "container": ["web-*"], "label": []});
     assert_eq!(spec.on[0].options, docker);
-    let others = json!({"on": [{"job": {"name": "backup-*"}}, {"alert": {"rule": ["a", "b"], "state": "resolved"}}]});
+    let on = json!([{"job": {"name": "backup-*"}}, {"alert": {"rule": ["a", "b"], "state": "resolved"}}]);
+    let others = json!({"on": on, "permissions": {"runs": ["backup-*"]}});
     let others = declared(others).expect("valid").on;
     assert_eq!(others[0].options, json!({"name": ["backup-*"], "state": ["succeeded"]}));
     assert_eq!(others[1].options, json!({"rule": ["a", "b"], "state": ["resolved"]}));
@@ -173,6 +174,41 @@ fn has_one_fault(table: &Value, says: &str) {
 }
 
 #[test]
+fn each_fault_of_a_webhook_or_a_file_names_its_field() {
+    for (table, says) in [
+        (
+            json!({"on": {"webhook": {"secret": "HOOK"}}}),
+            "on.webhook: the job may not listen there; add permissions = { secrets = { \"HOOK\" } }",
+        ),
+        (json!({"on": {"webhook": {"scheme": "github"}}}), "on.webhook: secret is missing; write { secret"),
+        (
+            json!({"on": {"webhook": {"secret": "HOOK", "scheme": "gitlab"}}, "permissions": {"secrets": ["HOOK"]}}),
+            "on.webhook.scheme: expected standard, github, got \"gitlab\"",
+        ),
+        (
+            json!({"on": {"file": {"path": "inbox:*.csv"}}}),
+            "on.file: the job may not listen there; add permissions = { fs = { [\"inbox\"] = \"read\" } }",
+        ),
+        (json!({"on": {"file": {}}}), "on.file: path is missing; write { path"),
+        (json!({"on": {"file": {"path": "/var/x"}}}), "on.file.path: \"/var/x\" is not a path"),
+        (
+            json!({"on": {"file": {"path": "inbox:"}}, "permissions": {"fs": {"inbox": "read"}}}),
+            "on.file.path: it names a root and no files",
+        ),
+        (
+            json!({"on": {"file": {"path": "inbox:*/a"}}, "permissions": {"fs": {"inbox": "read"}}}),
+            "on.file.path: only its last name may hold *",
+        ),
+        (
+            json!({"on": {"file": {"path": "inbox:a", "settle": "2d"}}, "permissions": {"fs": {"inbox": "read"}}}),
+            "on.file.settle: expected 100ms to 1h",
+        ),
+    ] {
+        has_one_fault(&table, says);
+    }
+}
+
+#[test]
 fn each_fault_of_a_trigger_names_its_field() {
     for (table, says) in [
         (
@@ -204,7 +240,14 @@ fn each_fault_of_a_trigger_names_its_field() {
             "on.sql: channel is missing",
         ),
         (json!({"on": {"job": {}}}), "on.job: name is missing; write { name = \"backup\" }"),
-        (json!({"on": {"job": {"name": "x", "state": "faild"}}}), "got \"faild\"; did you mean \"failed\"?"),
+        (
+            json!({"on": {"job": {"name": "x"}}}),
+            "on.job: the job may not listen there; add permissions = { runs = { \"x\" } }",
+        ),
+        (
+            json!({"on": {"job": {"name": "x", "state": "faild"}}, "permissions": {"runs": ["x"]}}),
+            "got \"faild\"; did you mean \"failed\"?",
+        ),
         (
             json!({"on": {"alert": {"rule": "x", "rules": "y"}}}),
             "unknown field \"rules\" in on.alert; did you mean \"rule\"?",

@@ -5,16 +5,25 @@ use serde_json::Value;
 
 use super::reader::{Reader, Table};
 use crate::base::limits;
+use crate::base::quantity::show_duration;
 use crate::base::suggest::did_you_mean;
 use crate::model::Grants;
 use crate::model::grants::Access;
 use crate::model::job::TriggerSpec;
-use crate::model::triggers::{AlertTrigger, DockerTrigger, JobTrigger, SqlTrigger};
+use crate::model::triggers::{
+    AlertTrigger, DockerTrigger, FileTrigger, JobTrigger, Scheme, SqlTrigger, WebhookTrigger,
+};
+use crate::primitives::fs::FsPath;
 use crate::primitives::permit::{self, Denied};
 
-const KINDS: [&str; 6] = ["webhook", "docker", "sql", "file", "job", "alert"];
-/// Those that start runs; the others are accepted with a warning.
-pub const ACTIVE: [&str; 4] = [DockerTrigger::KIND, SqlTrigger::KIND, JobTrigger::KIND, AlertTrigger::KIND];
+const KINDS: [&str; 6] = [
+    WebhookTrigger::KIND,
+    DockerTrigger::KIND,
+    SqlTrigger::KIND,
+    FileTrigger::KIND,
+    JobTrigger::KIND,
+    AlertTrigger::KIND,
+];
 
 /// What happens to containers, as the engine calls it.
 const CONTAINER_EVENTS: [&str; 25] = [
@@ -54,9 +63,10 @@ pub fn read(reader: &mut Reader, job: &Table, grants: &Grants) -> Vec<TriggerSpe
             let options = match kind {
                 DockerTrigger::KIND => docker(reader, &entry, &table, grants).map(stored),
                 SqlTrigger::KIND => sql(reader, &entry, &table, grants).map(stored),
-                JobTrigger::KIND => ended(reader, &entry, &table).map(stored),
-                AlertTrigger::KIND => alert(reader, &entry, &table).map(stored),
-                _ => Some(table.to_value()),
+                JobTrigger::KIND => ended(reader, &entry, &table, grants).map(stored),
+                WebhookTrigger::KIND => webhook(reader, &entry, &table, grants).map(stored),
+                FileTrigger::KIND => file(reader, &entry, &table, grants).map(stored),
+                _ => alert(reader, &entry, &table).map(stored),
             };
             found.extend(options.map(|options| TriggerSpec { kind: kind.to_owned(), options }));
         }
@@ -115,10 +125,55 @@ fn sql(reader: &mut Reader, entry: &Table, table: &Table, grants: &Grants) -> Op
     Some(SqlTrigger { source, channel })
 }
 
-fn ended(reader: &mut Reader, entry: &Table, table: &Table) -> Option<JobTrigger> {
+fn webhook(reader: &mut Reader, entry: &Table, table: &Table, grants: &Grants) -> Option<WebhookTrigger> {
+    table.only(reader, &["secret", "scheme"]);
+    if table.get("secret").is_none() {
+        reader.wrong(entry, WebhookTrigger::KIND, "secret is missing; write { secret = \"HOOK_KEY\" }");
+        return None;
+    }
+    let secret = table.string(reader, "secret")?.to_owned();
+    let scheme = table.choice(reader, "scheme", &Scheme::NAMES).unwrap_or_default();
+    granted(reader, entry, WebhookTrigger::KIND, permit::secret(grants, &secret));
+    Some(WebhookTrigger { secret, scheme })
+}
+
+fn file(reader: &mut Reader, entry: &Table, table: &Table, grants: &Grants) -> Option<FileTrigger> {
+    table.only(reader, &["path", "settle"]);
+    if table.get("path").is_none() {
+        reader.wrong(entry, FileTrigger::KIND, "path is missing; write { path = \"inbox:*.csv\" }");
+        return None;
+    }
+    let path = match table.string(reader, "path")?.parse::<FsPath>() {
+        Ok(path) => path,
+        Err(problem) => {
+            reader.wrong(table, "path", problem.to_string());
+            return None;
+        }
+    };
+    match path.above() {
+        None => reader.wrong(table, "path", "it names a root and no files in it; write \"inbox:*.csv\""),
+        Some((folder, _)) if folder.to_string().contains('*') => {
+            reader.wrong(table, "path", "only its last name may hold *: one folder is watched");
+        }
+        Some(_) => {}
+    }
+    let settle = table.duration(reader, "settle").unwrap_or(limits::TRIGGER_FILE_SETTLE_DEFAULT);
+    let (least, most) = (limits::TRIGGER_FILE_SETTLE_MIN, limits::TRIGGER_FILE_SETTLE_MAX);
+    if !(least..=most).contains(&settle) {
+        let problem = format!("expected {} to {}", show_duration(least), show_duration(most));
+        reader.wrong(table, "settle", problem);
+    }
+    granted(reader, entry, FileTrigger::KIND, permit::fs(grants, path.root(), Access::Read));
+    Some(FileTrigger { path: path.to_string(), settle })
+}
+
+fn ended(reader: &mut Reader, entry: &Table, table: &Table, grants: &Grants) -> Option<JobTrigger> {
     table.only(reader, &["name", "state"]);
     let name = needed(reader, entry, table, JobTrigger::KIND, "name", "{ name = \"backup\" }")?;
     let state = states(reader, table, &JobTrigger::STATES);
+    for job in &name {
+        granted(reader, entry, JobTrigger::KIND, permit::runs(grants, "", Some(job)));
+    }
     Some(JobTrigger { name, state })
 }
 

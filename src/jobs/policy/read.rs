@@ -13,7 +13,8 @@ const RULE: [&str; 3] = ["scripts", "allow", "approve"];
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Admin];
 const LEVELLED: [&str; 3] = ["host", "proxy", "alerts"];
 const BY_NAME: [&str; 5] = ["sql", "redis", "graph", "fs", "volumes"];
-const LISTS: [&str; 10] = ["stack", "http", "notify", "secrets", "reveal", "process", "kv", "jobs", "events", "llm"];
+const LISTS: [&str; 11] =
+    ["stack", "http", "notify", "secrets", "reveal", "process", "kv", "jobs", "runs", "events", "llm"];
 
 /// The policy in `text`, which was read from `file`.
 ///
@@ -169,6 +170,7 @@ impl Reader<'_> {
                 "process" => grants.process = self.texts(value, area),
                 "kv" => grants.kv = self.texts(value, area),
                 "jobs" => grants.jobs = self.texts(value, area),
+                "runs" => grants.runs = self.texts(value, area),
                 "events" => grants.events = self.texts(value, area),
                 "llm" => grants.llm = self.texts(value, area),
                 _ => {}

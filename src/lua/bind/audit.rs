@@ -7,9 +7,10 @@ use super::context::CallContext;
 use crate::base::Fault;
 use crate::model::NewAudit;
 use crate::model::audit::OK;
+use crate::model::grants::Access;
 
 /// Options that name the object of a call which has no such argument.
-const NAMING: [&str; 6] = ["url", "name", "image", "container", "source", "path"];
+const NAMING: [&str; 7] = ["url", "name", "image", "container", "source", "path", "job"];
 /// The outcome of a call that was given up before it had one.
 const ABANDONED: &str = "run.cancelled";
 
@@ -60,7 +61,9 @@ impl Record {
         let data = if data.is_empty() { serde_json::Value::Null } else { data.into() };
         let record = NewAudit::new(at, actor, &*self.context.name, self.object.as_str());
         let record = record.job(&scope.job).run(scope.run).outcome(outcome).data(data);
-        let record = NewAudit { permission: self.permission.clone(), ..record };
+        let reached = self.context.reach.level();
+        let permission = self.permission.as_deref().map(|line| reached.map_or(line.to_owned(), |to| raised(line, to)));
+        let record = NewAudit { permission, ..record };
         tracing::info!(
             target: "aegis::audit",
             function = record.action,
@@ -95,9 +98,14 @@ fn named(context: &CallContext, args: &Args, line: &str) -> Option<(String, Opti
         () if line.contains("ROOT") => object.split(':').next().unwrap_or_default().to_owned(),
         () => object.clone(),
     };
+    let own = context.scope.as_ref().map(|scope| scope.job.as_str());
+    if &*context.name == "aegis.jobs.runs" && own == Some(name.as_str()) {
+        return None;
+    }
     // Of a run it is not known yet which job it is of.
     let permission = match (&*context.name, name.is_empty()) {
         ("aegis.jobs.wait", _) => None,
+        ("aegis.jobs.runs", true) => Some(filled(line, "*")),
         (_, true) => Some(line.to_owned()),
         _ => Some(filled(line, &name)),
     };
@@ -147,6 +155,13 @@ fn shown(text: &str) -> String {
     url.to_string()
 }
 
+/// The line with the level that the call turned out to need, where that is a higher one.
+fn raised(line: &str, to: Access) -> String {
+    let quoted = |access: Access| format!("\"{}\"", access.as_str());
+    let lower = [Access::Read, Access::Write].into_iter().filter(|access| *access < to);
+    lower.fold(line.to_owned(), |line, access| line.replace(&quoted(access), &quoted(to)))
+}
+
 fn host(object: &str) -> String {
     let host = Url::parse(object).ok().and_then(|url| url.host_str().map(str::to_owned));
     host.unwrap_or_else(|| object.to_owned())
@@ -172,6 +187,13 @@ mod tests {
         assert_eq!(shown("https://u:p@api.example.com:8443/a/b?key=1#x"), "https://api.example.com:8443/a/b");
         assert_eq!(shown("backups:daily/db.sql"), "backups:daily/db.sql");
         assert_eq!(host("https://api.example.com/a"), "api.example.com");
+    }
+
+    #[test]
+    fn lines_have_the_level_that_was_needed() {
+        assert_eq!(raised("docker = \"read\"", Access::Admin), "docker = \"admin\"");
+        assert_eq!(raised("docker = \"admin\"", Access::Write), "docker = \"admin\"");
+        assert_eq!(raised("redis = { main = \"read\" }", Access::Write), "redis = { main = \"write\" }");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::spec::Function;
 use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::durable::Given;
 use crate::lua::scope::{LogSink, RunScope};
+use crate::primitives::permit::Reach;
 use crate::primitives::{Primitives, http, sql};
 
 /// Handed to every binding by the choke point, after phase, cancellation and deadline were checked.
@@ -29,6 +30,8 @@ pub struct CallContext {
     pub open: Arc<sql::Open>,
     /// The answers of services that it reads piece by piece.
     pub streams: Arc<http::Open>,
+    /// What level the call turns out to need.
+    pub reach: Reach,
     /// As a script writes it: `aegis.docker.list`.
     pub name: Arc<str>,
     pub function: &'static Function,

@@ -110,6 +110,7 @@ const PERMISSIONS: Record = Record {
         Field::optional("fs", Type::Map(&Type::String), "Access by root: read, write"),
         Field::optional("kv", Type::List(&Type::String), "Shared scopes: `shared:NAME`"),
         Field::optional("jobs", Type::List(&Type::String), "Jobs that it may start"),
+        Field::optional("runs", Type::List(&Type::String), "Jobs whose runs it may look at, by pattern"),
         Field::optional("events", Type::List(&Type::String), "Events that it may send, by pattern"),
         Field::optional("alerts", Type::Choice(&["read", "write"]), "`\"write\"`: silence and acknowledge alerts"),
     ],
@@ -132,8 +133,7 @@ pub const JOB: Record = Record {
             "on",
             Type::Any,
             "Other triggers, one or a list: `docker = { event, type, container, label }`, `sql = { source, channel }`, \
-             `job = { name, state }`, `alert = { rule, state }`. For webhook and file this version starts no runs, and \
-             says so",
+             `job = { name, state }`, `alert = { rule, state }`, `file = { path, settle }`, `webhook = { secret, scheme }`",
         ),
         Field::optional("params", Type::Map(&Type::Record(&PARAM)), "Its parameters, by name"),
         Field::optional("timeout", Type::Duration, "Wall time of one attempt; 10m unless said otherwise"),

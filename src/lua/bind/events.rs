@@ -2,7 +2,7 @@
 
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
 use crate::base::{Fault, RunId, limits};
-use crate::lua::durable::check_name;
+use crate::lua::durable::{check_name, check_open};
 use crate::model::{Actor, Signal};
 use crate::primitives::permit;
 
@@ -41,6 +41,8 @@ async fn send(context: CallContext, args: Args) -> Result<Datum, Fault> {
     check_name(&context.name, "argument \"name\"", &name)?;
     let permit = permit::event(&run.grants, &name)?;
     let options = args.record("options");
+    check_open(&context, "argument \"name\"", &name)?;
+    check_open(&context, "option \"key\"", options.text("key").unwrap_or_default())?;
     let only: Option<RunId> = match options.text("run").map(str::parse) {
         None => None,
         Some(Ok(run)) => Some(run),

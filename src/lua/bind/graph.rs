@@ -120,7 +120,7 @@ fn params(context: &CallContext, args: &Args) -> Result<Map<String, Value>, Faul
 }
 
 async fn query(context: CallContext, args: Args) -> Result<Datum, Fault> {
-    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?;
+    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?.noting(&context.reach);
     let query = Query {
         graph: args.need("graph")?,
         cypher: args.need("cypher")?,
@@ -137,7 +137,7 @@ async fn query(context: CallContext, args: Args) -> Result<Datum, Fault> {
 }
 
 async fn explain(context: CallContext, args: Args) -> Result<Datum, Fault> {
-    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?;
+    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?.noting(&context.reach);
     let query = Query {
         graph: args.need("graph")?,
         cypher: args.need("cypher")?,
@@ -149,12 +149,12 @@ async fn explain(context: CallContext, args: Args) -> Result<Datum, Fault> {
 }
 
 async fn graphs(context: CallContext, args: Args) -> Result<Datum, Fault> {
-    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?;
+    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?.noting(&context.reach);
     Ok(context.primitives.graph.graphs(&permit, timeout(&context, &args)?).await?.into())
 }
 
 async fn delete(context: CallContext, args: Args) -> Result<Datum, Fault> {
-    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?;
+    let permit = permit::graph(&context.run()?.grants, args.need("source")?)?.noting(&context.reach);
     let (timeout, dry_run) = (timeout(&context, &args)?, context.dry_run(&args));
     Ok(context.primitives.graph.delete(&permit, args.need("graph")?, timeout, dry_run).await?.into())
 }

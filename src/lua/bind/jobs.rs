@@ -1,7 +1,7 @@
 //! `aegis.jobs`: other jobs.
 
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
-use crate::base::{Fault, RunId, Timestamp};
+use crate::base::{Fault, JobName, RunId, Timestamp};
 use crate::model::{Run, RunState, Trigger, TriggerKind};
 use crate::primitives::permit;
 use crate::store::RunFilter;
@@ -91,9 +91,11 @@ pub const MODULE: Module = Module {
         },
         Function {
             name: "runs",
-            doc: "What ran, or runs, the newest first.",
+            doc: "What ran, or runs, the newest first. A job's own runs need no permission, and `jobs` covers those of \
+                  jobs that it may start.",
             params: &[Field::optional("options", Type::Record(&RUNS), "Which")],
             returns: Type::List(&Type::Record(&PAST)),
+            permission: Some("runs = { \"NAME\" }"),
             call: Call::Async(|context, args| Box::pin(runs(context, args))),
             ..Function::DEFAULT
         },
@@ -142,7 +144,9 @@ async fn runs(context: CallContext, args: Args) -> Result<Datum, Fault> {
         limit: options.integer("limit").map_or(0, |limit| usize::try_from(limit).unwrap_or(0)),
         ..RunFilter::default()
     };
-    let found = context.run()?.jobs.runs(filter).await?;
+    let run = context.run()?;
+    let permit = permit::runs(&run.grants, run.job.as_str(), filter.job.as_ref().map(JobName::as_str))?;
+    let found = run.jobs.runs(permit, filter).await?;
     Ok(Datum::List(found.into_iter().map(past).collect()))
 }
 

@@ -205,7 +205,7 @@ fn timeout(context: &CallContext, options: &Args) -> Result<Duration, Fault> {
 }
 
 async fn run(context: &CallContext, args: &Args, commands: &[Command]) -> Result<Done, Fault> {
-    let permit = permit::redis(&context.run()?.grants, args.need("source")?)?;
+    let permit = permit::redis(&context.run()?.grants, args.need("source")?)?.noting(&context.reach);
     let options = args.record("options");
     let how = CallOptions {
         timeout: timeout(context, &options)?,
@@ -342,7 +342,7 @@ async fn scan(context: CallContext, args: Args) -> Result<Datum, Fault> {
 }
 
 async fn info(context: CallContext, args: Args) -> Result<Datum, Fault> {
-    let permit = permit::redis(&context.run()?.grants, args.need("source")?)?;
+    let permit = permit::redis(&context.run()?.grants, args.need("source")?)?.noting(&context.reach);
     let timeout = timeout(&context, &args.record("options"))?;
     let section = args.text("section").unwrap_or_default();
     let fields = context.primitives.redis.info(&permit, section, timeout).await?;

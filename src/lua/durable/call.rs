@@ -88,12 +88,18 @@ async fn plain_sleep(context: &CallContext, args: &Args) -> Result<Datum, Fault>
 fn named<'a>(context: &CallContext, args: &'a Args) -> Result<(&'a str, Args), Fault> {
     let name = args.need("name")?;
     check_name(&context.name, "argument \"name\"", name)?;
-    // A run goes on by the names in its journal: they cannot be masked there.
+    // A run goes on by the names in its journal.
+    check_open(context, "argument \"name\"", name)?;
+    Ok((name, args.record("options")))
+}
+
+/// Refuses the text of a secret as a name that something is found by: it cannot be masked where it is kept.
+pub fn check_open(context: &CallContext, place: &str, name: &str) -> Result<(), Fault> {
     if context.primitives.secrets.masker().finds(name) {
-        let message = format!("{}: argument \"name\" holds the text of a secret", context.name);
+        let message = format!("{}: {place} holds the text of a secret", context.name);
         return Err(Fault::new("args.secret", message).hint("call it by what it does"));
     }
-    Ok((name, args.record("options")))
+    Ok(())
 }
 
 /// Names are shown in lists and typed on command lines.

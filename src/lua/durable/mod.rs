@@ -17,7 +17,7 @@ mod values;
 mod waits;
 mod writer;
 
-pub use call::{Operation, call, check_name};
+pub use call::{Operation, call, check_name, check_open};
 pub use course::{Course, Mode};
 pub use halt::Halt;
 pub use memory::MemoryJournal;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::support::Bed;
+use crate::model::Grants;
 
 #[test]
 fn values_are_kept_between_runs() {
@@ -69,11 +70,19 @@ fn times_and_durations() {
 
 #[test]
 fn past_runs_are_read_without_what_they_carried() {
-    let bed = Bed::default();
+    let bed = Bed { grants: Grants { runs: vec!["*".into()], ..Grants::default() }, ..Bed::default() };
     let body = "local run = aegis.jobs.runs({ states = { 'failed' }, since = 0, limit = 5 })[1]
                 return { run.job, run.state, run.trigger, run.error.code, run.params == nil, run.result == nil }";
     assert_eq!(bed.value(body), json!(["hello", "failed", "schedule", "http.timeout", true, true]));
     assert_eq!(bed.value("return #aegis.jobs.runs({ states = { 'succeeded' } })"), json!(0));
+    // Its own are its own business; those of others are not.
+    let poor = Bed::default();
+    assert_eq!(poor.value("return #aegis.jobs.runs({ job = 'tester' })"), json!(1));
+    assert!(poor.audit.records.lock().expect("not poisoned").is_empty());
+    for (wanted, line) in [("", "runs = { \"*\" }"), ("{ job = 'other' }", "runs = { \"other\" }")] {
+        let fault = poor.fault(&format!("aegis.jobs.runs({wanted})"));
+        assert_eq!((&*fault.code, &fault.details["needed"]), ("permission.denied", &json!(line)));
+    }
     for wrong in ["{ states = { 'faild' } }", "{ job = 'no job' }", "{ state = 'failed' }"] {
         let fault = bed.fault(&format!("aegis.jobs.runs({wrong})"));
         assert!(fault.code.starts_with("args."), "{wrong}: {fault}");

@@ -23,3 +23,4 @@ mod stack;
 pub mod support;
 mod volumes;
 mod watch;
+mod wrong_uses;

@@ -216,3 +216,12 @@ mod live {
         );
     }
 }
+
+#[test]
+fn the_audit_log_has_the_level_that_a_command_needed() {
+    let (bed, _server) = redis_bed();
+    bed.value("aegis.redis.command('main', { 'GET', 'k' }) aegis.redis.command('main', { 'SET', 'k', 'v' })");
+    let records = bed.audit.records.lock().expect("not poisoned");
+    let lines: Vec<_> = records.iter().filter_map(|record| record.permission.as_deref()).collect();
+    assert_eq!(lines, ["redis = { main = \"read\" }", "redis = { main = \"write\" }"]);
+}

@@ -19,7 +19,7 @@ use crate::model::checks::Check;
 use crate::model::metrics::Sample;
 use crate::model::run::Progress;
 use crate::model::{Grants, LogLevel, Run, RunState, Trigger, TriggerKind};
-use crate::primitives::permit::{EventPermit, JobPermit, KvPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
 use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
 
 pub struct Bed {
@@ -215,7 +215,7 @@ impl JobsPort for FakeJobs {
         Box::pin(async { Ok(json!([{ "name": "hello" }])) })
     }
 
-    fn runs(&self, wanted: crate::store::RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
+    fn runs(&self, _: RunsPermit, wanted: crate::store::RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
         let at = crate::base::Timestamp::UNIX_EPOCH;
         let error = Fault::new("http.timeout", "no answer");
         let failed = Run {

@@ -22,6 +22,7 @@ use crate::lua::show::clip;
 use crate::lua::standard::Standard;
 use crate::model::LogLevel;
 use crate::primitives::http;
+use crate::primitives::permit::Reach;
 use crate::primitives::sql::Open;
 
 /// Lives in the VM's app data. A console changes its scope with every line.
@@ -247,6 +248,7 @@ impl Host {
             given,
             open: self.open.clone(),
             streams: self.streams.clone(),
+            reach: Reach::default(),
             name,
             function,
         }

@@ -45,6 +45,10 @@ impl FsError {
         Self::new("fs.bad_path", message, "write root:relative/path, such as \"backups:daily/db.sql\"")
     }
 
+    pub fn no_name(path: &FsPath) -> Self {
+        Self::bad_path(&path.to_string(), "it is the root itself")
+    }
+
     pub(super) fn wrong_kind(path: impl Display, kind: &str, wanted: &str) -> Self {
         let message = format!("{path} is {kind}, not {wanted}");
         Self::new("fs.wrong_kind", message, "aegis.fs.stat tells what something is")

@@ -70,6 +70,19 @@ impl Files {
         self.0.roots.iter().map(|(name, folder)| (name.as_str(), folder.as_path()))
     }
 
+    /// Where `path` is on disk, for those who want to be woken when something happens there. Whatever is done to it goes
+    /// through the jail.
+    pub fn place(&self, permit: &FsPermit, path: &FsPath) -> Result<PathBuf, FsError> {
+        permit.check(path.root(), Access::Read)?;
+        let root = self.0.roots.get(path.root()).ok_or_else(|| self.unknown(path))?;
+        Ok(path.parts().iter().fold(root.clone(), |place, part| place.join(part)))
+    }
+
+    fn unknown(&self, path: &FsPath) -> FsError {
+        let near = suggest::did_you_mean(path.root(), self.0.roots.keys().map(String::as_str));
+        FsError::unknown_root(path, &near)
+    }
+
     /// The folder that `path` lies beneath, if the permit is for it and reaches `access`.
     pub(in crate::primitives) fn jail(
         &self,
@@ -78,10 +91,7 @@ impl Files {
         access: Access,
     ) -> Result<Jail, FsError> {
         permit.check(path.root(), access)?;
-        let folder = self.0.roots.get(path.root()).ok_or_else(|| {
-            let near = suggest::did_you_mean(path.root(), self.0.roots.keys().map(String::as_str));
-            FsError::unknown_root(path, &near)
-        })?;
+        let folder = self.0.roots.get(path.root()).ok_or_else(|| self.unknown(path))?;
         Jail::open(folder).map_err(|problem| FsError::no_root(path.root(), folder, problem))
     }
 

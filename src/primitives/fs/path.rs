@@ -18,6 +18,12 @@ impl FsPath {
         &self.root
     }
 
+    /// The folder that its last name is in, and that name; None for a root.
+    pub fn above(&self) -> Option<(Self, &str)> {
+        let (last, above) = self.parts.split_last()?;
+        Some((Self { root: self.root.clone(), parts: above.to_vec() }, last))
+    }
+
     pub(super) fn parts(&self) -> &[String] {
         &self.parts
     }
@@ -26,7 +32,7 @@ impl FsPath {
     pub(super) fn split(&self) -> Result<(&[String], &str), FsError> {
         match self.parts.split_last() {
             Some((last, above)) => Ok((above, last)),
-            None => Err(FsError::bad_path(&self.to_string(), "it is the root itself")),
+            None => Err(FsError::no_name(self)),
         }
     }
 }

@@ -90,8 +90,9 @@ pub(super) struct Gates(Mutex<HashMap<String, Gate>>);
 struct Gate {
     slots: Arc<Semaphore>,
     most: usize,
-    /// Before which none begins.
-    next: Timestamp,
+    /// Before which none begins. Held by the one whose turn it is to wait for that moment: whoever gives up waiting
+    /// takes nothing from those behind.
+    next: Arc<tokio::sync::Mutex<Timestamp>>,
 }
 
 /// A place among a host's requests, until it is dropped.
@@ -105,34 +106,28 @@ impl Gates {
     pub async fn pass(&self, target: &Target, options: Option<&HostOptions>, clock: &Clock) -> Option<Turn> {
         let most = options.and_then(|options| options.concurrency).unwrap_or(limits::HTTP_REQUESTS_PER_HOST_MAX);
         let key = format!("{}:{}", target.host, target.port);
-        let slots = self.slots(&key, most, clock.now());
+        let (slots, next) = self.gate(&key, most, clock.now());
         let turn = Turn { _permit: slots.acquire_owned().await.ok()? };
         if let Some(rate) = options.and_then(|options| options.per_second) {
-            clock.sleep_until(self.book(&key, Duration::from_secs_f64(1.0 / rate), clock.now())).await;
+            let mut next = next.lock().await;
+            clock.sleep_until(*next).await;
+            *next = later((*next).max(clock.now()), Duration::from_secs_f64(1.0 / rate));
         }
         Some(turn)
     }
 
-    fn slots(&self, key: &str, most: usize, now: Timestamp) -> Arc<Semaphore> {
+    fn gate(&self, key: &str, most: usize, now: Timestamp) -> (Arc<Semaphore>, Arc<tokio::sync::Mutex<Timestamp>>) {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(gate) = gates.get(key) {
-            return gate.slots.clone();
+            return (gate.slots.clone(), gate.next.clone());
         }
         if gates.len() >= limits::HTTP_HOSTS_KEPT {
             // Of those that nobody passes or waits for, nothing has to be remembered.
-            gates.retain(|_, gate| gate.next > now || gate.slots.available_permits() < gate.most);
+            let waits = |gate: &Gate| gate.next.try_lock().map_or(true, |next| *next > now);
+            gates.retain(|_, gate| waits(gate) || gate.slots.available_permits() < gate.most);
         }
-        let slots = Arc::new(Semaphore::new(most));
-        gates.insert(key.to_owned(), Gate { slots: slots.clone(), most, next: now });
-        slots
-    }
-
-    /// When the next request begins, one `pause` after the one before it.
-    fn book(&self, key: &str, pause: Duration, now: Timestamp) -> Timestamp {
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(gate) = gates.get_mut(key) else { return now };
-        let begins = gate.next.max(now);
-        gate.next = later(begins, pause);
-        begins
+        let (slots, next) = (Arc::new(Semaphore::new(most)), Arc::new(tokio::sync::Mutex::new(now)));
+        gates.insert(key.to_owned(), Gate { slots: slots.clone(), most, next: next.clone() });
+        (slots, next)
     }
 }

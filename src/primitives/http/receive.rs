@@ -74,7 +74,13 @@ impl Begun {
             }
             if held.is_none() && body.len() + chunk.len() > limits::HTTP_BODY_SMALL_BYTES {
                 // For all of it at once: two that wait for each other's second half would wait for ever.
-                held = room.take(expected.max(body.len() + chunk.len())).await;
+                let wanted = expected.max(body.len() + chunk.len());
+                held = tokio::select! {
+                    held = room.take(wanted) => held,
+                    () = self.clock.sleep_until(self.deadline) => {
+                        return Err(HttpError::Timeout { target, phase: Phase::Body, after: self.timeout });
+                    }
+                };
             }
             body.extend_from_slice(&chunk);
         }

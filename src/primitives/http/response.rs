@@ -51,10 +51,15 @@ impl Response {
 
     /// The beginning of the body as text on one line, for messages.
     pub fn excerpt(&self) -> String {
+        self.excerpt_hiding(str::to_owned)
+    }
+
+    /// The same, after `hide` took out what must not be shown: of what is cut first, a part would stay.
+    pub fn excerpt_hiding(&self, hide: impl Fn(&str) -> String) -> String {
         const EXCERPT_CHARS_MAX: usize = 200;
-        const EXCERPT_BYTES_MAX: usize = 4 * EXCERPT_CHARS_MAX;
-        let start = String::from_utf8_lossy(&self.body[..self.body.len().min(EXCERPT_BYTES_MAX)]);
-        let words: Vec<&str> = start.split_whitespace().collect();
+        const LOOKED_AT_BYTES_MAX: usize = 64 * 1024;
+        let start = hide(&String::from_utf8_lossy(&self.body[..self.body.len().min(LOOKED_AT_BYTES_MAX)]));
+        let words: Vec<&str> = start.split_whitespace().take(EXCERPT_CHARS_MAX).collect();
         words.join(" ").chars().filter(|c| !c.is_control()).take(EXCERPT_CHARS_MAX).collect()
     }
 }

@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use super::address::{Kind, canonical, kind, translated};
 use super::pattern::{HostPart, HostPattern};
+use crate::model::rights::is_internal_name;
 
 /// Where a URL leads: what is checked, and what is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +137,8 @@ impl Policy {
             Destination::Name(name) => format!("{name} ({})", canonical(ip)),
             Destination::Address(_) => canonical(ip).to_string(),
         };
-        let denied = |ip| self.deny.iter().any(|pattern| pattern.covers_port(port) && pattern.covers_address(ip));
+        let covers = |pattern: &HostPattern, ip| pattern.covers_address(ip) || pattern.is_everything();
+        let denied = |ip| self.deny.iter().any(|pattern| pattern.covers_port(port) && covers(pattern, ip));
         if denied(ip) || translated(ip).is_some_and(|inner| denied(inner.into())) {
             return Err(Blocked::Denied { target });
         }
@@ -179,11 +181,6 @@ impl Policy {
 }
 
 /// Single labels and the suffixes that no public zone serves (RFC 6761, 6762, 8375 and ICANN's `internal`).
-fn is_internal_name(name: &str) -> bool {
-    let suffixes = [".localhost", ".local", ".internal", ".home.arpa", ".lan", ".test"];
-    !name.contains('.') || suffixes.iter().any(|suffix| name.ends_with(suffix))
-}
-
 fn shown(target: &Target) -> String {
     match &target.host {
         Destination::Address(IpAddr::V6(ip)) => format!("[{ip}]:{}", target.port),

@@ -17,6 +17,9 @@ use crate::primitives::secrets::{Secrets, Setting};
 pub const RETRY: Retry =
     Retry { attempts: limits::NOTIFY_ATTEMPTS, initial: limits::NOTIFY_BACKOFF, max: limits::NOTIFY_BACKOFF_MAX };
 
+/// What a mail server said, in a message for people.
+const SAID_CHARS_MAX: usize = 300;
+
 /// What deliveries need.
 pub struct Means<'a> {
     pub http: &'a Http,
@@ -92,6 +95,8 @@ async fn mail(means: &Means<'_>, label: &str, smtp: &Smtp, letter: &Letterhead<'
     smtp::send(smtp, letter, means.clock).await.map_err(|fault| {
         let hide = |text: String, part: &crate::base::SecretString| text.replace(part.expose_secret(), "***");
         let message = hidden.iter().fold(fault.message.clone(), hide);
+        // Only now: of a password that was cut first, a part would stay.
+        let message: String = message.chars().take(SAID_CHARS_MAX).collect();
         let fault = Fault { message: format!("{label}: {message}"), ..fault };
         Failure { fault, asked: None, is_sent: true }
     })
@@ -144,7 +149,7 @@ fn failure(
             return Fault { message, ..fault };
         }
         Ok(response) => {
-            let said = prepared.hide(&response.excerpt());
+            let said = response.excerpt_hiding(|text| prepared.hide(text));
             let said = if said.is_empty() { String::new() } else { format!(": {said}") };
             let code = if response.status == 429 { "notify.rate_limited" } else { "notify.refused" };
             let message = format!("{label}: the receiver answered {}{said}", response.status);

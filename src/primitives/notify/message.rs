@@ -76,7 +76,8 @@ impl Message {
         }
         let fields: usize = self.fields.iter().map(|(name, value)| name.len() + value.len()).sum();
         let url = self.url.as_ref().map_or(0, String::len);
-        let bytes = self.title.len() + self.text.len() + fields + url;
+        let key = self.key.as_ref().map_or(0, String::len);
+        let bytes = self.title.len() + self.text.len() + fields + url + key;
         if bytes > limits::NOTIFY_MESSAGE_BYTES_MAX {
             let max = limits::NOTIFY_MESSAGE_BYTES_MAX;
             return Err(NotifyError::BadMessage(format!("it has {bytes} bytes, and at most {max} are sent")));

@@ -71,7 +71,7 @@ fn said(problem: &lettre::transport::smtp::Error) -> String {
         }
         cause = link.source();
     }
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn compose(smtp: &Smtp, letter: &Letter<'_>, clock: &Clock) -> Result<lettre::Message, Fault> {

@@ -24,13 +24,15 @@ impl HttpProbe {
         url.to_string()
     }
 
-    pub(super) async fn probe(&self, http: &Http, timeout: Duration) -> Result<(), String> {
+    /// `status` is told what was answered, right or wrong.
+    pub(super) async fn probe(&self, http: &Http, timeout: Duration, status: &mut Option<u16>) -> Result<(), String> {
         let mut request = Request::new(Method::GET, self.url.clone());
         request.timeout = timeout;
         request.body_bytes_max = CHECK_BODY_BYTES_MAX;
         // A redirect is an answer; where it leads is another check's business.
         request.redirects_max = 0;
         let response = http.request_for_operator(&request).await.map_err(|error| error.to_string())?;
+        *status = Some(response.status);
         let is_right = match self.status.is_empty() {
             true => (200..400).contains(&response.status),
             false => self.status.contains(&response.status),

@@ -71,6 +71,15 @@ impl Probe {
     }
 }
 
+/// What came of asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// How long a good answer took, or what is wrong, as a sentence for people; being late is wrong too.
+    pub outcome: Result<Duration, String>,
+    /// Of an answer over HTTP.
+    pub status: Option<u16>,
+}
+
 /// Asks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Prober {
@@ -84,15 +93,11 @@ pub struct Prober {
 }
 
 impl Prober {
-    /// How long a good answer took.
-    ///
-    /// # Errors
-    /// What is wrong, as a sentence for people; being late is wrong too.
-    pub async fn ask(&self, probe: &Probe, timeout: Duration) -> Result<Duration, String> {
-        let began = self.clock.now();
+    pub async fn ask(&self, probe: &Probe, timeout: Duration) -> Answered {
+        let (began, mut status) = (self.clock.now(), None);
         let asked = async {
             match probe {
-                Probe::Http(probe) => probe.probe(&self.http, timeout).await,
+                Probe::Http(probe) => probe.probe(&self.http, timeout, &mut status).await,
                 Probe::Tcp(probe) => probe.probe(&*self.lookup).await,
                 Probe::Dns(probe) => probe.probe(&*self.lookup).await,
                 Probe::Container(probe) => probe.probe(&self.docker).await,
@@ -101,9 +106,10 @@ impl Prober {
                 Probe::Redis(probe) => probe.probe(&self.redis).await,
             }
         };
-        tokio::select! {
+        let outcome = tokio::select! {
             answer = asked => answer.map(|()| since(self.clock.now(), began)),
             () = self.clock.sleep(timeout) => Err(format!("no answer within {}", show_duration(timeout))),
-        }
+        };
+        Answered { outcome, status }
     }
 }

@@ -58,14 +58,14 @@ async fn an_http_answer_is_judged_by_status_and_text() {
         ),
     ];
     for (probe, expected) in cases {
-        assert_eq!(prober().ask(&Probe::Http(probe.clone()), TIMEOUT).await.map(drop), expected, "{probe:?}");
+        assert_eq!(prober().ask(&Probe::Http(probe.clone()), TIMEOUT).await.outcome.map(drop), expected, "{probe:?}");
     }
 }
 
 #[tokio::test]
 async fn what_does_not_answer_in_time_is_down() {
     let (address, _server) = serve(None).await;
-    let asked = prober().ask(&Probe::Http(http(&address)), Duration::from_millis(100)).await;
+    let asked = prober().ask(&Probe::Http(http(&address)), Duration::from_millis(100)).await.outcome;
     let problem = asked.expect_err("it says nothing");
     assert!(problem.contains("100ms"), "{problem}");
 }
@@ -74,10 +74,10 @@ async fn what_does_not_answer_in_time_is_down() {
 async fn a_port_is_open_or_not() {
     let (address, server) = serve(None).await;
     let probe = Probe::Tcp(TcpProbe { address: address.clone() });
-    assert!(prober().ask(&probe, TIMEOUT).await.is_ok());
+    assert!(prober().ask(&probe, TIMEOUT).await.outcome.is_ok());
     drop(server);
     tokio::task::yield_now().await;
-    let problem = prober().ask(&probe, TIMEOUT).await.expect_err("nobody listens any more");
+    let problem = prober().ask(&probe, TIMEOUT).await.outcome.expect_err("nobody listens any more");
     assert!(problem.starts_with("no connection to 127.0.0.1 port"), "{problem}");
     for wrong in ["web", "web:", ":80", "web:0", "web:99999"] {
         assert_eq!(TcpProbe { address: wrong.into() }.parts(), None, "{wrong}");
@@ -90,16 +90,17 @@ async fn a_name_has_the_address_that_it_should_have() {
     let probe = |name: &str, address: Option<&str>| {
         Probe::Dns(DnsProbe { name: name.into(), address: address.map(|text| text.parse().expect("an address")) })
     };
-    assert!(prober().ask(&probe("localhost", Some("127.0.0.1")), TIMEOUT).await.is_ok());
-    let wrong = prober().ask(&probe("localhost", Some("10.1.2.3")), TIMEOUT).await.expect_err("another address");
+    assert!(prober().ask(&probe("localhost", Some("127.0.0.1")), TIMEOUT).await.outcome.is_ok());
+    let wrong =
+        prober().ask(&probe("localhost", Some("10.1.2.3")), TIMEOUT).await.outcome.expect_err("another address");
     assert!(wrong.ends_with("and not 10.1.2.3"), "{wrong}");
-    assert!(prober().ask(&probe("nowhere.invalid", None), TIMEOUT).await.is_err());
+    assert!(prober().ask(&probe("nowhere.invalid", None), TIMEOUT).await.outcome.is_err());
 }
 
 #[tokio::test]
 async fn a_container_that_cannot_be_asked_for_is_down_with_the_reason() {
     let probe = Probe::Container(ContainerProbe { name: "web".into() });
-    let problem = prober().ask(&probe, TIMEOUT).await.expect_err("no engine is there");
+    let problem = prober().ask(&probe, TIMEOUT).await.outcome.expect_err("no engine is there");
     assert!(problem.contains("/nonexistent/docker.sock"), "{problem}");
 }
 
@@ -116,16 +117,16 @@ async fn a_certificate_is_trusted_and_valid_for_long_enough() {
         let server_name = Some("service.test".to_owned());
         Probe::Tls(TlsProbe { address: format!("127.0.0.1:{port}"), server_name, days })
     };
-    assert_eq!(trusting.ask(&probe(port, 1), TIMEOUT).await.map(drop), Ok(()));
-    let short = trusting.ask(&probe(port, 14), TIMEOUT).await.expect_err("it expires the day after tomorrow");
+    assert_eq!(trusting.ask(&probe(port, 1), TIMEOUT).await.outcome.map(drop), Ok(()));
+    let short = trusting.ask(&probe(port, 14), TIMEOUT).await.outcome.expect_err("it expires the day after tomorrow");
     assert!(short.starts_with("its certificate expires in 1.") && short.ends_with("and 14 are wanted"), "{short}");
-    let old = trusting.ask(&probe(expired, 1), TIMEOUT).await.expect_err("it has expired");
+    let old = trusting.ask(&probe(expired, 1), TIMEOUT).await.outcome.expect_err("it has expired");
     assert!(old.starts_with("its certificate is not trusted") && old.contains("xpired"), "{old}");
-    let strange = prober().ask(&probe(port, 1), TIMEOUT).await.expect_err("nobody knows that authority");
+    let strange = prober().ask(&probe(port, 1), TIMEOUT).await.outcome.expect_err("nobody knows that authority");
     assert!(strange.starts_with("its certificate is not trusted"), "{strange}");
     let (plain, _server) = serve(Some("no TLS here")).await;
     let probe = Probe::Tls(TlsProbe { address: plain, server_name: None, days: 1 });
-    assert!(trusting.ask(&probe, TIMEOUT).await.is_err());
+    assert!(trusting.ask(&probe, TIMEOUT).await.outcome.is_err());
     let bare = TlsProbe { address: "www.example.com".into(), server_name: None, days: 1 };
     assert_eq!(bare.parts(), Some(("www.example.com", 443)));
 }
@@ -137,7 +138,7 @@ async fn a_database_answers_a_query_that_reads() {
         Primitives::new(Options { sql: databases::main_source(&url), ..Options::default() }).expect("services").prober;
     let ask = async |source: &str, query: &str| {
         let probe = Probe::Sql(SqlProbe { source: source.into(), query: query.into() });
-        prober.ask(&probe, TIMEOUT).await.map(drop)
+        prober.ask(&probe, TIMEOUT).await.outcome.map(drop)
     };
     for good in ["SELECT 1", "SELECT true", "SELECT 'up'", "SELECT count(*) < 5 FROM pg_database WHERE false"] {
         assert_eq!(ask("main", good).await, Ok(()), "{good}");
@@ -164,8 +165,8 @@ async fn a_redis_answers_a_ping_or_not() {
     let prober = Primitives::new(Options { redis: sources, ..Options::default() }).expect("services").prober;
     let probe = Probe::Redis(RedisProbe { source: "cache".into() });
     assert_eq!((probe.kind(), probe.target().as_str()), ("redis", "cache"));
-    assert_eq!(prober.ask(&probe, TIMEOUT).await.map(drop), Ok(()));
+    assert_eq!(prober.ask(&probe, TIMEOUT).await.outcome.map(drop), Ok(()));
     drop(server);
-    let problem = prober.ask(&probe, TIMEOUT).await.expect_err("it is gone");
+    let problem = prober.ask(&probe, TIMEOUT).await.outcome.expect_err("it is gone");
     assert!(problem.contains("cache"), "{problem}");
 }

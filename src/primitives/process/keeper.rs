@@ -105,7 +105,8 @@ async fn end(child: &mut Child) -> io::Result<std::process::ExitStatus> {
 async fn clear() {
     for _ in 0..limits::PROCESS_KEEPER_STRIKES_MAX {
         let struck = strike();
-        while let Ok(Some(_)) = rustix::process::waitpid(None, WaitOptions::NOHANG) {}
+        // Any child: those that the program left behind are in process groups of their own.
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         if struck == 0 {
             return;
         }

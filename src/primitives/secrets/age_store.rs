@@ -114,7 +114,10 @@ impl AgeStore {
         });
         match written {
             Ok(()) => Ok(Created { recipient, is_new: true }),
-            Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => self.init(),
+            // Somebody else made it just now; or it is a link that leads nowhere, which cannot be read.
+            Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(Created { recipient: self.key()?.to_public().to_string(), is_new: false })
+            }
             Err(problem) => Err(unwritable(&self.identity, &problem)),
         }
     }

@@ -155,16 +155,18 @@ impl OpenBao {
     /// The keys of the path with their values. `secrets` are the sources that role and secret id may come from.
     pub async fn read(&self, secrets: &dyn Secrets) -> Result<Values, SecretError> {
         let mut token = self.token.lock().await;
-        let current = self.usable(token.take(), secrets).await?;
+        // It stays there while it is used: a network that fails, or a run that is cancelled, costs no login.
+        let mut current = self.usable(token.clone(), secrets).await?;
+        *token = Some(current.clone());
         let path = format!("{}/data/{}", self.options.mount, self.options.path);
         let mut answer = self.ask(Method::GET, &path, Some(&current), None).await?;
-        let mut current = current;
         if answer.status == 403 {
             // The token may have been revoked: only a fresh one tells whether the path is denied.
+            *token = None;
             current = self.log_in(secrets).await?;
+            *token = Some(current.clone());
             answer = self.ask(Method::GET, &path, Some(&current), None).await?;
         }
-        *token = Some(current);
         let body = self.checked(&answer, "reading", &path)?;
         let data = &body["data"];
         let strange = |problem: &str| self.strange("reading", problem);

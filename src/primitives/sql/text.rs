@@ -82,7 +82,7 @@ pub fn inspect(dialect: Dialect, text: &str) -> Result<Shape, SqlError> {
     if text.contains('\0') {
         return Err(refused("it contains a zero byte".into(), "pass values as parameters"));
     }
-    let mut lexer = Lexer { dialect, rest: text.as_bytes(), before: None };
+    let mut lexer = Lexer { dialect, rest: text.as_bytes(), before: None, keeps: false };
     let (mut verb, mut previous, mut ended) = (None::<String>, String::new(), false);
     // What is created has a body, whose statements end in semicolons.
     let mut has_body = false;
@@ -117,7 +117,7 @@ pub fn inspect(dialect: Dialect, text: &str) -> Result<Shape, SqlError> {
         }
     }
     let verb = verb.ok_or_else(|| refused("it is empty".into(), "write one statement"))?;
-    let lingers = !READING.contains(&verb.as_str()) && !CHANGING.contains(&verb.as_str());
+    let lingers = lexer.keeps || (!READING.contains(&verb.as_str()) && !CHANGING.contains(&verb.as_str()));
     Ok(Shape { verb, lingers })
 }
 
@@ -169,6 +169,8 @@ struct Lexer<'a> {
     rest: &'a [u8],
     /// The byte before `rest`, when it belongs to a word.
     before: Option<u8>,
+    /// A lock by name or a variable was seen, which MySQL keeps for the session, whatever the statement is.
+    keeps: bool,
 }
 
 impl Lexer<'_> {
@@ -184,6 +186,8 @@ impl Lexer<'_> {
                 ([b'-', b'-'], _) | ([b'#', _], Dialect::MySql) => self.skip_line(),
                 ([b'/', b'*'], _) => self.skip_comment()?,
                 _ if first.is_ascii_whitespace() => self.advance(1),
+                // A byte order mark between words is a space to SQLite.
+                _ if self.dialect == Dialect::Sqlite && self.rest.starts_with("\u{FEFF}".as_bytes()) => self.advance(3),
                 ([b';', _], _) => {
                     self.advance(1);
                     return Ok(Some(Token::End));
@@ -196,6 +200,12 @@ impl Lexer<'_> {
                 ([b'`', _], Dialect::MySql | Dialect::Sqlite) => return Ok(Some(self.quoted(b'`', false))),
                 ([b'[', _], Dialect::Sqlite) => return Ok(Some(self.quoted(b']', false))),
                 ([b'$', _], Dialect::Postgres) => return Ok(Some(self.dollar())),
+                ([b'$' | b'@' | b':' | b'#', _], Dialect::Sqlite) => return self.variable().map(Some),
+                ([b'@', _], Dialect::MySql) => {
+                    self.keeps = true;
+                    self.advance(1);
+                    return Ok(Some(Token::Other));
+                }
                 _ if is_word(first) => return Ok(Some(self.word())),
                 _ => {
                     self.advance(1);
@@ -223,8 +233,10 @@ impl Lexer<'_> {
         }
     }
 
+    /// Only PostgreSQL ends such a comment at a carriage return.
     fn skip_line(&mut self) {
-        let end = self.rest.iter().position(|byte| *byte == b'\n' || *byte == b'\r');
+        let is_end = |byte: &u8| *byte == b'\n' || (*byte == b'\r' && self.dialect == Dialect::Postgres);
+        let end = self.rest.iter().position(is_end);
         self.advance(end.map_or(self.rest.len(), |end| end + 1));
     }
 
@@ -274,9 +286,22 @@ impl Lexer<'_> {
         Token::Other
     }
 
+    /// SQLite's `$name`, `@name`, `:name`. What follows in parentheses belongs to the name, quotes and semicolons too, and
+    /// nobody needs that.
+    fn variable(&mut self) -> Result<Token, SqlError> {
+        let is_part = |byte: &u8| is_word(*byte) || *byte == b':';
+        let end = 1 + self.rest[1..].iter().position(|byte| !is_part(byte)).unwrap_or(self.rest.len() - 1);
+        if self.rest.get(end) == Some(&b'(') {
+            return Err(refused("a parameter's name has parentheses".into(), "call it $1, or ?1"));
+        }
+        self.advance(end);
+        Ok(Token::Other)
+    }
+
     fn word(&mut self) -> Token {
         let end = self.rest.iter().position(|byte| !is_word(*byte)).unwrap_or(self.rest.len());
         let word = String::from_utf8_lossy(&self.rest[..end]).to_ascii_uppercase();
+        self.keeps |= self.dialect == Dialect::MySql && word == "GET_LOCK";
         self.advance(end);
         Token::Word(word)
     }
@@ -322,6 +347,10 @@ mod tests {
             (Dialect::Postgres, "select $1; delete from t"),
             (Dialect::Postgres, "select '\\'; delete from t"),
             (Dialect::MySql, "select 'a\\''; delete from t"),
+            // A carriage return ends no comment, a byte order mark no statement.
+            (Dialect::Sqlite, "select 1 --\r'\n; attach 'x' as y --'"),
+            (Dialect::MySql, "select 1 -- \r'\n; delete from t -- '"),
+            (Dialect::Sqlite, "select 1;\u{feff}attach 'x' as y"),
         ];
         for (dialect, text) in two {
             assert!(verb(dialect, text).is_err_and(|problem| problem.contains("more than one")), "{text}");
@@ -363,5 +392,23 @@ mod tests {
         let lingers = |text| inspect(Dialect::MySql, text).map(|shape| shape.lingers);
         assert!(lingers("create temporary table t (a int)").is_ok_and(|lingers| lingers));
         assert!(lingers("insert into t values (1)").is_ok_and(|lingers| !lingers));
+    }
+
+    #[test]
+    fn a_name_with_parentheses_hides_nothing() {
+        for text in ["select $x(') ; attach 'f' as y -- '", "select @a::b(') ; x --'", "select :c(') ; x --'"] {
+            assert!(verb(Dialect::Sqlite, text).is_err_and(|problem| problem.contains("parentheses")), "{text}");
+        }
+        assert_eq!(verb(Dialect::Sqlite, "select $1, :name, @x, (2)"), Ok("SELECT".into()));
+        for text in ["\u{feff}VACUUM INTO '/x'", "\u{feff}ATTACH 'x' AS y", "\u{feff}PRAGMA writable_schema = 1"] {
+            assert!(verb(Dialect::Sqlite, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_mysql_keeps_for_a_session_lingers() {
+        let lingers = |text| inspect(Dialect::MySql, text).expect("one statement").lingers;
+        assert!(lingers("SELECT get_lock('x', 0)") && lingers("SELECT @v := 1"));
+        assert!(!lingers("SELECT '@v', 'GET_LOCK'"));
     }
 }

@@ -1,11 +1,14 @@
 //! Secrets are taken out of what is written: the last place that every text passes on its way to disk.
 
+use serde_json::Value;
+
 use super::Command;
 use crate::base::Masker;
 use crate::model::alerts::Alert;
+use crate::model::grants::CALLER;
 use crate::model::metrics::Labels;
-use crate::model::{Entry, LogLine, NewAudit, NewEvent, Run};
-use crate::store::outbox::OutboxWrite;
+use crate::model::{Entry, LogLine, NewAudit, NewEvent, Run, TriggerKind};
+use crate::store::outbox::{OutboxWrite, ParcelChange};
 use crate::store::trust::TrustWrite;
 use crate::store::types::{Artifact, Transition, WatchWrite};
 
@@ -62,7 +65,13 @@ fn text(masker: &Masker, text: Option<&mut String>) {
 
 fn run(masker: &Masker, run: &mut Run) {
     masker.json(&mut run.params);
+    // The rights of the job that started it bound this run when it is read again: with a part replaced by stars, which
+    // are a pattern too, they would reach further than they did.
+    let caller = run.trigger.payload.get_mut(CALLER).filter(|_| run.trigger.kind == TriggerKind::Job).map(Value::take);
     masker.json(&mut run.trigger.payload);
+    if let (Some(caller), Some(payload)) = (caller, run.trigger.payload.as_object_mut()) {
+        payload.insert(CALLER.to_owned(), caller);
+    }
     text(masker, run.reason.as_mut());
 }
 
@@ -84,6 +93,7 @@ fn entry(masker: &Masker, entry: &mut Entry) {
 /// Before the record is hashed.
 fn audit(masker: &Masker, record: &mut NewAudit) {
     masker.string(&mut record.object);
+    text(masker, record.permission.as_mut());
     masker.json(&mut record.data);
 }
 
@@ -101,6 +111,15 @@ fn trust(masker: &Masker, write: &mut TrustWrite) {
 
 fn outbox(masker: &Masker, write: &mut OutboxWrite) {
     write.add.iter_mut().for_each(|parcel| masker.json(&mut parcel.body));
+    for (_, change) in &mut write.changes {
+        match change {
+            ParcelChange::Later { error: Some(error), .. } | ParcelChange::Dead { error, .. } => masker.fault(error),
+            ParcelChange::Later { error: None, .. }
+            | ParcelChange::Close
+            | ParcelChange::Delivered
+            | ParcelChange::Again { .. } => {}
+        }
+    }
     events(masker, &mut write.events);
 }
 
@@ -113,12 +132,11 @@ fn events(masker: &Masker, events: &mut [NewEvent]) {
     events.iter_mut().for_each(|event| masker.json(&mut event.data));
 }
 
-/// What is no text stays as it is: it would not be the same thing any more.
+/// Whatever it is: one byte that is no text must not let a whole log through.
 fn artifact(masker: &Masker, about: &mut Artifact, content: &mut bytes::Bytes) {
     masker.string(&mut about.name);
-    if std::str::from_utf8(content).is_ok()
-        && let std::borrow::Cow::Owned(masked) = masker.bytes(content)
-    {
+    masker.string(&mut about.media_type);
+    if let std::borrow::Cow::Owned(masked) = masker.bytes(content) {
         about.bytes = masked.len() as u64;
         *content = masked.into();
     }
@@ -160,6 +178,22 @@ mod tests {
     }
 
     #[test]
+    fn the_bounds_of_a_caller_are_kept_as_they_are() {
+        let masker = Masker::default();
+        assert!(masker.set(["example.com", "caller"]));
+        let job = "a".parse().expect("a name");
+        let grants = crate::model::Grants { http: vec!["api.example.com".into()], ..Default::default() };
+        let mut run = running("b", 1);
+        run.trigger = crate::model::Trigger::new(TriggerKind::Job, "job:a");
+        run.trigger.payload = grants.as_caller(&job);
+        let mut command = Command::Accept(Box::new(new_run(&run)));
+        command.mask(&masker);
+        let Command::Accept(new) = command else { panic!("it is the same command") };
+        let bounds = crate::model::Grants::callers(&new.run.trigger.payload);
+        assert_eq!(bounds[0].grants.http, ["api.example.com"]);
+    }
+
+    #[test]
     fn what_scripts_and_callers_write_is_masked() {
         let secret = || "so hunter2-hunter2 it is".to_owned();
         let value = || json!({ "k": [secret()] });
@@ -176,10 +210,15 @@ mod tests {
         };
         let mut logged = line(RunId::generate(), 1);
         (logged.text, logged.fields) = (secret(), value());
+        let recorded = NewAudit {
+            permission: Some(secret()),
+            ..NewAudit::new(at(1), "job:a", "aegis.jobs.trigger", secret()).data(value())
+        };
         let commands = [
             Command::Accept(Box::new(new_run(&run))),
             Command::Events(vec![event]),
             Command::Logs(vec![logged]),
+            Command::Trust(Box::new(TrustWrite::Audit(vec![recorded]))),
             Command::Signal(crate::model::Signal { payload: value(), ..signal("x", 1) }),
             Command::PutArtifact(run.id, None, about(&text), text.clone()),
             Command::Journal(crate::store::JournalWrite {
@@ -194,6 +233,6 @@ mod tests {
         }
         let binary = bytes::Bytes::from([secret().as_bytes(), b"\xff"].concat());
         let shown = masked(Command::PutArtifact(run.id, None, about(&binary), binary));
-        assert!(shown.contains("hunter2-hunter2 it is\\xff"), "what is no text is left whole: {shown}");
+        assert!(shown.contains("so *** it is\\xff"), "what is no text is masked as well: {shown}");
     }
 }

@@ -47,6 +47,11 @@ impl Budget {
         self.told_at = Some(now);
         Allowance::Tell(std::mem::take(&mut self.dropped))
     }
+
+    /// What was taken last started nothing.
+    pub(super) fn give_back(&mut self) {
+        self.left = (self.left + 1.0).min(f64::from(TRIGGER_BURST_MAX));
+    }
 }
 
 #[cfg(test)]
@@ -71,6 +76,8 @@ mod tests {
         }
         assert_eq!(told.iter().map(|(second, _)| *second).collect::<Vec<_>>(), [60, 120]);
         assert!(told.iter().all(|(_, dropped)| *dropped > 4_000), "{told:?}");
+        budget.give_back();
+        assert_eq!(count(&mut budget, 120, Allowance::Go), 1);
         assert_eq!(count(&mut budget, 120 + 600, Allowance::Go), TRIGGER_BURST_MAX as usize, "it recovers");
     }
 }

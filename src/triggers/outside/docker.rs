@@ -32,17 +32,17 @@ struct Reading {
 }
 
 impl Reading {
-    /// Whether it was not read before.
-    fn take(&mut self, event: &EngineEvent, key: &str) -> bool {
-        if self.seen.iter().any(|seen| seen == key) {
-            return false;
-        }
+    fn is_new(&self, key: &str) -> bool {
+        self.seen.iter().all(|seen| seen != key)
+    }
+
+    /// Its runs are asked for.
+    fn note(&mut self, event: &EngineEvent, key: String) {
         self.since = self.since.max(event.at);
-        self.seen.push_back(key.to_owned());
+        self.seen.push_back(key);
         if self.seen.len() > limits::TRIGGER_EVENTS_SEEN_MAX {
             self.seen.pop_front();
         }
-        true
     }
 }
 
@@ -128,7 +128,7 @@ impl Outside {
         // The moment has nanoseconds, and an id is of one object: no two events have both in common but by their action.
         let detail = event.detail.as_deref().unwrap_or_default();
         let key = format!("docker:{}:{}:{}{detail}", event.at.as_nanosecond(), event.id, event.action);
-        if !reading.take(event, &key) {
+        if !reading.is_new(&key) {
             return false;
         }
         let action = (event.action.as_str(), event.detail.as_deref());
@@ -137,7 +137,7 @@ impl Outside {
         for (job, trigger) in wanted {
             let name = &job.spec.name;
             let is_meant = trigger.fits(&event.kind, action, &event.name, &event.attributes)
-                && may_hear(job, event)
+                && self.may_hear(job, event)
                 && reading.beginnings.get(name).is_none_or(|begin| event.at >= *begin);
             // Two triggers of one job may fit.
             if is_meant && jobs.insert(name) {
@@ -146,12 +146,14 @@ impl Outside {
                 has_waited |= self.submit(heard).await;
             }
         }
+        // Only now: a reload may break it off, and what was asked for already has its key.
+        reading.note(event, key);
         has_waited
     }
-}
 
-/// As the job's grants have it: what is nobody's may be heard of by all who may look.
-fn may_hear(job: &Job, event: &EngineEvent) -> bool {
-    let name = matches!(event.kind.as_str(), "container" | "network" | "volume").then_some(event.name.as_str());
-    permit::docker(&job.spec.permissions, Access::Read, name).is_ok()
+    /// As the job's grants have it: what is nobody's may be heard of by all who may look.
+    pub(super) fn may_hear(&self, job: &Job, event: &EngineEvent) -> bool {
+        let name = matches!(event.kind.as_str(), "container" | "network" | "volume").then_some(event.name.as_str());
+        permit::docker(&self.grants(job), Access::Read, name).is_ok()
+    }
 }

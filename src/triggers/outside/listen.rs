@@ -1,15 +1,13 @@
 //! What PostgreSQL is told with NOTIFY.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::submit::Heard;
-use super::{Outside, RETRY, declared};
+use super::{Outside, RETRY, declared, task_for_each};
 use crate::base::limits;
 use crate::jobs::Job;
 use crate::model::TriggerKind;
@@ -20,46 +18,23 @@ use crate::primitives::sql::{Notice, SqlError};
 const CHANNELS: &str = "channels of PostgreSQL";
 
 impl Outside {
-    /// Never returns: one task a channel, begun and ended as jobs come and go.
+    /// Never returns: one task a channel.
     pub(super) async fn listen_to_sql(&self) {
-        let mut changes = self.registry.changes();
-        let mut tasks = JoinSet::new();
-        let mut open: BTreeMap<SqlTrigger, CancellationToken> = BTreeMap::new();
-        loop {
-            changes.borrow_and_update();
-            let wanted = self.channels();
-            open.retain(|channel, stop| {
-                let stays = wanted.contains(channel);
-                if !stays {
-                    stop.cancel();
-                    self.health.well(&shown(channel));
-                }
-                stays
-            });
-            for channel in wanted {
-                open.entry(channel.clone()).or_insert_with(|| {
-                    let (outside, stop) = (self.clone(), CancellationToken::new());
-                    let end = stop.clone();
-                    tasks.spawn(async move {
-                        tokio::select! {
-                            () = end.cancelled() => {}
-                            () = outside.follow_channel(&channel) => {}
-                        }
-                    });
-                    stop
-                });
-            }
-            tokio::select! {
-                _ = changes.changed() => {}
-                Some(_) = tasks.join_next() => {}
-            }
-        }
+        let follow = |channel: SqlTrigger| {
+            let outside = self.clone();
+            async move { outside.follow_channel(&channel).await }
+        };
+        let forget = |channel: &SqlTrigger| {
+            self.health.well(&shown(channel));
+        };
+        task_for_each(&self.registry, || self.channels(), follow, forget).await;
     }
 
     /// What jobs listen to, as many as are kept open at most.
     fn channels(&self) -> BTreeSet<SqlTrigger> {
-        let mut wanted: BTreeSet<SqlTrigger> =
-            declared(&self.registry, SqlTrigger::KIND).into_iter().map(|(_, channel)| channel).collect();
+        let all: Vec<(Arc<Job>, SqlTrigger)> = declared(&self.registry, SqlTrigger::KIND);
+        let may = all.into_iter().filter(|(job, channel)| permit::sql(&self.grants(job), &channel.source).is_ok());
+        let mut wanted: BTreeSet<SqlTrigger> = may.map(|(_, channel)| channel).collect();
         let most = limits::TRIGGER_CHANNELS_MAX;
         if wanted.len() > most {
             let problem = format!("jobs listen to {} channels, and {most} are heard at most", wanted.len());
@@ -100,7 +75,7 @@ impl Outside {
     ) -> Result<std::convert::Infallible, SqlError> {
         let jobs = self.jobs_on(channel);
         // Any of them may listen there; each was asked when its file was loaded.
-        let permit = jobs.iter().find_map(|job| permit::sql(&job.spec.permissions, &channel.source).ok());
+        let permit = jobs.iter().find_map(|job| permit::sql(&self.grants(job), &channel.source).ok());
         let unknown = || SqlError::UnknownSource { source_name: channel.source.clone(), known: Vec::new() };
         let mut listening = self.sql.listen(&permit.ok_or_else(unknown)?, &channel.channel).await?;
         if self.health.well(what) {
@@ -139,7 +114,7 @@ impl Outside {
         let all: Vec<(Arc<Job>, SqlTrigger)> = declared(&self.registry, SqlTrigger::KIND);
         let mut seen = BTreeSet::new();
         let own = all.into_iter().filter(|(job, wanted)| {
-            let may = permit::sql(&job.spec.permissions, &channel.source).is_ok();
+            let may = permit::sql(&self.grants(job), &channel.source).is_ok();
             wanted == channel && may && seen.insert(job.spec.name.clone())
         });
         own.map(|(job, _)| job).collect()

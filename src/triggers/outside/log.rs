@@ -10,10 +10,11 @@ use tracing::warn;
 use super::submit::Heard;
 use super::{Beginnings, Outside, RETRY, declared};
 use crate::base::clock::earlier;
-use crate::base::limits;
+use crate::base::{JobName, limits};
 use crate::jobs::Job;
 use crate::model::triggers::{AlertTrigger, JobTrigger};
 use crate::model::{Event, TriggerKind};
+use crate::primitives::permit;
 use crate::store::StoreError;
 
 /// Where the log was read up to, and since when each job listens.
@@ -80,23 +81,34 @@ impl Outside {
         if place.seen.contains(&event.seq) {
             return;
         }
-        place.seen.push_back(event.seq);
-        if place.seen.len() > limits::TRIGGER_EVENTS_SEEN_MAX {
-            place.seen.pop_front();
-        }
         let mut jobs = BTreeSet::new();
         for (job, on) in wanted {
             let name = &job.spec.name;
             let Some((kind, payload)) = on.payload(event) else { continue };
             let is_own = event.body.job.as_ref() == Some(name);
-            let is_meant = !is_own && place.beginnings.get(name).is_none_or(|begin| event.body.at >= *begin);
+            let is_meant = !is_own
+                && self.may_know(job, on, event)
+                && place.beginnings.get(name).is_none_or(|begin| event.body.at >= *begin);
             if is_meant && jobs.insert(name) {
                 let key = Some(format!("event:{}", event.seq));
                 self.submit(Heard { job: name.clone(), kind, payload, key }).await;
             }
         }
-        // Only now: while the store is away, this one is not done with.
+        // Only now: while the store is away this one is not done with, and a reload may break it off. What was asked for
+        // already has its key.
+        place.seen.push_back(event.seq);
+        if place.seen.len() > limits::TRIGGER_EVENTS_SEEN_MAX {
+            place.seen.pop_front();
+        }
         place.after = place.after.max(Some(event.seq));
+    }
+}
+
+impl Outside {
+    /// Whether the job may look at runs of the one whose end is told. Alerts are for everybody.
+    fn may_know(&self, job: &Job, on: &Wanted, event: &Event) -> bool {
+        let of = event.body.job.as_ref().map(JobName::as_str);
+        matches!(on, Wanted::Alert(_)) || permit::runs(&self.grants(job), job.spec.name.as_str(), of).is_ok()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Runs that something else than a due time sets off: events of the Docker Engine, what PostgreSQL is told, runs of
-//! other jobs that end, and alerts.
+//! Runs that something else than a due time sets off: events of the Docker Engine, what PostgreSQL is told, files that
+//! appear, runs of other jobs that end, and alerts. Requests of other services come in by the web part.
 //!
 //! Of several daemons on one database the leader listens. An event of the engine has a moment and an id, which make the
 //! key under which it starts a run: what is heard twice runs once. The engine remembers its last 256 events, so that
@@ -9,6 +9,7 @@
 mod budget;
 mod desk;
 mod docker;
+mod files;
 mod health;
 mod listen;
 mod log;
@@ -17,12 +18,13 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -32,7 +34,10 @@ pub use health::Health;
 
 use crate::base::{Clock, JobName, Timestamp};
 use crate::jobs::{Job, Registry};
+use crate::model::Grants;
+use crate::primitives::Primitives;
 use crate::primitives::docker::Docker;
+use crate::primitives::fs::Files;
 use crate::primitives::sql::Sql;
 use crate::store::Leadership;
 
@@ -49,14 +54,21 @@ pub struct Outside {
     pub desk: Arc<dyn EventDesk>,
     pub docker: Docker,
     pub sql: Sql,
+    pub files: Files,
     pub clock: Clock,
     pub health: Health,
     budgets: Arc<Mutex<BTreeMap<JobName, Budget>>>,
 }
 
 impl Outside {
-    pub fn new(registry: Registry, desk: Arc<dyn EventDesk>, docker: Docker, sql: Sql, clock: Clock) -> Self {
-        Self { registry, desk, docker, sql, clock, health: Health::default(), budgets: Arc::default() }
+    pub fn new(registry: Registry, desk: Arc<dyn EventDesk>, primitives: &Primitives, clock: Clock) -> Self {
+        let Primitives { docker, sql, fs: files, .. } = primitives.clone();
+        Self { registry, desk, docker, sql, files, clock, health: Health::default(), budgets: Arc::default() }
+    }
+
+    /// What a job may do: its manifest, within the operator's policy.
+    fn grants(&self, job: &Job) -> Grants {
+        self.registry.snapshot().grants(job)
     }
 
     /// Listens whenever this daemon leads, until `stop`.
@@ -99,7 +111,56 @@ impl Outside {
                 }
             }
         };
-        tokio::join!(self.follow_docker(versions.clone()), self.listen_to_sql(), self.follow_log(versions));
+        tokio::join!(
+            self.follow_docker(versions.clone()),
+            self.listen_to_sql(),
+            self.watch_files(versions.clone()),
+            self.follow_log(versions),
+        );
+    }
+}
+
+/// Keeps a task for each of what is `wanted`, begun and ended as jobs come and go. Never returns.
+async fn task_for_each<K, F>(
+    registry: &Registry,
+    wanted: impl Fn() -> BTreeSet<K>,
+    follow: impl Fn(K) -> F,
+    forget: impl Fn(&K),
+) where
+    K: Ord + Clone,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut changes = registry.changes();
+    let mut tasks = JoinSet::new();
+    let mut open: BTreeMap<K, CancellationToken> = BTreeMap::new();
+    loop {
+        changes.borrow_and_update();
+        let wanted = wanted();
+        open.retain(|key, stop| {
+            let stays = wanted.contains(key);
+            if !stays {
+                stop.cancel();
+                forget(key);
+            }
+            stays
+        });
+        for key in wanted {
+            open.entry(key.clone()).or_insert_with(|| {
+                let (following, stop) = (follow(key), CancellationToken::new());
+                let end = stop.clone();
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = end.cancelled() => {}
+                        () = following => {}
+                    }
+                });
+                stop
+            });
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            Some(_) = tasks.join_next() => {}
+        }
     }
 }
 

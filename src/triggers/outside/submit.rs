@@ -49,7 +49,10 @@ impl Outside {
                 occurrence: None,
             };
             let reason = match self.desk.submit(request).await {
-                Ok(Submission::Accepted { .. } | Submission::Coalesced { .. } | Submission::AlreadySettled) => {
+                Ok(Submission::Accepted { existing: false, .. } | Submission::Coalesced { .. }) => return has_waited,
+                // Heard before, as after a restart: it costs the job nothing.
+                Ok(Submission::Accepted { .. } | Submission::AlreadySettled) => {
+                    self.give_back(&heard.job);
                     return has_waited;
                 }
                 Ok(Submission::Skipped { reason }) => reason,
@@ -82,6 +85,13 @@ impl Outside {
             budgets.retain(|job, _| jobs.contains_key(job));
         }
         budgets.entry(job.clone()).or_insert_with(|| Budget::new(now)).take(now)
+    }
+
+    fn give_back(&self, job: &JobName) {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(budget) = budgets.get_mut(job) {
+            budget.give_back();
+        }
     }
 
     pub(super) async fn report(&self, kind: &str, job: Option<&JobName>, data: Value) {

@@ -86,8 +86,12 @@ struct Bench {
 
 impl Bench {
     fn new(docker: Docker, sql: Sql) -> Self {
+        Self::over(&Primitives { docker, sql, ..Primitives::unconnected() })
+    }
+
+    fn over(primitives: &Primitives) -> Self {
         let desk = Arc::new(Recorder::default());
-        let outside = Outside::new(Registry::default(), desk.clone(), docker, sql, Clock::system());
+        let outside = Outside::new(Registry::default(), desk.clone(), primitives, Clock::system());
         Self { desk, outside }
     }
 
@@ -306,8 +310,10 @@ async fn a_flood_of_events_is_bounded_and_told() {
 async fn ends_of_runs_and_alerts_start_runs_once() {
     let bench = Bench::new(Primitives::unconnected().docker, no_sql());
     let on = json!({"name": ["backup-*"], "state": ["failed"]});
-    bench.job("mender", vec![("job", on.clone()), ("job", on)], Grants::default());
-    bench.job("backup-mender", vec![("job", json!({"name": ["*"], "state": ["failed"]}))], Grants::default());
+    let looks = |at: &str| Grants { runs: vec![at.to_owned()], ..Grants::default() };
+    bench.job("nobody", vec![("job", on.clone())], Grants::default());
+    bench.job("mender", vec![("job", on.clone()), ("job", on)], looks("backup-*"));
+    bench.job("backup-mender", vec![("job", json!({"name": ["*"], "state": ["failed"]}))], looks("*"));
     bench.job("pager", vec![("alert", json!({"rule": ["disk_*"], "state": ["firing"]}))], Grants::default());
     let now = Clock::system().now();
     let event = |seq: i64, kind: &str, job: Option<&str>, data: Value| {
@@ -346,4 +352,109 @@ async fn ends_of_runs_and_alerts_start_runs_once() {
     assert_eq!(told, expected, "nobody hears of its own end, and nothing is told twice");
     let first = bench.asked().remove(0).1;
     assert_eq!((&first["state"], &first["error"]["code"]), (&json!("failed"), &json!("x")));
+}
+
+fn inbox() -> (tempfile::TempDir, Primitives) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let roots = [("inbox".to_owned(), folder.path().to_owned())].into();
+    let options = Options { docker_host: "unix:///nonexistent/docker.sock".into(), roots, ..Options::default() };
+    (folder, Primitives::new(options).expect("services"))
+}
+
+fn reads_inbox() -> Grants {
+    Grants { fs: [("inbox".to_owned(), Access::Read)].into(), ..Grants::default() }
+}
+
+fn on_csv(folder: &str) -> Vec<(&'static str, Value)> {
+    vec![("file", json!({"path": format!("inbox:{folder}*.csv"), "settle_ms": 100}))]
+}
+
+#[tokio::test]
+async fn files_that_appear_or_change_start_runs_once() {
+    let (folder, primitives) = inbox();
+    let bench = Bench::over(&primitives);
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).expect("written");
+    put("before.csv", "1");
+    let old = std::fs::File::create(folder.path().join("old.csv")).expect("a file");
+    old.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("its time");
+    bench.job("reader", [on_csv(""), on_csv("")].concat(), reads_inbox());
+    bench.job("nobody", on_csv(""), Grants::default());
+    let names = |bench: &Bench| -> Vec<String> {
+        bench
+            .asked()
+            .iter()
+            .map(|(job, payload)| format!("{job} {}", payload["name"].as_str().unwrap_or("?")))
+            .collect()
+    };
+    bench
+        .during(async {
+            bench.until(|bench| !bench.asked().is_empty()).await;
+            put("note.txt", "2");
+            std::fs::create_dir(folder.path().join("folder.csv")).expect("a folder");
+            put("later.csv", "3");
+            bench.until(|bench| bench.asked().len() == 2).await;
+            put("later.csv", "more");
+            bench.until(|bench| bench.asked().len() == 3).await;
+        })
+        .await;
+    // A daemon that starts anew has seen all of it.
+    bench.during(tokio::time::sleep(Duration::from_millis(500))).await;
+    assert_eq!(names(&bench), ["reader before.csv", "reader later.csv", "reader later.csv"]);
+    let payload = bench.asked().remove(2).1;
+    assert_eq!((&payload["path"], &payload["bytes"]), (&json!("inbox:later.csv"), &json!(4)));
+    assert_eq!(bench.outside.health.check(), Ok(()));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_not_there_is_said_and_waited_for() {
+    let (folder, primitives) = inbox();
+    let bench = Bench::over(&primitives);
+    bench.job("reader", on_csv("in/"), reads_inbox());
+    bench
+        .during(async {
+            bench.until(|bench| bench.outside.health.check().is_err()).await;
+            let problem = bench.outside.health.check().expect_err("no folder");
+            assert!(problem.contains("the files \"inbox:in/*.csv\""), "{problem}");
+            std::fs::create_dir(folder.path().join("in")).expect("a folder");
+            std::fs::write(folder.path().join("in/a.csv"), "1").expect("written");
+            bench.until(|bench| !bench.asked().is_empty()).await;
+        })
+        .await;
+    assert_eq!(bench.outside.health.check(), Ok(()));
+}
+
+/// A policy that came after the file was loaded, or says less than the manifest asks for.
+#[tokio::test]
+async fn what_the_policy_takes_away_is_not_heard_of() {
+    let (folder, primitives) = inbox();
+    let bench = Bench::over(&primitives);
+    std::fs::write(folder.path().join("a.csv"), "1").expect("written");
+    bench.job("free", on_csv(""), reads_inbox());
+    bench.job("capped", [on_csv(""), vec![("sql", channel())]].concat(), Grants::all());
+    let policy = folder.path().join("policy.yaml");
+    std::fs::write(&policy, "rules:\n  - scripts: capped.lua\n    allow: { host: read }\n").expect("written");
+    let policy = crate::jobs::Policy::load(&policy).expect("a policy");
+    bench.outside.registry.update(|snapshot| snapshot.policy = Arc::new(policy));
+    bench
+        .during(async {
+            bench.until(|bench| !bench.asked().is_empty()).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        })
+        .await;
+    assert!(bench.asked().iter().all(|(job, _)| job == "free"), "{:?}", bench.asked());
+    // Nor is there anything wrong with what nobody may listen to.
+    assert_eq!(bench.outside.health.check(), Ok(()));
+    let event = |name: &str| crate::primitives::docker::EngineEvent {
+        at: Clock::system().now(),
+        kind: "container".into(),
+        action: "die".into(),
+        id: "x".into(),
+        name: name.into(),
+        detail: None,
+        exit_code: None,
+        attributes: BTreeMap::new(),
+    };
+    let jobs = &bench.outside.registry.snapshot().jobs;
+    let capped = jobs.values().find(|job| job.spec.name.as_str() == "capped").expect("a job");
+    assert!(!bench.outside.may_hear(capped, &event("web")));
 }

@@ -5,6 +5,7 @@ mod backup;
 mod containers;
 mod durable;
 mod events;
+mod hooks;
 mod jobs;
 mod notifications;
 mod ops;
@@ -142,6 +143,7 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(backup::backup));
     OpenApiRouter::with_openapi(Api::openapi())
         .nest(PREFIX, v1)
+        .routes(routes!(hooks::receive))
         .routes(routes!(health::health))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

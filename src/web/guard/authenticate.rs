@@ -1,8 +1,10 @@
 //! Finds out who calls, and that a page of ours made them call.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -21,7 +23,7 @@ pub const COOKIE: &str = "aegis_session";
 /// what needs a caller says so itself. A wrong token is refused here, and counted; a good one never waits, because
 /// behind a proxy all callers have one address, and anybody can use up its patience.
 pub async fn authenticate(State(web): State<Web>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip());
+    let peer = address(request.extensions().get());
     match identify(&web, request.headers(), peer).await {
         Ok(Some((identity, session))) => {
             if session.is_some() && !is_same_origin(&request) {
@@ -65,14 +67,30 @@ async fn identify(web: &Web, headers: &HeaderMap, peer: IpAddr) -> ApiResult<Opt
     Ok(found.map(|(identity, session)| (identity, Some(session))))
 }
 
-/// Counts a wrong token; the answer when there were too many.
-fn refused(web: &Web, peer: IpAddr) -> Option<ApiError> {
+fn address(peer: Option<&Peer>) -> IpAddr {
+    peer.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip())
+}
+
+/// The address that a request comes from, for those who count refusals themselves.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller(pub IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(address(parts.extensions.get())))
+    }
+}
+
+/// Counts a wrong token or signature; the answer when there were too many.
+pub fn refused(web: &Web, peer: IpAddr) -> Option<ApiError> {
     let Some(wait) = web.throttle.wait(peer) else {
         web.throttle.failed(peer);
         return None;
     };
     let seconds = wait.as_secs() + 1;
-    let message = "too many wrong tokens from this address";
+    let message = "too many wrong tokens or signatures from this address";
     let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "auth.throttled", message);
     Some(
         refusal

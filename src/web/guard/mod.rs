@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 
-pub use authenticate::{COOKIE, cookie};
+pub use authenticate::{COOKIE, Caller, cookie, refused};
 pub use host::HostRules;
 pub use throttle::Throttle;
 

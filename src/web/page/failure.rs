@@ -13,7 +13,8 @@ use crate::web::error::ApiError;
 use crate::web::parts::Web;
 
 /// Paths whose callers are programs: their failures stay JSON.
-const FOR_PROGRAMS: [&str; 7] = ["/api/", "/openapi.json", "/health", "/metrics", "/live", "/palette", "/assets/"];
+const FOR_PROGRAMS: [&str; 8] =
+    ["/api/", "/hooks/", "/openapi.json", "/health", "/metrics", "/live", "/palette", "/assets/"];
 
 pub async fn errors(State(web): State<Web>, request: Request, next: Next) -> Response {
     let path = request.uri().path();

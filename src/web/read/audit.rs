@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::base::Timestamp;
+use crate::base::{Masker, Timestamp};
 use crate::model::AuditRecord;
 use crate::model::audit::{AuditEnds, Mark};
 use crate::store::AuditFilter;
@@ -61,13 +61,19 @@ pub struct AuditView {
     pub data: Option<String>,
     pub prev: String,
     pub hash: String,
+    /// Only of a record of which a part is hidden here, because it holds what is a secret by now: whether the record as
+    /// it is kept has the hash that it carries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intact: Option<bool>,
 }
 
-impl From<AuditRecord> for AuditView {
-    fn from(record: AuditRecord) -> Self {
+impl AuditView {
+    fn new(record: AuditRecord, masker: &Masker) -> Self {
+        let hides = serde_json::to_string(&record).is_ok_and(|text| masker.finds(text));
+        let intact = hides.then(|| record.digest() == record.hash);
         let AuditRecord { seq, at, node, actor, action, object, job, run, permission, outcome, data, prev, hash } =
             record;
-        Self { seq, at, node, actor, action, object, job, run, permission, outcome, data, prev, hash }
+        Self { seq, at, node, actor, action, object, job, run, permission, outcome, data, prev, hash, intact }
     }
 }
 
@@ -118,6 +124,7 @@ pub async fn page(web: &Web, query: &AuditQuery) -> ApiResult<AuditPage> {
         Some(_) => *last < head.seq,
         None => checkpoint.as_ref().map_or(0, |mark| mark.seq) + 1 < *last,
     });
-    let records = records.into_iter().map(AuditView::from).collect();
+    let masker = web.parts.store.masker();
+    let records = records.into_iter().map(|record| AuditView::new(record, masker)).collect();
     Ok(AuditPage { records, next: more, head: head.into(), checkpoint: checkpoint.map(MarkView::from) })
 }

@@ -71,6 +71,7 @@ pub fn grants(grants: &Grants) -> Vec<(&'static str, String)> {
         ("fs", map(&grants.fs)),
         ("kv", list(&grants.kv)),
         ("jobs", list(&grants.jobs)),
+        ("runs", list(&grants.runs)),
         ("events", list(&grants.events)),
         ("alerts", access(grants.alerts)),
     ];
@@ -105,6 +106,6 @@ mod tests {
             Grants { docker: Some(DockerGrant::Named(named)), http: vec!["a".into(), "b".into()], ..Grants::default() };
         assert_eq!(grants(&some), [("docker", "read: *; write: web-*".to_owned()), ("http", "a, b".to_owned())]);
         assert!(grants(&Grants::default()).is_empty());
-        assert_eq!(grants(&Grants::all()).len(), 19);
+        assert_eq!(grants(&Grants::all()).len(), 20);
     }
 }

@@ -4,7 +4,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::support::App;
-use crate::model::Role;
+use crate::model::{NewAudit, Role};
 use crate::web::auth;
 
 async fn records(app: &App, query: &str) -> Vec<(String, String, String, String)> {
@@ -64,6 +64,25 @@ async fn signing_in_is_recorded_also_when_it_fails() {
     assert_eq!(found, [row("", "login", "", "http.401"), row("session:admin", "login", "", "ok")]);
     let page = app.as_role(Role::Admin, Method::GET, "/api/v1/audit", Value::Null).await;
     assert!(!page.text.contains(&secret), "a secret is recorded");
+}
+
+/// A record in which a secret is found later is hidden in part, and can be verified all the same.
+#[tokio::test]
+async fn a_record_that_is_masked_says_whether_it_is_intact() {
+    let app = App::new().await;
+    let token = |name: &str| json!({ "name": name, "role": "operator" });
+    for name in ["plain", "hunter2-hunter2"] {
+        app.as_role(Role::Admin, Method::POST, "/api/v1/tokens", token(name)).await.expect(StatusCode::CREATED);
+    }
+    assert!(app.store.masker().set(["hunter2-hunter2"]));
+    app.store.queue_audit(NewAudit::new(app.clock.now(), "job:a", "x.y", "so hunter2-hunter2")).expect("room");
+    app.store.ping().await.expect("the store answers");
+    let page = app.as_role(Role::Admin, Method::GET, "/api/v1/audit?after=0", Value::Null).await.json();
+    let shown: Vec<_> =
+        page["records"].as_array().expect("records").iter().map(|one| (&one["object"], &one["intact"])).collect();
+    let (hidden, null) = (json!("***"), Value::Null);
+    // What is queued while it is known is masked before it is hashed: then there is nothing left to hide.
+    assert_eq!(shown, [(&json!("plain"), &null), (&hidden, &json!(true)), (&json!("so ***"), &null)]);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod auth;
 mod durable;
+mod hooks;
 mod notifications;
 mod pages;
 mod serving;

@@ -1,5 +1,6 @@
 //! Everything behind the web part, small and real, but for the schedule's forecast.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,7 +95,7 @@ impl Answer {
     }
 }
 
-fn job(name: &str, source: &str, change: impl FnOnce(&mut JobSpec)) -> (JobName, Arc<Job>) {
+pub fn job(name: &str, source: &str, change: impl FnOnce(&mut JobSpec)) -> (JobName, Arc<Job>) {
     let name: JobName = name.parse().expect("a name");
     let mut spec = JobSpec::named(name.clone());
     change(&mut spec);
@@ -152,7 +153,12 @@ impl App {
             let stop = stop.clone();
             async move { writer.run(stop).await.expect("the writer goes on") }
         });
+        let env_file = folder.path().join("secrets.env");
+        std::fs::write(&env_file, "HOOK_KEY=key-of-the-hook\n").expect("written");
+        std::fs::set_permissions(&env_file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+        let config = primitives::secrets::SecretsConfig { env_file: Some(env_file), ..Default::default() };
         let primitives = Primitives::new(primitives::Options {
+            secrets: primitives::secrets::Options { config, credentials_directory: None },
             docker_host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
             clock: clock.clone(),
             stacks: stacks(folder.path()),
@@ -164,7 +170,7 @@ impl App {
             ..primitives::Options::default()
         });
         let primitives = primitives.expect("options that can be used");
-        let docker = primitives.docker.clone();
+        let (docker, secrets) = (primitives.docker.clone(), primitives.secrets.clone());
         let (stacks, volumes) = (primitives.stacks.clone(), primitives.volumes.clone());
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
@@ -198,6 +204,7 @@ impl App {
             loader,
             docker,
             notify: crate::primitives::Primitives::unconnected().notify,
+            secrets,
             stacks,
             volumes,
             forecast: Arc::new(EveryFiveMinutes),

@@ -5,6 +5,7 @@ mod docker;
 mod grants;
 mod host;
 mod nfs;
+mod notify;
 mod secrets;
 mod sources;
 mod sql;
@@ -86,6 +87,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.extend(stacks::check(&config, &ctx.clock).await);
     findings.extend(secrets::check(&config, &ctx.clock).await);
     findings.extend(nfs::check(&config, is_running).await);
+    findings.extend(notify::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)
 }

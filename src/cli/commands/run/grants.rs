@@ -4,9 +4,9 @@ use crate::base::suggest;
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "alerts", "docker", "events", "fs", "graph", "host", "http", "jobs", "kv", "llm", "notify", "process", "proxy",
-    "redis", "reveal", "secrets", "sql", "stack", "volumes",
+    "redis", "reveal", "runs", "secrets", "sql", "stack", "volumes",
 ];
 
 /// Adds `name=value`: an access for `alerts`, `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`,
@@ -43,6 +43,7 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         "process" => &mut grants.process,
         "kv" => &mut grants.kv,
         "jobs" => &mut grants.jobs,
+        "runs" => &mut grants.runs,
         "events" => &mut grants.events,
         other => {
             let near = suggest::did_you_mean(other, NAMES);
@@ -86,6 +87,7 @@ mod tests {
             ("process", "git"),
             ("kv", "shared:x"),
             ("jobs", "backup"),
+            ("runs", "backup"),
             ("events", "paid"),
         ];
         assert_eq!(given.len(), NAMES.len());

@@ -84,6 +84,7 @@ fn scope(
     for (name, value) in &args.grants {
         grants::add(&mut granted, name, value).map_err(Failure::usage)?;
     }
+    let terminal = Arc::new(ports::Terminal { clock: ctx.clock.clone(), json: ctx.out.json, masker });
     Ok(RunScope {
         run: RunId::generate(),
         job: spec.name.clone(),
@@ -96,11 +97,11 @@ fn scope(
         cpu: spec.limits.cpu,
         memory_bytes: spec.limits.memory_bytes,
         cancel,
-        log: Arc::new(ports::Terminal { clock: ctx.clock.clone(), json: ctx.out.json, masker }),
+        log: terminal.clone(),
         jobs: Arc::new(ports::NoDaemon),
         kv: Arc::new(kv::Memory::new(ctx.clock.clone())),
         watch: Arc::new(ports::NoDaemon),
-        artifacts: Arc::new(ports::NoDaemon),
+        artifacts: Arc::new(ports::Untaken(terminal)),
         audit: Arc::new(ports::NoDaemon),
         durable: None,
     })

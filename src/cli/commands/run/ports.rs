@@ -1,14 +1,17 @@
 //! What a run without a daemon is given in the daemon's place: the terminal, and no other jobs.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
+use crate::base::quantity::show_size;
 use crate::base::{Clock, Fault, Masker, RunId};
 use crate::cli::{api, show};
 use crate::lua::{ArtifactPort, AuditPort, JobsPort, LogSink};
 use crate::model::run::Progress;
 use crate::model::{LogLevel, NewAudit, Run, Signal, Trigger};
-use crate::primitives::permit::{EventPermit, JobPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, RunsPermit};
 use crate::store::RunFilter;
 
 /// Lines go to standard error as they come.
@@ -53,7 +56,7 @@ impl JobsPort for NoDaemon {
         Box::pin(async { Err(Self::fault()) })
     }
 
-    fn runs(&self, _: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
+    fn runs(&self, _: RunsPermit, _: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
         Box::pin(async { Err(Self::fault()) })
     }
 
@@ -79,8 +82,15 @@ impl AuditPort for NoDaemon {
     fn record(&self, _: NewAudit) {}
 }
 
-impl ArtifactPort for NoDaemon {
-    fn keep(&self, _: RunId, _: String, _: String, _: bytes::Bytes) -> BoxFuture<'_, Result<(), Fault>> {
-        Box::pin(async { Err(Self::fault()) })
+/// Nothing keeps them without a daemon; that it would be kept is told instead.
+#[derive(Debug)]
+pub(super) struct Untaken(pub Arc<Terminal>);
+
+impl ArtifactPort for Untaken {
+    fn keep(&self, _: RunId, name: String, kind: String, content: bytes::Bytes) -> BoxFuture<'_, Result<(), Fault>> {
+        let size = show_size(content.len() as u64);
+        let told = format!("artifact {name} ({kind}, {size}) is not kept: this run has no daemon");
+        self.0.line(LogLevel::Info, told, Value::Null);
+        Box::pin(async { Ok(()) })
     }
 }

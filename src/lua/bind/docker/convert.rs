@@ -10,11 +10,12 @@ use crate::base::Fault;
 use crate::lua::bind::{Args, CallContext, Datum};
 use crate::model::grants::Access;
 use crate::primitives::docker::Docker;
-use crate::primitives::permit::{self, DockerPermit};
+use crate::primitives::permit::{self, Denied, DockerPermit};
 
 /// The service, and a permit if the run's grants reach `access` on anything.
 pub fn engine(context: &CallContext, access: Access) -> Result<(Docker, DockerPermit), Fault> {
-    let permit = permit::docker(&context.run()?.grants, access, None)?;
+    let permit = permit::docker(&context.run()?.grants, access, None);
+    let permit = permit.map_err(|denied| Denied { what: context.name.to_string(), ..denied })?.noting(&context.reach);
     Ok((context.primitives.docker.clone(), permit))
 }
 

@@ -191,16 +191,6 @@ mod tests {
             "aegis disable hello",
             "aegis schedule --job hello --from now --to 2h",
             "aegis ps --socket /run/aegis.sock",
-            "aegis stack config -f compose.yaml -f prod.yaml --profile debug --env-file prod.env --json",
-            "aegis stack list",
-            "aegis stack plan shop --force --json",
-            "aegis stack up shop web db --wait --remove-orphans --timeout 5m --dry-run",
-            "aegis stack down shop --volumes",
-            "aegis stack ps shop",
-            "aegis stack logs shop web -n 50 --since 10m",
-            "aegis stack restart shop web",
-            "aegis stack pull shop",
-            "aegis stack build shop",
             "aegis repl -e 1+1",
             "aegis token create ci --role operator --job deploy --expires 90d",
             "aegis token list",
@@ -214,6 +204,27 @@ mod tests {
             "aegis completions bash",
             "aegis man",
         ];
+        parse_all(&lines);
+    }
+
+    #[test]
+    fn documented_lines_of_stacks_parse() {
+        parse_all(&[
+            "aegis stack config -f compose.yaml -f prod.yaml --profile debug --env-file prod.env --json",
+            "aegis stack list",
+            "aegis stack plan shop --force --json",
+            "aegis stack up shop web db --wait --remove-orphans --timeout 5m --dry-run",
+            "aegis stack down shop --volumes",
+            "aegis stack ps shop",
+            "aegis stack logs shop web -n 50 --since 10m",
+            "aegis stack restart shop web",
+            "aegis stack pull shop",
+            "aegis stack build shop",
+        ]);
+    }
+
+    #[track_caller]
+    fn parse_all(lines: &[&str]) {
         for line in lines {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");

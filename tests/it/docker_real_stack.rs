@@ -62,7 +62,7 @@ async fn a_stack_is_planned_brought_up_changed_and_taken_away() {
     assert!(app.cli.ok(&["stack", "logs", stack, "web"]).await.contains("I am red"));
 
     std::fs::write(folder.join("compose.yaml"), "services: { web: { image: [] } }").unwrap();
-    let refused = app.cli.run(&["stack", "up", stack]).await.expect_code(1);
+    let refused = app.cli.run(&["stack", "up", stack]).await.expect_code(2);
     refused.expect_said(&["compose.yaml:1:27: services.web.image: this is a list"]);
     app.cli.run(&["stack", "up", "nonesuch"]).await.expect_code(5).expect_said(&["no stack \"nonesuch\""]);
     app.cli.ok(&["stack", "down", stack, "--volumes"]).await;

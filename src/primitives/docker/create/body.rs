@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig,
-    NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, DeviceMapping, DeviceRequest, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum,
+    HostConfigLogConfig, NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 
 use super::mounts::MountPlan;
-use super::options::{CreateOptions, HealthcheckOptions, Test};
+use super::options::{CreateOptions, DeviceRequestOptions, HealthcheckOptions, Test};
 use crate::base::limits;
 use crate::primitives::docker::error::DockerError;
 use crate::primitives::docker::ports::{PortSpec, bindings, parse};
@@ -86,6 +86,7 @@ fn isolation(options: &CreateOptions, config: HostConfig) -> Result<HostConfig, 
         privileged: options.privileged.then_some(true),
         devices: some(options.devices.0.iter().map(|text| device(text)).collect()),
         device_cgroup_rules: list(&options.device_cgroup_rules),
+        device_requests: some(options.device_requests.iter().map(device_request).collect()),
         volumes_from: list(&options.volumes_from),
         storage_opt: map(&options.storage_opt),
         cgroupns_mode: options.cgroup.as_deref().map(cgroup).transpose()?,
@@ -239,6 +240,16 @@ fn device(text: &str) -> DeviceMapping {
     }
 }
 
+fn device_request(request: &DeviceRequestOptions) -> DeviceRequest {
+    DeviceRequest {
+        driver: request.driver.clone(),
+        count: request.count,
+        device_ids: list(&request.device_ids),
+        capabilities: list(&request.capabilities).map(|all| vec![all]),
+        options: map(&request.options),
+    }
+}
+
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     Some(list).filter(|list| !list.is_empty())
 }
@@ -276,6 +287,7 @@ mod tests {
             "healthcheck": {"test": "true", "interval": "5s", "timeout": "1s", "retries": 3, "start_period": "10s"},
             "cpus": 1.5, "cpu_reservation": 0.5, "mem_limit": "256m", "mem_reservation": "128m", "memswap_limit": "512m",
             "logging": {"driver": "json-file", "options": {"max-size": "10m", "max-file": 3}},
+            "device_requests": [{"driver": "nvidia", "count": -1, "capabilities": ["gpu"]}],
             "read_only": true, "cap_drop": ["ALL"], "tmpfs": ["/tmp:size=64m"], "stop_grace_period": "30s"
         }))
         .expect("a body");
@@ -298,6 +310,7 @@ mod tests {
             ("/HostConfig/MemoryReservation", json!(128 << 20)),
             ("/HostConfig/MemorySwap", json!(512 << 20)),
             ("/HostConfig/LogConfig", json!({"Type": "json-file", "Config": {"max-size": "10m", "max-file": "3"}})),
+            ("/HostConfig/DeviceRequests", json!([{"Driver": "nvidia", "Count": -1, "Capabilities": [["gpu"]]}])),
             ("/HostConfig/ReadonlyRootfs", json!(true)),
             ("/HostConfig/CapDrop", json!(["ALL"])),
             ("/HostConfig/Tmpfs", json!({"/tmp": "size=64m"})),

@@ -87,6 +87,8 @@ pub struct CreateOptions {
     pub privileged: bool,
     pub devices: Texts,
     pub device_cgroup_rules: Texts,
+    /// Devices that a driver of the engine gives, such as GPUs.
+    pub(super) device_requests: Vec<DeviceRequestOptions>,
     /// Containers whose volumes it has too.
     pub volumes_from: Texts,
     pub storage_opt: Pairs,
@@ -135,6 +137,18 @@ impl<'de> Deserialize<'de> for Test {
             }
         }
     }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::primitives::docker) struct DeviceRequestOptions {
+    pub(super) driver: Option<String>,
+    /// -1 for all.
+    pub(super) count: Option<i64>,
+    pub(super) device_ids: Texts,
+    /// `gpu`, `compute`, …: all of them.
+    pub(super) capabilities: Texts,
+    pub(super) options: Pairs,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -251,16 +251,12 @@ impl Making<'_> {
         let service = self.service;
         let cpu = service.cpu_count != 0 || service.cpu_percent.0 != 0.0;
         let real_time = service.cpu_rt_period != 0 || service.cpu_rt_runtime != 0;
-        let devices = service.deploy.as_ref().and_then(|deploy| deploy.resources.reservations.as_ref());
-        let devices = devices.is_some_and(|of| !of.devices.is_empty());
         for (key, is_said) in [
             ("blkio_config", service.blkio_config.is_some()),
             ("cpu_count and cpu_percent", cpu),
             ("cpu_rt_period and cpu_rt_runtime", real_time),
             ("credential_spec", service.credential_spec.is_some()),
-            ("deploy.resources.reservations.devices", devices),
             ("external_links", !service.external_links.is_empty()),
-            ("gpus", !service.gpus.is_empty()),
             ("isolation", !service.isolation.is_empty()),
             ("links", !service.links.is_empty()),
             ("post_start", !service.post_start.is_empty()),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::primitives::stack::compose::model::{Service, Ulimit};
+use crate::primitives::stack::compose::model::{DeviceRequest, Service, Ulimit};
 
 pub(super) fn resources(service: &Service, options: &mut Map<String, Value>) {
     let deploy = service.deploy.as_ref().map(|deploy| &deploy.resources);
@@ -40,6 +40,27 @@ pub(super) fn resources(service: &Service, options: &mut Map<String, Value>) {
     let devices = service.devices.iter();
     let devices: Vec<String> = devices.map(|of| format!("{}:{}:{}", of.source, of.target, of.permissions)).collect();
     put("devices", json!(devices), !devices.is_empty());
+    let given = reserved.iter().flat_map(|of| &of.devices).map(|of| device_request(of, &[]));
+    let gpus = service.gpus.iter().map(|of| device_request(of, &["gpu"]));
+    let requests: Vec<Value> = given.chain(gpus).collect();
+    put("device_requests", json!(requests), !requests.is_empty());
+}
+
+fn device_request(request: &DeviceRequest, further: &[&str]) -> Value {
+    let capabilities: Vec<&str> =
+        request.capabilities.iter().map(String::as_str).chain(further.iter().copied()).collect();
+    let mut table = Map::from_iter([("capabilities".to_owned(), json!(capabilities))]);
+    for (key, value, is_said) in [
+        ("driver", json!(request.driver), !request.driver.is_empty()),
+        ("count", json!(request.count), request.count != 0),
+        ("device_ids", json!(request.device_ids), !request.device_ids.is_empty()),
+        ("options", json!(request.options), !request.options.is_empty()),
+    ] {
+        if is_said {
+            table.insert(key.to_owned(), value);
+        }
+    }
+    Value::Object(table)
 }
 
 fn ulimit(limit: &Ulimit) -> Value {

@@ -102,6 +102,12 @@ fn keys_become_options_under_the_names_of_the_engine_s_service() {
         ("extra_hosts: ['a=10.0.0.1']", "extra_hosts", json!(["a:10.0.0.1"])),
         ("stop_grace_period: 30s", "stop_grace_period", json!(30.0)),
         ("network_mode: service:db", "network_mode", json!("service:db")),
+        (
+            "deploy: { resources: { reservations: { devices: [{ driver: nvidia, count: all, capabilities: [gpu] }] } } }",
+            "device_requests",
+            json!([{ "driver": "nvidia", "count": -1, "capabilities": ["gpu"] }]),
+        ),
+        ("gpus: [{ count: 2 }]", "device_requests", json!([{ "count": 2, "capabilities": ["gpu"] }])),
         ("devices: ['/dev/a:/dev/b']", "devices", json!(["/dev/a:/dev/b:rwm"])),
     ] {
         assert_eq!(option(keys, name), expected, "{keys}");
@@ -140,7 +146,7 @@ fn options_are_read_by_the_service_of_docker() {
 fn labels_let_compose_see_it() {
     let service = web("depends_on: { db: { condition: service_healthy, restart: true } }\nlabels: { own: x }");
     let labels: BTreeMap<String, String> = serde_json::from_value(service.options["labels"].clone()).expect("labels");
-    let of = |label: Label| label.of(&labels).expect(label.key());
+    let of = |label: Label| label.of(&labels).unwrap_or_else(|| panic!("no {}", label.key()));
     assert_eq!([of(Label::Project), of(Label::Service), of(Label::OneOff)], ["shop", "web", "False"]);
     assert_eq!(of(Label::DependsOn), "db:service_healthy:true");
     assert_eq!([of(Label::WorkingDir), of(Label::ConfigFiles)], ["/srv/shop", "/srv/shop/compose.yaml"]);

@@ -45,6 +45,14 @@ fn each_key_merges_by_its_own_rule() {
                 {"mode": "ingress", "target": 81, "published": "81", "protocol": "tcp"},
             ]),
         ),
+    ] {
+        assert_eq!(merged(base, over)[key], result, "{base} | {over}");
+    }
+}
+
+#[test]
+fn settings_with_parts_merge_part_by_part() {
+    for (base, over, key, result) in [
         (
             "ulimits: {nofile: 1}",
             "ulimits: {nofile: {soft: 2, hard: 3}}",

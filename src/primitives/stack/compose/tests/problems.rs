@@ -2,6 +2,15 @@
 
 use super::{refused, try_load};
 
+/// The file is refused with its path, and what is said has these two in it.
+#[track_caller]
+fn expect_problem(text: &str, start: &str, word: &str) {
+    let said = refused(text);
+    assert!(said.starts_with("/srv/shop/compose.yaml:"), "{text}: {said}");
+    assert!(said.contains(start), "{text}: {said}");
+    assert!(said.contains(word), "{text}: {said}");
+}
+
 #[test]
 fn problems_have_place_key_and_remedy() {
     for (text, start, word) in [
@@ -71,10 +80,7 @@ fn problems_have_place_key_and_remedy() {
         ),
         ("", "1:1: the file is empty", "describe"),
     ] {
-        let said = refused(text);
-        assert!(said.starts_with("/srv/shop/compose.yaml:"), "{text}: {said}");
-        assert!(said.contains(start), "{text}: {said}");
-        assert!(said.contains(word), "{text}: {said}");
+        expect_problem(text, start, word);
     }
 }
 

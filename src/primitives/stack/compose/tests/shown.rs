@@ -99,6 +99,14 @@ fn every_way_of_writing_ends_in_one_form() {
                 {"source": "/dev/b", "target": "/dev/c", "permissions": "r"},
             ]),
         ),
+    ] {
+        assert_eq!(web(keys)[key], result, "{keys}");
+    }
+}
+
+#[test]
+fn what_has_parts_is_shown_in_its_long_form() {
+    for (keys, key, result) in [
         ("networks: [front, back]", "networks", json!({"front": null, "back": null})),
         (
             "networks: {front: {aliases: [w], ipv4_address: 10.0.0.5, priority: 1}}",

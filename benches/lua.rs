@@ -16,7 +16,7 @@ use aegis::model::checks::Check;
 use aegis::model::metrics::Sample;
 use aegis::model::run::Progress;
 use aegis::model::{Grants, LogLevel, NewAudit, Run, Signal, Trigger, TriggerKind};
-use aegis::primitives::permit::{EventPermit, JobPermit, KvPermit};
+use aegis::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
 use aegis::primitives::{Options, Primitives};
 use aegis::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, RunFilter, SeriesPoints, SeriesRow};
 use futures_util::future::BoxFuture;
@@ -217,7 +217,7 @@ impl JobsPort for Nothing {
         absent()
     }
 
-    fn runs(&self, _: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
+    fn runs(&self, _: RunsPermit, _: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>> {
         absent()
     }
 

@@ -92,3 +92,24 @@ return aegis.job {
     let run = app.api.run_to_end("leaves", json!({})).await;
     assert_eq!((&run["state"], &run["result"]["said"]), (&json!("succeeded"), &json!("done\n")), "{run}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_and_signals_reach_the_script_as_they_were() {
+    let script = r#"
+return aegis.job {
+  permissions = { process = { "sh" } },
+  run = function()
+    local ended = {}
+    for _, line in { "exit 128", "exit 137", "kill -9 $$", "kill -TERM $$", "kill -SEGV $$" } do
+      local result = aegis.process.run("sh", { args = { "-c", line }, check = false })
+      table.insert(ended, `{result.code or "-"} {result.signal or "-"}`)
+    end
+    return ended
+  end,
+}
+"#;
+    let app = TestApp::builder().script("ends.lua", script).start().await;
+    app.api.job_appears("ends").await;
+    let run = app.api.run_to_end("ends", json!({})).await;
+    assert_eq!(run["result"], json!(["128 -", "137 -", "- 9", "- 15", "- 11"]), "{run}");
+}

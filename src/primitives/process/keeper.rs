@@ -6,14 +6,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,8 +23,10 @@ use crate::base::{Clock, limits};
 pub const WORD: &str = "__keep";
 /// Tells a keeper to end everything at once. SIGTERM is passed on to the program.
 pub(super) const KILL: Signal = Signal::USR2;
-/// Exit codes that tell by which signal the program ended, as shells have it: 128 and the signal's number.
-pub(super) const SIGNALS: RangeInclusive<i32> = 128..=192;
+/// Signals that a keeper cannot end by, as its program did: it listens to them, or Rust has it ignore them. It ends with
+/// 128 and the signal's number instead, as shells do.
+const TOLD: [Signal; 3] = [Signal::TERM, KILL, Signal::PIPE];
+const FIRST_SIGNAL: i32 = 128;
 const NOT_STARTED: u8 = 127;
 
 /// Is a keeper to the end if the process was started as one; None otherwise.
@@ -80,8 +81,28 @@ async fn keep(mut arguments: impl Iterator<Item = OsString>) -> io::Result<u8> {
         }
     };
     clear().await;
-    let code = status.code().unwrap_or_else(|| SIGNALS.start() + status.signal().unwrap_or(0));
-    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+    Ok(pass_on(status))
+}
+
+/// Ends as the program did: by the same signal, or with its code. Codes above 128 are the program's own: git has some.
+fn pass_on(status: ExitStatus) -> u8 {
+    let number = status.signal().unwrap_or(0);
+    if let Some(signal) = Signal::from_named_raw(number).filter(|signal| !TOLD.contains(signal)) {
+        // The program's memory was written down, if anybody wants it; this one's is of no interest.
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        let _ = rustix::process::setrlimit(Resource::Core, none);
+        // Twice: Rust listens to some, until they come for the first time.
+        for _ in 0..2 {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), signal);
+        }
+    }
+    let code = status.code().unwrap_or(FIRST_SIGNAL + number);
+    u8::try_from(code).unwrap_or(u8::MAX)
+}
+
+/// The signal that a keeper's own exit code tells of.
+pub(super) fn told(code: i32) -> Option<i32> {
+    TOLD.iter().map(|signal| signal.as_raw()).find(|number| FIRST_SIGNAL + number == code)
 }
 
 /// Waits in a thread, which ends with the process: descriptors of processes need no more than `poll`.

@@ -187,12 +187,14 @@ fn unwritten(leash: &Leash, broken: Broken) -> ProcessError {
     }
 }
 
-/// A keeper tells of a signal as shells do.
+/// A keeper ends as its program did, but for a few signals.
 fn ended(status: std::io::Result<ExitStatus>, is_kept: bool) -> Ended {
     let Ok(status) = status else { return Ended::Code(-1) };
     match (status.code(), status.signal()) {
-        (Some(code), _) if is_kept && keeper::SIGNALS.contains(&code) => Ended::Signal(code - keeper::SIGNALS.start()),
-        (Some(code), _) => Ended::Code(code),
+        (Some(code), _) => match keeper::told(code).filter(|_| is_kept) {
+            Some(signal) => Ended::Signal(signal),
+            None => Ended::Code(code),
+        },
         (None, signal) => Ended::Signal(signal.unwrap_or(0)),
     }
 }

@@ -67,6 +67,12 @@ async fn exit_codes_and_signals_are_results() {
     assert_eq!(bed.run("false", Request::default()).await.expect("run").ended, Ended::Code(1));
     let killed = bed.run("shell", arguments(&["-c", "kill -9 $$"])).await.expect("run");
     assert_eq!(killed.ended, Ended::Signal(9));
+    let asked = bed.run("shell", arguments(&["-c", "kill -TERM $$"])).await.expect("run");
+    assert_eq!(asked.ended, Ended::Signal(15));
+    for code in [128, 130, 137, 255] {
+        let ended = bed.run("shell", arguments(&["-c", &format!("exit {code}")])).await.expect("run").ended;
+        assert_eq!(ended, Ended::Code(code), "a code of the program's own is no signal");
+    }
     let said = bed.run("shell", arguments(&["-c", "echo out; echo err >&2; exit 7"])).await.expect("run");
     assert_eq!((said.ended, said.stdout.text(), said.stderr.text()), (Ended::Code(7), "out\n".into(), "err\n".into()));
 }

@@ -13,6 +13,9 @@ use crate::runner::{Submission, SubmitError, SubmitRequest};
 use crate::store::StoreError;
 use crate::triggers::LiveDesk;
 
+/// The kinds of events that tell of the end of a run.
+const ENDS_OF_RUNS: [&str; 5] = ["run.succeeded", "run.failed", "run.timed_out", "run.cancelled", "run.interrupted"];
+
 pub trait EventDesk: Send + Sync + 'static {
     fn submit(&self, request: SubmitRequest) -> BoxFuture<'_, Result<Submission, SubmitError>>;
 
@@ -45,7 +48,7 @@ impl EventDesk for LiveDesk {
     fn past_events(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
         async move {
             let mut found = self.store.events_latest(&["alert."], limit).await?;
-            found.extend(self.store.events_latest(&["run."], limit).await?);
+            found.extend(self.store.events_latest(&ENDS_OF_RUNS, limit).await?);
             found.sort_by_key(|event| std::cmp::Reverse(event.seq));
             Ok(found)
         }

@@ -140,6 +140,27 @@ fn registry() -> Registry {
     registry
 }
 
+/// Without Docker; with a secret, a stack and volumes.
+fn primitives_in(folder: &Path, clock: &Clock) -> Primitives {
+    let env_file = folder.join("secrets.env");
+    std::fs::write(&env_file, "HOOK_KEY=key-of-the-hook\n").expect("written");
+    std::fs::set_permissions(&env_file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    let config = primitives::secrets::SecretsConfig { env_file: Some(env_file), ..Default::default() };
+    let options = primitives::Options {
+        secrets: primitives::secrets::Options { config, credentials_directory: None },
+        docker_host: format!("unix://{}", folder.join("no-docker.sock").display()),
+        clock: clock.clone(),
+        stacks: stacks(folder),
+        volumes: primitives::volumes::Options {
+            listen: Some(([127, 0, 0, 1], 0).into()),
+            root: folder.join("volumes"),
+            ..primitives::volumes::Options::default()
+        },
+        ..primitives::Options::default()
+    };
+    Primitives::new(options).expect("options that can be used")
+}
+
 impl App {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -153,23 +174,7 @@ impl App {
             let stop = stop.clone();
             async move { writer.run(stop).await.expect("the writer goes on") }
         });
-        let env_file = folder.path().join("secrets.env");
-        std::fs::write(&env_file, "HOOK_KEY=key-of-the-hook\n").expect("written");
-        std::fs::set_permissions(&env_file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
-        let config = primitives::secrets::SecretsConfig { env_file: Some(env_file), ..Default::default() };
-        let primitives = Primitives::new(primitives::Options {
-            secrets: primitives::secrets::Options { config, credentials_directory: None },
-            docker_host: format!("unix://{}", folder.path().join("no-docker.sock").display()),
-            clock: clock.clone(),
-            stacks: stacks(folder.path()),
-            volumes: primitives::volumes::Options {
-                listen: Some(([127, 0, 0, 1], 0).into()),
-                root: folder.path().join("volumes"),
-                ..primitives::volumes::Options::default()
-            },
-            ..primitives::Options::default()
-        });
-        let primitives = primitives.expect("options that can be used");
+        let primitives = primitives_in(folder.path(), &clock);
         let (docker, secrets) = (primitives.docker.clone(), primitives.secrets.clone());
         let (stacks, volumes) = (primitives.stacks.clone(), primitives.volumes.clone());
         let io = tokio::runtime::Handle::current();

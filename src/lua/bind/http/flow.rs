@@ -72,7 +72,7 @@ pub async fn open(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let options = args.record("request");
     let method = options.text("method").unwrap_or("GET").to_owned();
     let request = long(build(&context, &method, options.need("url")?, &options).await?, &options);
-    context.streams.room()?;
+    let place = context.streams.room()?;
     let cut = match options.text("by") {
         Some("lines") => Cut::Lines,
         Some("events") => Cut::Events,
@@ -91,7 +91,7 @@ pub async fn open(context: CallContext, args: Args) -> Result<Datum, Fault> {
         ("ok", (200..300).contains(&status).into()),
         ("headers", head),
         ("url", url.into()),
-        ("number", context.streams.add(stream).into()),
+        ("number", place.fill(stream).into()),
     ]))
 }
 

@@ -96,6 +96,7 @@ pub async fn clone(context: CallContext, args: Args) -> Result<Datum, Fault> {
 }
 
 pub async fn resize(context: CallContext, args: Args) -> Result<Datum, Fault> {
+    named(&context, &args, Access::Admin)?;
     let options = args.record("options");
     let changes = Changes {
         quota_bytes: whole(&context, &options, "quota_bytes")?,

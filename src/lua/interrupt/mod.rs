@@ -14,7 +14,7 @@ mod ticker;
 mod watch;
 
 pub use rewake::Rewake;
-pub use switch::{Armed, Connection, Switch, mark_driven, slice_mark};
+pub use switch::{Armed, Connection, Switch, mark_current_driven, mark_driven, slice_mark};
 pub use ticker::Ticker;
 #[cfg(test)]
 pub use watch::thread_time;

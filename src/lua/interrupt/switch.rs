@@ -155,6 +155,13 @@ pub fn mark_driven(thread: &Thread) {
     unsafe { ffi::lua_setthreaddata(thread.state(), driven_mark()) }
 }
 
+/// Marks the thread that is executing. mlua's `current_thread` will not do: for a thread that mlua has made to call a
+/// function, it gives the one that asked for the call, which may be a script's own coroutine.
+pub fn mark_current_driven(lua: &Lua) -> mlua::Result<()> {
+    // SAFETY: the state is the one that executes, and alive; its stack is left alone; point 4.
+    unsafe { lua.exec_raw((), |state| ffi::lua_setthreaddata(state, driven_mark())) }
+}
+
 fn driven_mark() -> *mut c_void {
     const MARK: &u8 = &b'd';
     std::ptr::from_ref(MARK).cast_mut().cast()

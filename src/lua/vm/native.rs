@@ -12,7 +12,7 @@ use crate::lua::bind::call::{self, Answer};
 use crate::lua::bind::{Call, FunctionId, MODULES, Module, ModuleKind, full_name, reply};
 use crate::lua::durable;
 use crate::lua::error::raised;
-use crate::lua::interrupt::mark_driven;
+use crate::lua::interrupt::mark_current_driven;
 use crate::lua::show::clip_bytes;
 
 macro_rules! operations {
@@ -97,7 +97,7 @@ pub fn native(lua: &Lua, (number, mut args): (usize, MultiValue)) -> mlua::Resul
         Some(Operation::Find) => Ok(pattern::find(&next(), &next(), &next())),
         Some(Operation::Pattern) => pattern::check(&next(), &next()).map(|()| Value::Nil),
         Some(Operation::Mark) => {
-            mark_driven(&lua.current_thread());
+            mark_current_driven(lua)?;
             Ok(Value::Nil)
         }
         Some(Operation::Context) => Ok(Value::Table(context::fields(lua, &host)?)),

@@ -33,6 +33,20 @@ fn steps_work_in_the_scripts_own_coroutines() {
 }
 
 #[test]
+fn coroutines_that_compute_for_long_after_a_step_yield_what_the_script_does() {
+    let trial = Trial::default();
+    let script = "local next = coroutine.wrap(function()
+                    for i = 1, 3 do
+                      ctx:step('s' .. i, function() return i end)
+                      for _ = 1, 3000000 do end
+                      coroutine.yield(i)
+                    end
+                  end)
+                  return { next(), next(), next() }";
+    assert_eq!(trial.value(script), json!([1, 2, 3]));
+}
+
+#[test]
 fn steps_do_not_nest() {
     let trial = Trial::default();
     let calls = ["step(ctx, 'b', print)", "wait_event(ctx, 'b')", "approval(ctx, 'b')", "compensate(ctx, 'b', print)"];

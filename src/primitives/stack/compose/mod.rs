@@ -1,7 +1,7 @@
 //! The Compose specification as people use it: files in, a typed stack out.
 //!
-//! [`load`] reads the files through [`Files`], fills variables in, extends, includes and merges, holds the result to the
-//! specification and completes it with the defaults that Compose fills in. [`Project::to_json`] shows it as
+//! [`load()`] reads the files through [`Files`], fills variables in, extends, includes and merges, holds the result to
+//! the specification and completes it with the defaults that Compose fills in. [`Project::to_json`] shows it as
 //! `docker-compose config --format json` of 2.26 does. Nothing here reads a file by itself, knows the time or keeps
 //! anything between two loads; every bound is in [`crate::base::limits`].
 //!

@@ -46,13 +46,14 @@ impl Machine {
         std::fs::write(path, text).expect("a file");
     }
 
-    /// The first call reads twice: its second reading waits for the clock.
+    /// The first call reads twice: its second reading waits for the clock. That goes on slowly, or on a busy machine what
+    /// was read before would be too old by the end.
     async fn twice<T>(&self, call: impl Future<Output = T>) -> T {
         let mut call = std::pin::pin!(call);
         loop {
             tokio::select! {
                 outcome = &mut call => return outcome,
-                () = tokio::task::yield_now() => self.hand.advance(limits::HOST_SAMPLE_INTERVAL),
+                () = tokio::time::sleep(Duration::from_millis(5)) => self.hand.advance(limits::HOST_SAMPLE_INTERVAL),
             }
         }
     }

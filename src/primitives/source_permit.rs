@@ -58,6 +58,25 @@ fn source_layers(grants: &Grants, levels: fn(&Grants) -> &BTreeMap<String, Acces
     std::iter::once(own).chain(caps).collect()
 }
 
+/// The first layer that does not reach so far on that name.
+fn missing<'a>(layers: &'a [SourceLayer], name: &str, access: Access) -> Option<&'a SourceLayer> {
+    layers.iter().find(|layer| level_on(&layer.granted, name) < Some(access))
+}
+
+impl SourceLayer {
+    fn denied(&self, area: &str, name: &str, access: Access, what: &str) -> Denied {
+        let mut levels = self.granted.clone();
+        levels.insert(name.to_owned(), access);
+        let shown: Vec<_> =
+            levels.iter().map(|(name, level)| format!("{} = \"{}\"", lua_key(name), level.as_str())).collect();
+        let denied = Denied::new(what, format!("{area} = {{ {} }}", shown.join(", ")));
+        match &self.origin {
+            Some(origin) => denied.by(origin),
+            None => denied,
+        }
+    }
+}
+
 impl SourcePermit {
     /// The same, noting in `reach` what it is used for.
     #[must_use]
@@ -74,7 +93,7 @@ impl SourcePermit {
     }
 
     fn missing(&self, access: Access) -> Option<&SourceLayer> {
-        self.layers.iter().find(|layer| level_on(&layer.granted, &self.source) < Some(access))
+        missing(&self.layers, &self.source, access)
     }
 
     /// May act at `access`; `what` begins the denial.
@@ -83,15 +102,7 @@ impl SourcePermit {
             self.reach.note(access);
             return Ok(());
         };
-        let mut levels = layer.granted.clone();
-        levels.insert(self.source.clone(), access);
-        let shown: Vec<_> =
-            levels.iter().map(|(name, level)| format!("{} = \"{}\"", lua_key(name), level.as_str())).collect();
-        let denied = Denied::new(what, format!("{} = {{ {} }}", self.area, shown.join(", ")));
-        Err(match &layer.origin {
-            Some(origin) => denied.by(origin),
-            None => denied,
-        })
+        Err(layer.denied(self.area, &self.source, access, what))
     }
 }
 
@@ -109,12 +120,13 @@ pub fn volumes(grants: &Grants) -> VolumesPermit {
 impl VolumesPermit {
     /// May act at `access` on the volume of that name.
     pub fn check(&self, access: Access, name: &str) -> Result<(), Denied> {
-        let (source, layers) = (name.to_owned(), self.layers.clone());
-        let permit = SourcePermit { area: "volumes", source, layers, reach: Reach::default() };
-        permit.check(access, &format!("the volume {name:?}"))
+        match missing(&self.layers, name, access) {
+            Some(layer) => Err(layer.denied("volumes", name, access, &format!("the volume {name:?}"))),
+            None => Ok(()),
+        }
     }
 
     pub fn covers(&self, access: Access, name: &str) -> bool {
-        self.layers.iter().all(|layer| level_on(&layer.granted, name) >= Some(access))
+        missing(&self.layers, name, access).is_none()
     }
 }

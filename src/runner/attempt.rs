@@ -39,19 +39,16 @@ impl Attempt {
     /// Runs the script to its end. A panic of ours becomes the run's error, never the lane's end.
     pub async fn execute(self, seat: &Seat) -> Finished {
         let engine = seat.engine();
-        let Some(journal) = self.journal.clone() else {
-            let outcome = guarded(seat.execute(self.execution.job.bundle.clone(), self.scope(None))).await;
-            if self.execution.stop.why() != Some(Stopped::Lost) {
-                self.hooks(engine, &outcome).await;
-            }
-            return outcome.into();
-        };
-        let finished = match journal.unwinds() {
-            Some(why) => self.unwind(engine, &journal, why).await,
-            None => self.durably(seat, &journal).await,
+        let finished: Finished = match self.journal.clone() {
+            None => guarded(seat.execute(self.execution.job.bundle.clone(), self.scope(None))).await.into(),
+            Some(journal) => match journal.unwinds() {
+                Some(why) => self.unwind(engine, &journal, why).await,
+                None => self.durably(seat, &journal).await,
+            },
         };
         // Another daemon that has the run now has its last word too.
-        if finished.stopped != Some(Stopped::Lost) {
+        let is_lost = [finished.stopped.clone(), self.execution.stop.why()].contains(&Some(Stopped::Lost));
+        if !is_lost {
             self.hooks(engine, &finished.outcome).await;
         }
         finished

@@ -1,6 +1,6 @@
 //! What triggers and doors ask of the runner.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -347,9 +347,10 @@ impl Handle {
 
     /// Runs that wait here and that only another daemon may execute.
     pub(super) fn misplaced_runs(&self) -> Vec<RunId> {
-        let jobs: HashSet<JobName> = self.misplaced_jobs().into_iter().collect();
+        let jobs = &self.shared.registry.snapshot().jobs;
+        let lacks = |job: &JobName| jobs.get(job).is_some_and(|job| !job.spec.runs_with(&self.shared.labels));
         let live = self.shared.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = |run: &&LiveRun| run.state == RunState::Queued && jobs.contains(&run.job);
+        let waits = |run: &&LiveRun| run.state == RunState::Queued && lacks(&run.job);
         live.values().filter(waits).map(|run| run.run).collect()
     }
 

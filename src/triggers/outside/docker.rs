@@ -1,13 +1,13 @@
 //! Events of the Docker Engine.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tracing::{info, warn};
 
 use super::submit::Heard;
-use super::{Beginnings, Outside, RETRY, declared};
+use super::{Beginnings, Outside, RETRY, Seen, declared};
 use crate::base::clock::earlier;
 use crate::base::{Timestamp, limits};
 use crate::jobs::Job;
@@ -25,24 +25,16 @@ type Wanted = Vec<(Arc<Job>, DockerTrigger)>;
 /// Where the engine's events were read up to.
 struct Reading {
     since: Timestamp,
-    /// The latest keys, by which a repetition is known.
-    seen: VecDeque<String>,
+    seen: Seen<String>,
     /// Since when each job listens.
     beginnings: Beginnings,
 }
 
 impl Reading {
-    fn is_new(&self, key: &str) -> bool {
-        self.seen.iter().all(|seen| seen != key)
-    }
-
     /// Its runs are asked for.
     fn note(&mut self, event: &EngineEvent, key: String) {
         self.since = self.since.max(event.at);
-        self.seen.push_back(key);
-        if self.seen.len() > limits::TRIGGER_EVENTS_SEEN_MAX {
-            self.seen.pop_front();
-        }
+        self.seen.note(key);
     }
 }
 
@@ -51,7 +43,7 @@ impl Outside {
     pub(super) async fn follow_docker(&self, versions: Beginnings) {
         let mut changes = self.registry.changes();
         let since = earlier(self.clock.now(), limits::TRIGGER_LOOK_BACK);
-        let mut reading = Reading { since, seen: VecDeque::new(), beginnings: versions };
+        let mut reading = Reading { since, seen: Seen::new(), beginnings: versions };
         loop {
             changes.borrow_and_update();
             let wanted: Wanted = declared(&self.registry, DockerTrigger::KIND);
@@ -128,7 +120,7 @@ impl Outside {
         // The moment has nanoseconds, and an id is of one object: no two events have both in common but by their action.
         let detail = event.detail.as_deref().unwrap_or_default();
         let key = format!("docker:{}:{}:{}{detail}", event.at.as_nanosecond(), event.id, event.action);
-        if !reading.is_new(&key) {
+        if reading.seen.has(&key) {
             return false;
         }
         let action = (event.action.as_str(), event.detail.as_deref());

@@ -99,20 +99,9 @@ impl Outside {
     fn folders(&self) -> BTreeSet<FileTrigger> {
         let all: Vec<(Arc<Job>, FileTrigger)> = declared(&self.registry, FileTrigger::KIND);
         let may = all.into_iter().filter(|(job, trigger)| self.may_watch(job, trigger));
-        let mut wanted: BTreeSet<FileTrigger> = may.map(|(_, trigger)| trigger).collect();
         let most = limits::TRIGGER_FOLDERS_MAX;
-        if wanted.len() > most {
-            let problem = format!("jobs watch {} folders, and {most} are watched at most", wanted.len());
-            if self.health.wrong(FOLDERS, problem.clone()) {
-                warn!("{problem}");
-            }
-        } else {
-            self.health.well(FOLDERS);
-        }
-        while wanted.len() > most {
-            wanted.pop_last();
-        }
-        wanted
+        let too_many = |wanted| format!("jobs watch {wanted} folders, and {most} are watched at most");
+        self.at_most(most, FOLDERS, may.map(|(_, trigger)| trigger).collect(), too_many)
     }
 
     async fn follow_files(&self, trigger: &FileTrigger, versions: &Beginnings) {

@@ -34,20 +34,9 @@ impl Outside {
     fn channels(&self) -> BTreeSet<SqlTrigger> {
         let all: Vec<(Arc<Job>, SqlTrigger)> = declared(&self.registry, SqlTrigger::KIND);
         let may = all.into_iter().filter(|(job, channel)| permit::sql(&self.grants(job), &channel.source).is_ok());
-        let mut wanted: BTreeSet<SqlTrigger> = may.map(|(_, channel)| channel).collect();
         let most = limits::TRIGGER_CHANNELS_MAX;
-        if wanted.len() > most {
-            let problem = format!("jobs listen to {} channels, and {most} are heard at most", wanted.len());
-            if self.health.wrong(CHANNELS, problem.clone()) {
-                warn!("{problem}");
-            }
-        } else {
-            self.health.well(CHANNELS);
-        }
-        while wanted.len() > most {
-            wanted.pop_last();
-        }
-        wanted
+        let too_many = |wanted| format!("jobs listen to {wanted} channels, and {most} are heard at most");
+        self.at_most(most, CHANNELS, may.map(|(_, channel)| channel).collect(), too_many)
     }
 
     /// Never returns. What is told between two connections is lost, and said to be.

@@ -1,6 +1,6 @@
 //! What happened inside: runs of other jobs that ended, alerts that fire or are over. The event log tells.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use super::submit::Heard;
-use super::{Beginnings, Outside, RETRY, declared};
+use super::{Beginnings, Outside, RETRY, Seen, declared};
 use crate::base::clock::earlier;
 use crate::base::{JobName, limits};
 use crate::jobs::Job;
@@ -21,7 +21,7 @@ use crate::store::StoreError;
 struct Place {
     /// None before the first event: then the log is looked at from its end backwards.
     after: Option<i64>,
-    seen: VecDeque<i64>,
+    seen: Seen<i64>,
     beginnings: Beginnings,
 }
 
@@ -29,7 +29,7 @@ impl Outside {
     /// Never returns. Nothing is lost while the store is away: the log is read on from where it was.
     pub(super) async fn follow_log(&self, versions: Beginnings) {
         let mut changes = self.registry.changes();
-        let mut place = Place { after: None, seen: VecDeque::new(), beginnings: versions };
+        let mut place = Place { after: None, seen: Seen::new(), beginnings: versions };
         loop {
             changes.borrow_and_update();
             let mut wanted: Vec<(Arc<Job>, Wanted)> = Vec::new();
@@ -78,7 +78,7 @@ impl Outside {
     }
 
     async fn tell_event(&self, wanted: &[(Arc<Job>, Wanted)], event: &Event, place: &mut Place) {
-        if place.seen.contains(&event.seq) {
+        if place.seen.has(&event.seq) {
             return;
         }
         let mut jobs = BTreeSet::new();
@@ -96,10 +96,7 @@ impl Outside {
         }
         // Only now: while the store is away this one is not done with, and a reload may break it off. What was asked for
         // already has its key.
-        place.seen.push_back(event.seq);
-        if place.seen.len() > limits::TRIGGER_EVENTS_SEEN_MAX {
-            place.seen.pop_front();
-        }
+        place.seen.note(event.seq);
         place.after = place.after.max(Some(event.seq));
     }
 }

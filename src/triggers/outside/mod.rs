@@ -18,7 +18,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,7 +32,7 @@ use budget::Budget;
 pub use desk::EventDesk;
 pub use health::Health;
 
-use crate::base::{Clock, JobName, Timestamp};
+use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::jobs::{Job, Registry};
 use crate::model::Grants;
 use crate::primitives::Primitives;
@@ -69,6 +69,28 @@ impl Outside {
     /// What a job may do: its manifest, within the operator's policy.
     fn grants(&self, job: &Job) -> Grants {
         self.registry.snapshot().grants(job)
+    }
+
+    /// As many of what is `wanted` as are served at most; that there are more is told under `what`.
+    fn at_most<T: Ord>(
+        &self,
+        most: usize,
+        what: &str,
+        mut wanted: BTreeSet<T>,
+        too_many: impl Fn(usize) -> String,
+    ) -> BTreeSet<T> {
+        if wanted.len() <= most {
+            self.health.well(what);
+            return wanted;
+        }
+        let problem = too_many(wanted.len());
+        if self.health.wrong(what, problem.clone()) {
+            warn!("{problem}");
+        }
+        while wanted.len() > most {
+            wanted.pop_last();
+        }
+        wanted
     }
 
     /// Listens whenever this daemon leads, until `stop`.
@@ -117,6 +139,27 @@ impl Outside {
             self.watch_files(versions.clone()),
             self.follow_log(versions),
         );
+    }
+}
+
+/// The latest events whose runs were asked for, by which a repetition is known.
+#[derive(Debug)]
+struct Seen<K>(VecDeque<K>);
+
+impl<K: PartialEq> Seen<K> {
+    fn new() -> Self {
+        Self(VecDeque::new())
+    }
+
+    fn has(&self, key: &K) -> bool {
+        self.0.contains(key)
+    }
+
+    fn note(&mut self, key: K) {
+        self.0.push_back(key);
+        if self.0.len() > limits::TRIGGER_EVENTS_SEEN_MAX {
+            self.0.pop_front();
+        }
     }
 }
 

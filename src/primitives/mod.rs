@@ -157,7 +157,7 @@ impl Primitives {
         let llm = llm::Llm::new(llm, http.clone(), secrets.clone(), clock.clone());
         let notify = notify::Notify::new(notify::Options { routes, ca_file }, http.clone(), secrets, clock.clone())?;
         let fs = fs::Files::new(fs::Options { roots })?;
-        let process = process::Processes::new(process, fs.clone(), clock.clone())?;
+        let process = process::Processes::new(process, fs.clone(), clock.clone(), vault.masker().clone())?;
         let stacks = stack::Stacks::new(stacks, docker.clone(), clock.clone());
         let volumes = volumes::Volumes::new(volumes, clock.clone());
         let host = host::Host::new(clock);

@@ -341,7 +341,8 @@ impl Dispatcher {
                 shared.metrics.update(|numbers| numbers.log_lines_dropped += dropped);
                 change.logs = lines;
                 let result = settle::commit(&shared.store, &shared.clock, &shared.metrics, &change).await;
-                if result == Ok(Guarded::Refused) && shared.store.append_logs(change.logs.clone()).await.is_err() {
+                let late = (Some(change.fence), change.logs.clone());
+                if result == Ok(Guarded::Refused) && shared.store.append_logs_at(late.0, late.1).await.is_err() {
                     warn!(run = %change.run, lines = change.logs.len(), "the last lines of a run were not stored");
                 }
                 Done::Settled { change, result }

@@ -12,7 +12,7 @@ use crate::jobs::{Job, Registry};
 use crate::lua::{Engine, EngineOptions};
 use crate::model::job::Overlap;
 use crate::model::params::Params;
-use crate::model::{Actor, JobSpec, Occurrence, OccurrenceState, RunState, Trigger, TriggerKind};
+use crate::model::{Actor, JobSpec, Occurrence, OccurrenceState, Run, RunState, Trigger, TriggerKind};
 use crate::primitives::{self, Primitives};
 use crate::store::{self, ScriptVersion, Store};
 
@@ -98,6 +98,23 @@ async fn submit(runner: &Handle, job: &str, due: Option<Timestamp>) -> Submissio
 fn occurrence(job: JobName, due: Timestamp) -> Occurrence {
     let state = OccurrenceState::Fired;
     Occurrence { job, scheduled_for: due, state, reason: None, run: None, decided_at: due }
+}
+
+#[tokio::test]
+async fn a_queued_run_says_which_parked_one_it_waits_for() {
+    let bench = Bench::new(vec![job("backup", WAIT, Overlap::Queue)]).await;
+    let (name, trigger) = ("backup".parse::<JobName>().expect("a name"), Trigger::new(TriggerKind::Api, "test"));
+    let now = Timestamp::UNIX_EPOCH;
+    let parked = Run { state: RunState::Running, ..Run::new(RunId::generate(), name.clone(), trigger.clone(), now) };
+    let new = store::NewRun { run: parked.clone(), occurrence: None, events: vec![], alone: false };
+    bench.store.accept_run(new).await.expect("accepted");
+    let park = store::Transition::new(&parked, RunState::Running, RunState::Parked, now);
+    assert_eq!(bench.store.transition(park).await, Ok(store::Guarded::Applied));
+    let queued = Run::new(RunId::generate(), name, trigger, now);
+    let told = bench.runner.waits_for(&queued).await.expect("readable");
+    assert_eq!(told, Some(format!("waits for run {} of the same job to end, which is parked", parked.id)));
+    let woken = Run { deadline_at: Some(now), ..queued };
+    assert_eq!(bench.runner.waits_for(&woken).await, Ok(None), "it has begun before");
 }
 
 #[tokio::test]

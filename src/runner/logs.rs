@@ -140,7 +140,7 @@ impl RunLog {
                 None => Ok(()),
             }
         };
-        let (logged, progressed) = futures_util::join!(store.append_logs(lines.clone()), progressed);
+        let (logged, progressed) = futures_util::join!(store.append_logs_at(fence, lines.clone()), progressed);
         let mut buffer = self.lock();
         buffer.in_flight = 0;
         if logged.is_err() {

@@ -4,17 +4,41 @@ use super::handle::Handle;
 use super::live::LiveRun;
 use crate::model::job::Overlap;
 use crate::model::{JobSpec, Run, RunState};
+use crate::store::StoreError;
 
 impl Handle {
     /// What a queued run waits for besides its turn, as far as this daemon can see it.
-    pub fn waits_for(&self, run: &Run) -> Option<String> {
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn waits_for(&self, run: &Run) -> Result<Option<String>, StoreError> {
         if run.state != RunState::Queued || run.not_before.is_some_and(|moment| moment > self.shared.clock.now()) {
-            return None;
+            return Ok(None);
         }
-        let registry = self.shared.registry.snapshot();
-        let job = registry.jobs.get(&run.job)?;
+        let job = self.shared.registry.snapshot().jobs.get(&run.job).cloned();
+        let Some(job) = job else { return Ok(None) };
         let here = Here { live: &self.live(), labels: &self.shared.labels, running_max: self.shared.running_max };
-        here.obstacle(&job.spec, run)
+        match here.obstacle(&job.spec, run) {
+            Some(obstacle) => Ok(Some(obstacle)),
+            None => self.parked_before(&job.spec, run).await,
+        }
+    }
+
+    /// A parked run has begun and keeps its job's place and its key. One that goes on waits for no other.
+    async fn parked_before(&self, spec: &JobSpec, run: &Run) -> Result<Option<String>, StoreError> {
+        if run.deadline_at.is_some() {
+            return Ok(None);
+        }
+        let store = &self.shared.store;
+        if spec.overlap != Overlap::Parallel
+            && let Some(earlier) = store.parked_of_job(&run.job, 1).await?.first()
+        {
+            return Ok(Some(format!("waits for run {} of the same job to end, which is parked", earlier.id)));
+        }
+        let (Some(limit), Some(key)) = (&spec.concurrency, &run.concurrency_key) else { return Ok(None) };
+        let holders = store.parked_keys().await?.into_iter().find(|(held, _)| held == key).map_or(0, |(_, runs)| runs);
+        let is_full = holders >= u64::from(limit.limit);
+        Ok(is_full.then(|| format!("waits for the concurrency key {key:?}, which parked runs hold")))
     }
 }
 

@@ -237,10 +237,16 @@ impl Store {
 
     /// A line whose `(run, seq)` is there already is left as it is.
     pub async fn append_logs(&self, lines: Vec<LogLine>) -> Result<()> {
+        self.append_logs_at(None, lines).await
+    }
+
+    /// Lines of one run, which are dropped when the run is not held at `fence` any more: its new holder's lines have
+    /// the same numbers.
+    pub async fn append_logs_at(&self, fence: Option<i64>, lines: Vec<LogLine>) -> Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
-        self.write(Command::Logs(lines)).await
+        self.write(Command::Logs(fence, lines)).await
     }
 
     pub async fn append_events(&self, events: Vec<NewEvent>) -> Result<()> {

@@ -149,7 +149,8 @@ impl Link {
     pub async fn begin(&mut self) -> Result<(), StoreError> {
         self.transaction = None;
         let begun = self.bounded(async |conn| match conn.dialect() {
-            Dialect::Sqlite => conn.run("BEGIN IMMEDIATE").await.map(|()| None),
+            // With the first statement: each way to the connection's thread and back takes longer than it.
+            Dialect::Sqlite => conn.later(query("BEGIN IMMEDIATE")).await.map(|()| None),
             Dialect::Postgres => {
                 conn.run("BEGIN").await?;
                 let lock = query("SELECT CAST(pg_current_xact_id() AS TEXT) AS id FROM pg_advisory_xact_lock($1)");

@@ -196,7 +196,10 @@ impl Writer {
         let mut all = Applied::default();
         for command in commands {
             self.link.bounded(async |conn| conn.run("SAVEPOINT command").await).await?;
-            match self.apply(std::slice::from_ref(command)).await {
+            let applied = self.apply(std::slice::from_ref(command)).await;
+            // Before the savepoint is given up: a statement's error must not take the other commands with it.
+            let flushed = self.link.bounded(async |conn| conn.flush().await).await;
+            match applied.and_then(|applied| flushed.map(|()| applied)) {
                 Ok(applied) => all.extend(applied),
                 Err(error @ (StoreError::Refused { .. } | StoreError::Corrupt { .. })) => {
                     error!(%error, "a command failed");

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Watch;
 use crate::base::Timestamp;
-use crate::base::clock::{later, since};
+use crate::base::clock::{Woken, later, since};
 use crate::base::limits::CHECKS_AT_ONCE_MAX;
 use crate::model::NewEvent;
 use crate::model::checks::{Check, CheckState, Debounce};
@@ -38,6 +38,8 @@ impl CheckPlan {
 
     /// The due time after `due`, of which those that have passed are left out.
     fn after(&self, due: Timestamp, now: Timestamp) -> Timestamp {
+        // Later than now only if the clock was set back while it was asked.
+        let due = due.min(now);
         let next = later(due, self.interval);
         if next > now {
             return next;
@@ -64,6 +66,7 @@ async fn run(watch: &Watch) -> Result<std::convert::Infallible, StoreError> {
     let offsets = plans.iter().enumerate().map(|(index, plan)| Reverse((later(began, plan.offset()), index)));
     let mut due: BinaryHeap<Reverse<(Timestamp, usize)>> = offsets.collect();
     let mut asking = JoinSet::new();
+    let mut latest = began;
     loop {
         while asking.len() < CHECKS_AT_ONCE_MAX
             && let Some(Reverse((at, index))) = due.peek().copied().filter(|Reverse((at, _))| *at <= clock.now())
@@ -84,9 +87,19 @@ async fn run(watch: &Watch) -> Result<std::convert::Infallible, StoreError> {
                 watch.store.watch(answered(plan, check, answer, requests, now)).await?;
                 due.push(Reverse((plan.after(at, now), index)));
             }
-            () = clock.sleep_until(next.unwrap_or(Timestamp::MAX)) => {}
+            woken = clock.wait_until(next.unwrap_or(Timestamp::MAX), &mut latest) => {
+                if let Woken::SteppedBack { to } = woken {
+                    let nearer = |Reverse((at, index))| Reverse((not_later(plans, index, at, to), index));
+                    due = due.into_iter().map(nearer).collect();
+                }
+            }
         }
     }
+}
+
+/// When a check is due after the clock was set back to `now`: it would be silent for as long as the step otherwise.
+fn not_later(plans: &[CheckPlan], index: usize, due: Timestamp, now: Timestamp) -> Timestamp {
+    plans.get(index).map_or(due, |plan| due.min(later(now, plan.interval)))
 }
 
 /// What is known of each check, in the order of the plans. Checks that are not configured any more are forgotten.
@@ -194,5 +207,9 @@ mod tests {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let next = |due, now| plan("a").after(at(due), at(now)).as_second();
         assert_eq!((next(0, 1), next(0, 10), next(0, 34), next(0, 40)), (10, 20, 40, 50));
+        // The clock was set back by an hour: nothing waits for the hour to pass again.
+        assert_eq!(next(3_600, 5), 15);
+        let plans = [plan("a")];
+        assert_eq!([3_600, 12, 3].map(|due| not_later(&plans, 0, at(due), at(5)).as_second()), [15, 12, 3]);
     }
 }

@@ -18,6 +18,8 @@ pub const HTTP_URL_BYTES_MAX: usize = 16 * 1024;
 pub const HTTP_HEADERS_MAX: usize = 128;
 pub const HTTP_HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 pub const HTTP_REQUESTS_AT_ONCE_MAX: usize = 256;
+/// The daemon's own beside those of scripts: notifications, checks, secrets.
+pub const HTTP_OWN_REQUESTS_AT_ONCE_MAX: usize = 64;
 /// Of them to one host, where the configuration says nothing else.
 pub const HTTP_REQUESTS_PER_HOST_MAX: usize = 128;
 /// Hosts that are remembered though nothing is asked of them at the moment.

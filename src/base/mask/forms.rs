@@ -26,6 +26,12 @@ impl Form {
         &self.text[..self.text.len().min(SECRET_FORM_BYTES_MAX)]
     }
 
+    /// Its length in bytes, with the characters around it that belong to it.
+    pub fn reach(&self) -> usize {
+        const AROUND: usize = 6;
+        self.text.len() + AROUND
+    }
+
     /// What of `bytes` is this form, where its anchor was found at `start`; nothing before `from` is.
     pub fn extent(&self, bytes: &[u8], from: usize, start: usize) -> (usize, usize) {
         let agree = bytes[start..].iter().zip(&self.text).take_while(|(found, own)| found == own).count();

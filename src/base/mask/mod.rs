@@ -100,6 +100,26 @@ impl Masker {
         Cow::Owned(masked)
     }
 
+    /// The place at or after `at` where `bytes` can be cut without a secret in both pieces. For a secret to be seen,
+    /// [`Self::reach`] bytes have to follow `at`.
+    pub fn cut(&self, bytes: &[u8], at: usize) -> usize {
+        let known = self.0.load();
+        let Some(known) = known.as_ref() else { return at };
+        let mut end = 0;
+        while let Some((first, after)) = known.next(bytes, end).filter(|(first, _)| *first < at) {
+            if after > at {
+                return after.max(at);
+            }
+            end = after.max(first + 1);
+        }
+        at
+    }
+
+    /// How many bytes the longest form of a secret has.
+    pub fn reach(&self) -> usize {
+        self.0.load().as_ref().map_or(0, |known| known.forms.iter().map(Form::reach).max().unwrap_or(0))
+    }
+
     /// In place; nothing is copied where there is nothing to mask.
     pub fn string(&self, text: &mut String) {
         if let Cow::Owned(masked) = self.text(text) {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::base::limits::{SECRET_FORM_BYTES_MAX, SECRET_LINE_BYTES_MIN, SECRET_MASKED_BYTES_MIN};
+use crate::base::limits::{MASK_LINE_BYTES_MAX, SECRET_FORM_BYTES_MAX, SECRET_LINE_BYTES_MIN, SECRET_MASKED_BYTES_MIN};
 
 const SECRET: &str = "tr0ub4dor&3/ é\"x?>~";
 
@@ -175,6 +175,21 @@ fn a_secret_written_in_pieces_is_one_secret() {
     }
     drop(writer);
     assert_eq!(String::from_utf8(out).expect("text"), "a *** b\nc ***");
+}
+
+#[test]
+fn a_line_without_end_is_cut_beside_a_secret() {
+    let masker = knowing(&["hunter2-hunter2"]);
+    let long = vec![b'x'; MASK_LINE_BYTES_MAX - 5];
+    let mut out = Vec::new();
+    let mut writer = MaskWriter::new(&mut out, masker.clone());
+    for piece in [long.as_slice(), b"hunter2-", b"hunter2", &long] {
+        writer.write_all(piece).expect("written");
+    }
+    drop(writer);
+    assert_eq!(out, [long.as_slice(), MASK.as_bytes(), &long].concat());
+    assert_eq!((masker.cut(b"a hunter2-hunter2 b", 5), masker.cut(b"a hunter2-hunter2 b", 2)), (17, 2));
+    assert_eq!(Masker::default().cut(b"a hunter2-hunter2 b", 5), 5);
 }
 
 #[test]

@@ -31,7 +31,8 @@ impl<W: Write> Write for MaskWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.line.extend_from_slice(bytes);
         let end = memchr::memrchr(b'\n', &self.line).map(|newline| newline + 1);
-        if let Some(end) = end.or((self.line.len() > MASK_LINE_BYTES_MAX).then_some(self.line.len())) {
+        let too_long = self.line.len() > MASK_LINE_BYTES_MAX + self.masker.reach();
+        if let Some(end) = end.or_else(|| too_long.then(|| self.masker.cut(&self.line, MASK_LINE_BYTES_MAX))) {
             self.pass_on(end)?;
         }
         Ok(bytes.len())

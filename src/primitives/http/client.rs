@@ -58,6 +58,8 @@ struct Shared {
     /// One for each policy, the most recently used last: a connection that one policy allowed must not serve another.
     clients: Mutex<Vec<(String, Client)>>,
     slots: Arc<Semaphore>,
+    /// An alert must get out however many streams scripts hold open.
+    own_slots: Arc<Semaphore>,
     rules: Rules,
     gates: Gates,
     room: Room,
@@ -83,6 +85,7 @@ impl Http {
             lookup,
             clients: Mutex::default(),
             slots: Arc::new(Semaphore::new(limits::HTTP_REQUESTS_AT_ONCE_MAX)),
+            own_slots: Arc::new(Semaphore::new(limits::HTTP_OWN_REQUESTS_AT_ONCE_MAX)),
             room: Room::new(limits::HTTP_BODIES_BYTES_MAX),
         })))
     }
@@ -211,7 +214,11 @@ impl Http {
         let late = |phase, after| HttpError::Timeout { target: target.clone(), phase, after };
         let first = reach.check(&prepared, 0)?;
         // The host's turn first: whoever waits for it takes no place that others could use.
-        let queued = async { (self.turn(&first).await, self.0.slots.clone().acquire_owned().await) };
+        let slots = match reach {
+            Reach::Granted { .. } => &self.0.slots,
+            Reach::Operator => &self.0.own_slots,
+        };
+        let queued = async { (self.turn(&first).await, slots.clone().acquire_owned().await) };
         let (turn, slot) = tokio::select! {
             (turn, slot) = queued => (turn?, slot.map_err(|_| stopped())?),
             () = clock.sleep_until(deadline) => return Err(late(Phase::Queue, request.timeout)),

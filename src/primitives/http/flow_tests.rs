@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use super::testing::{Server, answer};
 use super::*;
-use crate::base::{Clock, Fault, Timestamp};
+use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::model::Grants;
 use crate::model::grants::Access;
 use crate::primitives::fs::{self, Files, FsPath, Replace};
@@ -264,6 +264,24 @@ async fn whoever_waits_for_a_host_s_turn_holds_nobody_else_s() {
     hand.advance(Duration::from_secs(6));
     let fault = Fault::from(second.await.expect_err("its turn does not come"));
     assert_eq!((fault.code.as_ref(), &fault.details["phase"]), ("http.timeout", &"queue".into()), "{fault}");
+}
+
+#[tokio::test]
+async fn open_streams_of_scripts_keep_no_alert_from_getting_out() {
+    let half = limits::HTTP_REQUESTS_PER_HOST_MAX;
+    let servers = [Server::start(|_, _| answer(200, &[], "")).await, Server::start(|_, _| answer(200, &[], "")).await];
+    let (http, permit) = (http(), loopback());
+    let mut open = Vec::new();
+    for server in &servers {
+        for _ in 0..half {
+            open.push(http.stream(&permit, &get(server.url("/")), Cut::Lines).await.expect("a stream"));
+        }
+    }
+    let third = Server::start(|_, _| answer(200, &[], "")).await;
+    let hasty = Request { timeout: Duration::from_millis(50), ..get(third.url("/")) };
+    let fault = Fault::from(http.request(&permit, &hasty).await.expect_err("no place is left"));
+    assert_eq!((fault.code.as_ref(), open.len()), ("http.timeout", limits::HTTP_REQUESTS_AT_ONCE_MAX));
+    http.request_for_operator(&get(third.url("/"))).await.expect("the daemon has places of its own");
 }
 
 #[test]

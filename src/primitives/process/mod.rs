@@ -29,7 +29,7 @@ pub use running::Ended;
 
 use self::output::Pump;
 use crate::base::clock::since;
-use crate::base::{Clock, limits};
+use crate::base::{Clock, Masker, limits};
 use crate::primitives::fs::{Files, FsPath, Pending, Replace};
 use crate::primitives::permit::{FsPermit, ProcessPermit};
 
@@ -95,6 +95,7 @@ struct Shared {
     options: Options,
     files: Files,
     clock: Clock,
+    masker: Masker,
     slots: Semaphore,
 }
 
@@ -105,12 +106,12 @@ impl fmt::Debug for Processes {
 }
 
 impl Processes {
-    pub fn new(options: Options, files: Files, clock: Clock) -> Result<Self, ProcessError> {
+    pub fn new(options: Options, files: Files, clock: Clock, masker: Masker) -> Result<Self, ProcessError> {
         if let Some((name, path)) = options.programs.iter().find(|(_, path)| !path.is_absolute()) {
             return Err(ProcessError::Setup { name: name.clone(), path: path.clone() });
         }
         let slots = Semaphore::new(limits::PROCESSES_AT_ONCE_MAX);
-        Ok(Self(Arc::new(Shared { options, files, clock, slots })))
+        Ok(Self(Arc::new(Shared { options, files, clock, masker, slots })))
     }
 
     /// Checks what can be checked without starting anything; gives the program's file.
@@ -149,7 +150,7 @@ impl Processes {
         };
         let keeper = shared.options.keeper.as_deref();
         let (leash, child) = running::start(permit.program(), &path, keeper, &request, folder.as_ref())?;
-        let pump = Pump::new(request.output_bytes_max, lines);
+        let pump = Pump::new(request.output_bytes_max, lines, shared.masker.clone());
         let mut talk = pin!(running::talk(child, &leash, &request.input, &pump, file, &shared.clock));
         let ended = tokio::select! {
             ended = &mut talk => Some(ended),

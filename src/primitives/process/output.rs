@@ -7,7 +7,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::Lines;
-use crate::base::limits;
+use crate::base::{Masker, limits};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -42,6 +42,10 @@ pub(super) enum Broken {
 pub(super) struct Pump {
     bytes_max: usize,
     lines: Option<Lines>,
+    /// What is cut here is masked by others afterwards: half a secret would not be found.
+    masker: Masker,
+    /// More than this of each stream is kept in memory, for the secret that may stand at the cut.
+    around: usize,
     stdout: Mutex<Tail>,
     stderr: Mutex<Tail>,
 }
@@ -55,16 +59,18 @@ struct Tail {
 }
 
 impl Pump {
-    pub fn new(bytes_max: usize, lines: Option<Lines>) -> Self {
-        let bytes_max = bytes_max.min(limits::PROCESS_OUTPUT_BYTES_MAX);
-        Self { bytes_max, lines, stdout: Mutex::default(), stderr: Mutex::default() }
+    pub fn new(bytes_max: usize, lines: Option<Lines>, masker: Masker) -> Self {
+        let (bytes_max, around) = (bytes_max.min(limits::PROCESS_OUTPUT_BYTES_MAX), masker.reach());
+        Self { bytes_max, lines, masker, around, stdout: Mutex::default(), stderr: Mutex::default() }
     }
 
     /// What came until now.
     pub fn captured(&self) -> (Captured, Captured) {
         let take = |tail: &Mutex<Tail>| {
             let tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-            let bytes: Vec<u8> = tail.kept.iter().copied().collect();
+            let kept: Vec<u8> = tail.kept.iter().copied().collect();
+            let over = kept.len().saturating_sub(self.bytes_max);
+            let bytes = kept[self.masker.cut(&kept, over)..].to_vec();
             let cut = if tail.is_filed { 0 } else { tail.total - bytes.len() as u64 };
             Captured { bytes, total: tail.total, cut }
         };
@@ -115,15 +121,17 @@ impl Pump {
             return tail.total;
         }
         tail.kept.extend(bytes);
-        let over = tail.kept.len().saturating_sub(self.bytes_max);
+        let over = tail.kept.len().saturating_sub(self.bytes_max + self.around);
         tail.kept.drain(..over);
         if let Some(lines) = &self.lines {
             for byte in bytes {
-                if *byte == b'\n' || tail.line.len() >= limits::PROCESS_LINE_BYTES_MAX {
-                    tell(lines, stream, &mut tail.line);
-                }
-                if *byte != b'\n' {
+                if *byte == b'\n' {
+                    self.tell(lines, stream, &mut tail.line);
+                } else {
                     tail.line.push(*byte);
+                }
+                if tail.line.len() >= limits::PROCESS_LINE_BYTES_MAX + self.around {
+                    self.tell_piece(lines, stream, &mut tail.line);
                 }
             }
         }
@@ -134,12 +142,25 @@ impl Pump {
     fn flush(&self, stream: Stream) {
         let mut tail = self.tail(stream).lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(lines), false) = (&self.lines, tail.line.is_empty()) {
-            tell(lines, stream, &mut tail.line);
+            self.tell(lines, stream, &mut tail.line);
         }
     }
-}
 
-fn tell(lines: &Lines, stream: Stream, line: &mut Vec<u8>) {
-    lines(stream, String::from_utf8_lossy(line).trim_end_matches('\r'));
-    line.clear();
+    /// A line that is there to its end.
+    fn tell(&self, lines: &Lines, stream: Stream, line: &mut Vec<u8>) {
+        while line.len() > limits::PROCESS_LINE_BYTES_MAX {
+            self.tell_piece(lines, stream, line);
+            if line.is_empty() {
+                return;
+            }
+        }
+        lines(stream, String::from_utf8_lossy(line).trim_end_matches('\r'));
+        line.clear();
+    }
+
+    fn tell_piece(&self, lines: &Lines, stream: Stream, line: &mut Vec<u8>) {
+        let rest = line.split_off(self.masker.cut(line, limits::PROCESS_LINE_BYTES_MAX));
+        lines(stream, &String::from_utf8_lossy(line));
+        *line = rest;
+    }
 }

@@ -21,7 +21,9 @@ fn bed() -> Bed {
     let programs =
         BTreeMap::from([("shell".to_owned(), "/bin/sh".into()), ("gone".to_owned(), "/nonexistent/program".into())]);
     let options = Options { programs, keeper: None };
-    Bed { dir, processes: Processes::new(options, files, Clock::system()).expect("programs") }
+    let masker = Masker::default();
+    assert!(masker.set(["hunter2-hunter2"]));
+    Bed { dir, processes: Processes::new(options, files, Clock::system(), masker).expect("programs") }
 }
 
 fn all() -> Grants {
@@ -102,6 +104,25 @@ async fn lines_are_told_as_they_come() {
     told.sort_by_key(|(stream, _)| *stream == Stream::Stderr);
     let shown: Vec<_> = told.iter().map(|(_, line)| line.as_str()).collect();
     assert_eq!(shown, ["one", "", "two", "oops"]);
+}
+
+#[tokio::test]
+async fn a_secret_at_a_cut_is_whole_in_one_piece() {
+    let bed = bed();
+    let told: Arc<Mutex<String>> = Arc::default();
+    let lines: Lines = {
+        let told = told.clone();
+        Arc::new(move |_, line: &str| told.lock().expect("not poisoned").push_str(&format!("{line}\n")))
+    };
+    let permit = permit::process(&all(), "shell").expect("a permit");
+    // The secret begins at the byte 4,090, and the cuts are at 4,096 bytes from the beginning and at 20 from the end.
+    let script = "printf '%04090d' 0; printf 'hunter2-hunter2'; printf '%014d' 0; printf '%04090d\n' 0 >&2";
+    let request = Request { output_bytes_max: 20, ..arguments(&["-c", script]) };
+    let said = bed.processes.run(&permit, request, Some(lines)).await.expect("run");
+    assert_eq!(said.stdout.text(), "0".repeat(14));
+    assert_eq!(said.stdout.total, said.stdout.cut + 14);
+    let told = told.lock().expect("not poisoned").clone();
+    assert_eq!(told.lines().filter(|line| line.contains("hunter2-hunter2")).count(), 1, "{told}");
 }
 
 #[tokio::test]
@@ -233,6 +254,6 @@ async fn what_cannot_be_run_is_named() {
     assert_eq!(denied.line, r#"permissions = { process = { "git", "sh" } }"#);
     let programs = BTreeMap::from([("x".to_owned(), "bin/x".into())]);
     let files = Files::new(fs::Options::default()).expect("no roots");
-    let refused = Processes::new(Options { programs, keeper: None }, files, Clock::system());
+    let refused = Processes::new(Options { programs, keeper: None }, files, Clock::system(), Masker::default());
     assert_eq!(refused.expect_err("relative").code(), "process.setup");
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-use super::query::{Arg, Query};
+use super::query::{Arg, Query, query};
 use super::row::Row;
 use crate::store::StoreError;
 
@@ -99,7 +99,7 @@ impl Conn {
         Ok(())
     }
 
-    /// Runs what was left for later. To be called before a transaction is committed.
+    /// Runs what was left for later.
     pub async fn flush(&mut self) -> Result<(), StoreError> {
         if self.later.is_empty() {
             return Ok(());
@@ -130,10 +130,13 @@ impl Conn {
         first.ok_or_else(|| StoreError::Corrupt { reason: "a row that is always there is missing".into() })
     }
 
-    /// Runs a statement that has no arguments and gives no rows, such as `COMMIT`, without preparing it.
+    /// Runs a statement that has no arguments and gives no rows, such as `COMMIT`, after what was left for later.
     pub async fn run(&mut self, text: &'static str) -> Result<(), StoreError> {
-        self.flush().await?;
-        self.run_now(text).await
+        if self.later.is_empty() {
+            return self.run_now(text).await;
+        }
+        self.later.push(query(text));
+        self.flush().await
     }
 
     /// Runs `ROLLBACK` or `ROLLBACK TO …`: what was left for later is of no interest any more.

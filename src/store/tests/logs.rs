@@ -9,6 +9,7 @@ use crate::store::*;
 
 on_both! {
     lines_come_back_in_pages_and_from_the_end,
+    lines_of_one_who_lost_the_run_are_dropped,
     many_long_lines_go_in_at_once,
     events_are_numbered_without_gaps_in_commit_order,
     the_latest_events_by_kind,
@@ -38,6 +39,15 @@ async fn lines_come_back_in_pages_and_from_the_end(db: &mut Db) {
     // Repeating what was not answered changes nothing.
     db.store.append_logs(vec![LogLine { text: "changed".into(), ..line(run, 1) }]).await.expect("harmless");
     assert_eq!(db.store.logs(run, 0, 1).await, Ok(vec![line(run, 1)]));
+}
+
+async fn lines_of_one_who_lost_the_run_are_dropped(db: &mut Db) {
+    let run = crate::model::Run { fence: 2, ..running("a", 0) };
+    db.store.accept_run(new_run(&run)).await.expect("accepted");
+    let said = |text: &str| LogLine { text: text.into(), ..line(run.id, 1) };
+    db.store.append_logs_at(Some(1), vec![said("late")]).await.expect("harmless");
+    db.store.append_logs_at(Some(2), vec![said("mine")]).await.expect("written");
+    assert_eq!(db.store.logs(run.id, 0, 10).await, Ok(vec![said("mine")]));
 }
 
 async fn many_long_lines_go_in_at_once(db: &mut Db) {

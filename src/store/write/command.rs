@@ -31,7 +31,8 @@ pub enum Command {
     PutArtifact(RunId, Option<i64>, Artifact, bytes::Bytes),
     Node(NodeCommand),
     Progress(ProgressUpdate),
-    Logs(Vec<LogLine>),
+    /// Lines of one run, and the fence at which it is held.
+    Logs(Option<i64>, Vec<LogLine>),
     Events(Vec<NewEvent>),
     Settle(Occurrence, Vec<NewEvent>),
     Miss(Absence),
@@ -85,7 +86,7 @@ impl Command {
             lines.iter().map(|line| ROW + line.text.len() + json_bytes(&line.fields)).sum::<usize>()
         };
         match self {
-            Self::Logs(list) => lines(list),
+            Self::Logs(_, list) => lines(list),
             Self::Transition(change) => {
                 ROW + json(&change.result) + lines(&change.logs) + entries(&change.journal) + told(&change.events)
             }

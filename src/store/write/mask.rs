@@ -32,7 +32,7 @@ impl Command {
             Self::Decide(decision) => text(masker, decision.comment.as_mut()),
             Self::PutArtifact(_, _, about, content) => artifact(masker, about, content),
             Self::Progress(update) => text(masker, update.progress.text.as_mut()),
-            Self::Logs(lines) => lines.iter_mut().for_each(|one| line(masker, one)),
+            Self::Logs(_, lines) => lines.iter_mut().for_each(|one| line(masker, one)),
             Self::Events(told) | Self::PutVersion(_, told) | Self::SetEnabled(_, _, told) => events(masker, told),
             Self::Settle(occurrence, told) => {
                 text(masker, occurrence.reason.as_mut());
@@ -217,7 +217,7 @@ mod tests {
         let commands = [
             Command::Accept(Box::new(new_run(&run))),
             Command::Events(vec![event]),
-            Command::Logs(vec![logged]),
+            Command::Logs(None, vec![logged]),
             Command::Trust(Box::new(TrustWrite::Audit(vec![recorded]))),
             Command::Signal(crate::model::Signal { payload: value(), ..signal("x", 1) }),
             Command::PutArtifact(run.id, None, about(&text), text.clone()),

@@ -50,7 +50,7 @@ pub async fn transition<'a>(conn: &mut Conn, list: &[(usize, &'a Transition)], s
         let mut applied = Vec::with_capacity(round.len());
         for (index, change) in round {
             if let Some(job) = jobs.get(&change.run) {
-                sheet.logs(&change.logs);
+                sheet.logs(None, &change.logs);
                 sheet.events(index, &change.events);
                 sheet.touched.push(change.run);
                 applied.push(change);

@@ -39,7 +39,7 @@ pub struct Applied {
 #[derive(Debug)]
 pub struct Sheet<'a> {
     answers: Vec<Option<Result<Answer>>>,
-    logs: Vec<&'a LogLine>,
+    logs: Vec<(Option<i64>, &'a LogLine)>,
     events: Vec<(usize, Cow<'a, NewEvent>)>,
     pub audit: Vec<(usize, Cow<'a, NewAudit>)>,
     pub touched: Vec<RunId>,
@@ -56,9 +56,10 @@ impl<'a> Sheet<'a> {
         self.answers[index] = Some(Err(error));
     }
 
-    pub fn logs(&mut self, lines: &'a [LogLine]) {
+    /// `fence`: of the run that all the lines are of, unless it was looked at before.
+    pub fn logs(&mut self, fence: Option<i64>, lines: &'a [LogLine]) {
         self.touched.extend(lines.first().map(|line| line.run));
-        self.logs.extend(lines);
+        self.logs.extend(lines.iter().map(|line| (fence, line)));
     }
 
     pub fn events(&mut self, index: usize, events: &'a [NewEvent]) {
@@ -98,7 +99,8 @@ struct Groups<'a> {
     ping: bool,
 }
 
-/// Runs `commands` in the open transaction. An error means that the transaction must be rolled back.
+/// Runs `commands` in the open transaction. An error means that the transaction must be rolled back. On SQLite the last
+/// statements may still have to be flushed, which a commit does too.
 pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Timestamp) -> Result<Applied> {
     let mut sheet = Sheet {
         answers: vec![None; commands.len()],
@@ -147,7 +149,6 @@ pub async fn apply(conn: &mut Conn, commands: &[&Command], node: &str, now: Time
     audit::append(conn, &sheet.audit, node).await?;
     sheet.events.sort_by_key(|(index, _)| *index);
     let event_seq = events::append(conn, &sheet.events).await?;
-    conn.flush().await?;
     Ok(Applied {
         answers: sheet.answers.into_iter().map(|answer| answer.unwrap_or(Ok(Answer::Done))).collect(),
         event_seq,
@@ -173,7 +174,7 @@ fn sort<'a>(commands: &[&'a Command], sheet: &mut Sheet<'a>) -> Groups<'a> {
             }
             Command::Node(command) => groups.nodes.push((index, command)),
             Command::Progress(update) => groups.progress.push(update),
-            Command::Logs(lines) => sheet.logs(lines),
+            Command::Logs(fence, lines) => sheet.logs(*fence, lines),
             Command::Events(events) => sheet.events(index, events),
             Command::Settle(occurrence, events) => groups.settled.push((index, occurrence, events)),
             Command::Miss(absence) => groups.absences.push((index, absence)),

@@ -44,7 +44,7 @@ pub async fn show(State(web): State<Web>, Viewer(who): Viewer, Path(id): Path<St
     let (entries, now) = (web.parts.store.journal_shown(run.id).await?, web.now());
     let mut steps = StepView::all(&entries, now);
     steps.retain(|step| step.kind != EntryKind::Value);
-    Ok(Body(RunDetail { run: RunView::explained(&web, run), steps }))
+    Ok(Body(RunDetail { run: RunView::explained(&web, run).await?, steps }))
 }
 
 /// The last message of a followed log.

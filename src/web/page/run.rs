@@ -35,7 +35,7 @@ pub async fn page(State(web): State<Web>, cx: Cx, Path(id): Path<String>) -> Api
     let entries = web.parts.store.journal_shown(found.id).await?;
     let kept = artifacts(&web, found.id).await?;
     let is_live = !found.state.is_final();
-    let run = RunView::explained(&web, found);
+    let run = RunView::explained(&web, found).await?;
     let body = html! {
         (approvals::boxes(&cx, &run, &entries))
         @if let Some(error) = &run.error { (failure(error, version.as_ref(), run.state)) }

@@ -8,7 +8,7 @@ use super::names::{RunStateName, TriggerKindName};
 use crate::base::clock::since;
 use crate::base::{Fault, JobName, RunId, Timestamp, limits, suggest};
 use crate::model::{Identity, Run, RunState, TriggerKind};
-use crate::store::RunFilter;
+use crate::store::{RunFilter, StoreError};
 use crate::web::error::{ApiError, ApiResult};
 use crate::web::extract::parse_moment;
 use crate::web::parts::Web;
@@ -124,11 +124,14 @@ impl From<Fault> for FaultView {
 
 impl RunView {
     /// With what a queued run waits for, as far as this daemon sees it.
-    pub fn explained(web: &Web, run: Run) -> Self {
-        let waits_for = web.parts.runner.waits_for(&run);
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn explained(web: &Web, run: Run) -> Result<Self, StoreError> {
+        let waits_for = web.parts.runner.waits_for(&run).await?;
         let mut view = Self::new(run, web.now());
         view.reason = waits_for.or(view.reason);
-        view
+        Ok(view)
     }
 
     pub fn new(run: Run, now: Timestamp) -> Self {

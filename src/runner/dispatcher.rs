@@ -341,8 +341,10 @@ impl Dispatcher {
                 shared.metrics.update(|numbers| numbers.log_lines_dropped += dropped);
                 change.logs = lines;
                 let result = settle::commit(&shared.store, &shared.clock, &shared.metrics, &change).await;
-                let late = (Some(change.fence), change.logs.clone());
-                if result == Ok(Guarded::Refused) && shared.store.append_logs_at(late.0, late.1).await.is_err() {
+                let late = (result == Ok(Guarded::Refused)).then(|| change.logs.clone());
+                if let Some(lines) = late
+                    && shared.store.append_logs_at(Some(change.fence), lines).await.is_err()
+                {
                     warn!(run = %change.run, lines = change.logs.len(), "the last lines of a run were not stored");
                 }
                 Done::Settled { change, result }

@@ -10,7 +10,7 @@ use super::*;
 use crate::base::{Clock, JobName, RunId, Timestamp};
 use crate::jobs::{Job, Registry};
 use crate::lua::{Engine, EngineOptions};
-use crate::model::job::Overlap;
+use crate::model::job::{Concurrency, Overlap};
 use crate::model::params::Params;
 use crate::model::{Actor, JobSpec, Occurrence, OccurrenceState, Run, RunState, Trigger, TriggerKind};
 use crate::primitives::{self, Primitives};
@@ -102,17 +102,27 @@ fn occurrence(job: JobName, due: Timestamp) -> Occurrence {
 
 #[tokio::test]
 async fn a_queued_run_says_which_parked_one_it_waits_for() {
-    let bench = Bench::new(vec![job("backup", WAIT, Overlap::Queue)]).await;
+    let keyed = JobSpec {
+        overlap: Overlap::Parallel,
+        concurrency: Some(Concurrency { key: "disk".into(), limit: 1 }),
+        ..JobSpec::named("copy".parse().expect("a name"))
+    };
+    let bench = Bench::new(vec![job("backup", WAIT, Overlap::Queue), Job::with(keyed, WAIT)]).await;
     let (name, trigger) = ("backup".parse::<JobName>().expect("a name"), Trigger::new(TriggerKind::Api, "test"));
     let now = Timestamp::UNIX_EPOCH;
-    let parked = Run { state: RunState::Running, ..Run::new(RunId::generate(), name.clone(), trigger.clone(), now) };
-    let new = store::NewRun { run: parked.clone(), occurrence: None, events: vec![], alone: false };
-    bench.store.accept_run(new).await.expect("accepted");
+    let new = |name: &JobName| Run::new(RunId::generate(), name.clone(), trigger.clone(), now);
+    let key = Some("disk".to_owned());
+    let parked = Run { state: RunState::Running, concurrency_key: key.clone(), ..new(&name) };
+    let accepted = store::NewRun { run: parked.clone(), occurrence: None, events: vec![], alone: false };
+    bench.store.accept_run(accepted).await.expect("accepted");
     let park = store::Transition::new(&parked, RunState::Running, RunState::Parked, now);
     assert_eq!(bench.store.transition(park).await, Ok(store::Guarded::Applied));
-    let queued = Run::new(RunId::generate(), name, trigger, now);
+    let queued = new(&name);
     let told = bench.runner.waits_for(&queued).await.expect("readable");
     assert_eq!(told, Some(format!("waits for run {} of the same job to end, which is parked", parked.id)));
+    let other = Run { concurrency_key: key, ..new(&"copy".parse().expect("a name")) };
+    let told = bench.runner.waits_for(&other).await.expect("readable");
+    assert!(told.as_ref().is_some_and(|told| told.contains("limit of 1 is used up")), "{told:?}");
     let woken = Run { deadline_at: Some(now), ..queued };
     assert_eq!(bench.runner.waits_for(&woken).await, Ok(None), "it has begun before");
 }

@@ -20,25 +20,25 @@ impl Handle {
         let here = Here { live: &self.live(), labels: &self.shared.labels, running_max: self.shared.running_max };
         match here.obstacle(&job.spec, run) {
             Some(obstacle) => Ok(Some(obstacle)),
-            None => self.parked_before(&job.spec, run).await,
+            None => self.in_progress_before(&job.spec, run).await,
         }
     }
 
-    /// A parked run has begun and keeps its job's place and its key. One that goes on waits for no other.
-    async fn parked_before(&self, spec: &JobSpec, run: &Run) -> Result<Option<String>, StoreError> {
+    /// Who is parked, woken or with another daemon has begun, and keeps its job's place and its key. One that goes on
+    /// waits for no other.
+    async fn in_progress_before(&self, spec: &JobSpec, run: &Run) -> Result<Option<String>, StoreError> {
         if run.deadline_at.is_some() {
             return Ok(None);
         }
         let store = &self.shared.store;
         if spec.overlap != Overlap::Parallel
-            && let Some(earlier) = store.parked_of_job(&run.job, 1).await?.first()
+            && let Some((earlier, state)) = store.in_progress_of_job(&run.job, run.id).await?
         {
-            return Ok(Some(format!("waits for run {} of the same job to end, which is parked", earlier.id)));
+            return Ok(Some(format!("waits for run {earlier} of the same job to end, which is {state}")));
         }
         let (Some(limit), Some(key)) = (&spec.concurrency, &run.concurrency_key) else { return Ok(None) };
-        let holders = store.parked_keys().await?.into_iter().find(|(held, _)| held == key).map_or(0, |(_, runs)| runs);
-        let is_full = holders >= u64::from(limit.limit);
-        Ok(is_full.then(|| format!("waits for the concurrency key {key:?}, which parked runs hold")))
+        let is_full = store.in_progress_with_key(key, run.id).await? >= u64::from(limit.limit);
+        Ok(is_full.then(|| used_up(key, limit.limit)))
     }
 }
 
@@ -68,15 +68,16 @@ impl Here<'_> {
         if let (Some(limit), Some(key)) = (&spec.concurrency, &run.concurrency_key) {
             let holders = running().filter(|other| other.key.as_ref() == Some(key)).count();
             if holders >= limit.limit as usize {
-                return Some(format!(
-                    "waits for the concurrency key {key:?}, whose limit of {} is used up",
-                    limit.limit
-                ));
+                return Some(used_up(key, limit.limit));
             }
         }
         let (count, most) = (running().count(), self.running_max);
         (count >= most).then(|| format!("waits for room: {count} runs are running, and runner.max_running is {most}"))
     }
+}
+
+fn used_up(key: &str, limit: u32) -> String {
+    format!("waits for the concurrency key {key:?}, whose limit of {limit} is used up")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::StoreError;
 use super::listen::{CHANNEL, Notice};
 use super::lock::FileLock;
-use super::sql::{Conn, Dialect, query};
+use super::sql::{Conn, Dialect, Uncommitted, query};
 use super::target::Target;
 use super::text::json_of;
 use crate::base::limits::{STORE_ANSWER_WAIT, STORE_RECONNECT_BACKOFF_MAX};
@@ -171,8 +171,9 @@ impl Link {
         Ok(())
     }
 
-    pub async fn commit(&mut self) -> Result<(), StoreError> {
-        self.bounded(async |conn| conn.run("COMMIT").await).await
+    pub async fn commit(&mut self) -> Result<(), Uncommitted> {
+        let outcome = self.bounded(async |conn| Ok(conn.commit().await)).await;
+        outcome.unwrap_or_else(|error| Err(Uncommitted::During(error)))
     }
 
     /// Ends the transaction without effect; a connection on which that fails is given up.

@@ -14,6 +14,7 @@ use super::known::KnownTokens;
 use super::link::{Fate, Link};
 use super::listen::{Listener, Notice};
 use super::metrics::Counters;
+use super::sql::Uncommitted;
 use super::types::CommitMark;
 use super::write::{Answer, Applied, Command, Request, apply};
 use crate::base::limits::{STORE_BATCH_BYTES_MAX, STORE_BATCH_COMMANDS_MAX, STORE_CONNECT_WAIT, STORE_WRITE_TRIES_MAX};
@@ -170,8 +171,8 @@ impl Writer {
         };
         match self.link.commit().await {
             Ok(()) => Ok(applied),
-            Err(error @ StoreError::Unavailable { .. }) => Err(Failed::InDoubt(applied, error)),
-            Err(error) => {
+            Err(Uncommitted::During(error @ StoreError::Unavailable { .. })) => Err(Failed::InDoubt(applied, error)),
+            Err(Uncommitted::Before(error) | Uncommitted::During(error)) => {
                 self.link.rollback().await;
                 Err(Failed::Undone(error))
             }
@@ -196,10 +197,7 @@ impl Writer {
         let mut all = Applied::default();
         for command in commands {
             self.link.bounded(async |conn| conn.run("SAVEPOINT command").await).await?;
-            let applied = self.apply(std::slice::from_ref(command)).await;
-            // Before the savepoint is given up: a statement's error must not take the other commands with it.
-            let flushed = self.link.bounded(async |conn| conn.flush().await).await;
-            match applied.and_then(|applied| flushed.map(|()| applied)) {
+            match self.apply_whole(command).await {
                 Ok(applied) => all.extend(applied),
                 Err(error @ (StoreError::Refused { .. } | StoreError::Corrupt { .. })) => {
                     error!(%error, "a command failed");
@@ -211,6 +209,13 @@ impl Writer {
             self.link.bounded(async |conn| conn.run("RELEASE SAVEPOINT command").await).await?;
         }
         Ok(all)
+    }
+
+    /// With all its statements: an error of a later one must not take the other commands with it.
+    async fn apply_whole(&mut self, command: &&Command) -> Result<Applied> {
+        let applied = self.apply(std::slice::from_ref(command)).await?;
+        self.link.bounded(async |conn| conn.flush().await).await?;
+        Ok(applied)
     }
 
     /// What became of the transaction in doubt, as far as it can be found out in time.

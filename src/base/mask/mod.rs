@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use self::forms::Form;
 use super::Fault;
+use super::limits::SECRET_FORM_BYTES_MAX;
 
 pub use writer::MaskWriter;
 
@@ -34,6 +35,8 @@ struct Known {
     finder: AhoCorasick,
     /// In the order of the finder's patterns.
     forms: Vec<Form>,
+    /// Of the longest, in bytes.
+    reach: usize,
 }
 
 impl fmt::Debug for Masker {
@@ -59,7 +62,8 @@ impl Masker {
             .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(forms.iter().map(Form::anchor));
         let Ok(finder) = finder else { return false };
-        self.0.store(Some(Arc::new(Known { finder, forms })));
+        let reach = forms.iter().map(Form::reach).max().unwrap_or(0);
+        self.0.store(Some(Arc::new(Known { finder, forms, reach })));
         true
     }
 
@@ -106,7 +110,9 @@ impl Masker {
         let known = self.0.load();
         let Some(known) = known.as_ref() else { return at };
         let mut end = 0;
-        while let Some((first, after)) = known.next(bytes, end).filter(|(first, _)| *first < at) {
+        // What begins after that is in the second piece.
+        let until = bytes.len().min(at + SECRET_FORM_BYTES_MAX);
+        while let Some((first, after)) = known.next_until(bytes, end, until).filter(|(first, _)| *first < at) {
             if after > at {
                 return after.max(at);
             }
@@ -117,7 +123,7 @@ impl Masker {
 
     /// How many bytes the longest form of a secret has.
     pub fn reach(&self) -> usize {
-        self.0.load().as_ref().map_or(0, |known| known.forms.iter().map(Form::reach).max().unwrap_or(0))
+        self.0.load().as_ref().map_or(0, |known| known.reach)
     }
 
     /// In place; nothing is copied where there is nothing to mask.
@@ -175,7 +181,12 @@ impl Masker {
 impl Known {
     /// The next place at or after `from` that is not to be shown.
     fn next(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
-        let found = self.finder.find(aho_corasick::Input::new(bytes).range(from..))?;
+        self.next_until(bytes, from, bytes.len())
+    }
+
+    /// One that is known by what stands before `until`; it may go on after that.
+    fn next_until(&self, bytes: &[u8], from: usize, until: usize) -> Option<(usize, usize)> {
+        let found = self.finder.find(aho_corasick::Input::new(bytes).range(from.min(until)..until))?;
         // Forms are in order: those that begin alike follow each other.
         let alike =
             self.forms[found.pattern().as_usize()..].iter().take_while(|form| form.anchor() == &bytes[found.range()]);

@@ -30,10 +30,11 @@ impl<W: Write> MaskWriter<W> {
 impl<W: Write> Write for MaskWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.line.extend_from_slice(bytes);
-        let end = memchr::memrchr(b'\n', &self.line).map(|newline| newline + 1);
-        let too_long = self.line.len() > MASK_LINE_BYTES_MAX + self.masker.reach();
-        if let Some(end) = end.or_else(|| too_long.then(|| self.masker.cut(&self.line, MASK_LINE_BYTES_MAX))) {
-            self.pass_on(end)?;
+        if let Some(newline) = memchr::memrchr(b'\n', &self.line) {
+            self.pass_on(newline + 1)?;
+        }
+        while self.line.len() > MASK_LINE_BYTES_MAX + self.masker.reach() {
+            self.pass_on(self.masker.cut(&self.line, MASK_LINE_BYTES_MAX))?;
         }
         Ok(bytes.len())
     }

@@ -14,7 +14,7 @@ use url::Url;
 use super::error::{Cause, HttpError, Phase, sort};
 use super::guard::Guard;
 use super::hosts::{Gates, HostOptions, Rules, Turn};
-use super::reach::Reach;
+use super::reach::{OnBehalf, Reach};
 use super::receive::{Begun, Save};
 use super::redirect;
 use super::request::{Plan, Prepared, Request, shown};
@@ -62,6 +62,8 @@ struct Shared {
     own_slots: Arc<Semaphore>,
     rules: Rules,
     gates: Gates,
+    /// A host that scripts keep busy is asked by the daemon all the same.
+    own_gates: Gates,
     room: Room,
 }
 
@@ -82,6 +84,7 @@ impl Http {
                 tls::config(options.ca_file.as_deref(), Some((certificate, key)))
             })?,
             gates: Gates::default(),
+            own_gates: Gates::default(),
             lookup,
             clients: Mutex::default(),
             slots: Arc::new(Semaphore::new(limits::HTTP_REQUESTS_AT_ONCE_MAX)),
@@ -138,8 +141,12 @@ impl Http {
     }
 
     /// To a destination that the operator configured: no grant and no address policy stands before it.
-    pub(in crate::primitives) async fn request_for_operator(&self, request: &Request) -> Result<Response, HttpError> {
-        self.perform(&Reach::Operator, request, None).await
+    pub(in crate::primitives) async fn request_for_operator(
+        &self,
+        request: &Request,
+        on_behalf: OnBehalf,
+    ) -> Result<Response, HttpError> {
+        self.perform(&Reach::Operator(on_behalf), request, None).await
     }
 
     fn granted<'a>(&self, permit: &'a HttpPermit) -> Reach<'a> {
@@ -214,11 +221,8 @@ impl Http {
         let late = |phase, after| HttpError::Timeout { target: target.clone(), phase, after };
         let first = reach.check(&prepared, 0)?;
         // The host's turn first: whoever waits for it takes no place that others could use.
-        let slots = match reach {
-            Reach::Granted { .. } => &self.0.slots,
-            Reach::Operator => &self.0.own_slots,
-        };
-        let queued = async { (self.turn(&first).await, slots.clone().acquire_owned().await) };
+        let slots = if reach.is_own() { &self.0.own_slots } else { &self.0.slots };
+        let queued = async { (self.turn(reach, &first).await, slots.clone().acquire_owned().await) };
         let (turn, slot) = tokio::select! {
             (turn, slot) = queued => (turn?, slot.map_err(|_| stopped())?),
             () = clock.sleep_until(deadline) => return Err(late(Phase::Queue, request.timeout)),
@@ -236,9 +240,10 @@ impl Http {
         Ok(Begun { response, target, url, deadline, timeout, idle, clock, _slot: slot, _turn: turn })
     }
 
-    async fn turn(&self, target: &Target) -> Result<Turn, HttpError> {
+    async fn turn(&self, reach: &Reach<'_>, target: &Target) -> Result<Turn, HttpError> {
         let options = self.0.rules.of(target).map(|(_, rule)| &rule.options);
-        self.0.gates.pass(target, options, &self.0.clock).await.ok_or_else(stopped)
+        let gates = if reach.is_own() { &self.0.own_gates } else { &self.0.gates };
+        gates.pass(target, options, &self.0.clock).await.ok_or_else(stopped)
     }
 
     /// Sends `request`, then what its redirects ask for, each after its own check.
@@ -256,7 +261,7 @@ impl Http {
             if hop > 0 {
                 // Given back first: two that hold a place and wait for another's would wait for ever.
                 drop(turn);
-                turn = self.turn(&target).await?;
+                turn = self.turn(reach, &target).await?;
             }
             let client = self.client(reach, &target, connect)?;
             let response = async { client.execute(prepared.build(&client)?).await }.await;
@@ -282,7 +287,7 @@ impl Http {
         let rule = self.0.rules.of(target).filter(|(_, rule)| rule.tls.is_some());
         let (key, policy) = match reach {
             Reach::Granted { policy, .. } => (policy.fingerprint(target.port), Some(policy.clone())),
-            Reach::Operator => ("operator".to_owned(), None),
+            Reach::Operator(_) => ("operator".to_owned(), None),
         };
         let own = rule.map_or_else(String::new, |(number, _)| number.to_string());
         let key = format!("{key} {own} {}", connect.as_millis());

@@ -281,7 +281,12 @@ async fn open_streams_of_scripts_keep_no_alert_from_getting_out() {
     let hasty = Request { timeout: Duration::from_millis(50), ..get(third.url("/")) };
     let fault = Fault::from(http.request(&permit, &hasty).await.expect_err("no place is left"));
     assert_eq!((fault.code.as_ref(), open.len()), ("http.timeout", limits::HTTP_REQUESTS_AT_ONCE_MAX));
-    http.request_for_operator(&get(third.url("/"))).await.expect("the daemon has places of its own");
+    let through = async |on_behalf, server: &Server| {
+        http.request_for_operator(&Request { url: server.url("/"), ..hasty.clone() }, on_behalf).await.is_ok()
+    };
+    assert!(!through(OnBehalf::Script, &third).await, "a script takes a script's place, wherever it asks");
+    assert!(through(OnBehalf::Daemon, &third).await, "the daemon has places of its own");
+    assert!(through(OnBehalf::Daemon, &servers[0]).await, "and a turn of its own at each host");
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(in crate::primitives) use error::tls_problem;
 pub use error::{HttpError, Phase};
 pub use hosts::HostOptions;
 pub use open::Open;
+pub(in crate::primitives) use reach::OnBehalf;
 pub use receive::{Save, Saved};
 pub use request::{Plan, Request};
 pub use reqwest::Method;

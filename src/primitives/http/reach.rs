@@ -13,10 +13,24 @@ pub(super) enum Reach<'a> {
         policy: Policy,
     },
     /// To where the operator's configuration says.
-    Operator,
+    Operator(OnBehalf),
+}
+
+/// For whom it is that the operator's configuration is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::primitives) enum OnBehalf {
+    /// The daemon: alerts, checks, secrets. They get through however much scripts have under way.
+    Daemon,
+    /// A script that called something which goes there.
+    Script,
 }
 
 impl Reach<'_> {
+    /// Whether the daemon itself waits for it.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Operator(OnBehalf::Daemon))
+    }
+
     /// Whether the request may be sent; where it goes to. `hop` counts the redirects before it.
     pub fn check(&self, request: &Prepared, hop: usize) -> Result<Target, HttpError> {
         let target = Target::of(&request.url).map_err(|reason| self.refused(&request.url, hop, reason))?;
@@ -37,7 +51,7 @@ impl Reach<'_> {
         };
         let denied = |add: &str| match self {
             Self::Granted { permit, .. } => Some(permit.denied(what.clone(), add)),
-            Self::Operator => None,
+            Self::Operator(_) => None,
         };
         match &reason {
             Blocked::BadTarget(problem) => HttpError::BadUrl(format!("{what}: {problem}")),
@@ -57,7 +71,7 @@ impl Reach<'_> {
     pub fn shown(&self, url: &Url) -> String {
         match self {
             Self::Granted { .. } => shown(url),
-            Self::Operator => url.origin().ascii_serialization(),
+            Self::Operator(_) => url.origin().ascii_serialization(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::source::{Kind, Source, Sources};
 use super::{anthropic, ollama, openai};
 use crate::base::clock::since;
 use crate::base::{Clock, ExposeSecret, Fault, SecretString, limits};
-use crate::primitives::http::{Body, Http, Method, Request, Response, Retry, retry_after};
+use crate::primitives::http::{Body, Http, Method, OnBehalf, Request, Response, Retry, retry_after};
 use crate::primitives::notify::{Secrets, Setting};
 use crate::primitives::permit::LlmPermit;
 
@@ -192,7 +192,7 @@ impl Call<'_> {
         }
         let mut attempt = 1;
         loop {
-            let answer = self.llm.http.request_for_operator(&request).await;
+            let answer = self.llm.http.request_for_operator(&request, OnBehalf::Script).await;
             let (passing, asked) = match &answer {
                 Ok(response) if response.is_success() => return self.read(response).map(|body| (body, attempt)),
                 Ok(response) => {

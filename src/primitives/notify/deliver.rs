@@ -10,7 +10,7 @@ use super::message::Message;
 use super::prepare::{Prepared, missing, prepare};
 use super::smtp::{self, Letter};
 use crate::base::{Clock, ExposeSecret, Fault, limits};
-use crate::primitives::http::{Http, HttpError, Response, Retry, retry_after};
+use crate::primitives::http::{Http, HttpError, OnBehalf, Response, Retry, retry_after};
 use crate::primitives::secrets::{Secrets, Setting};
 
 /// While a caller waits.
@@ -69,7 +69,7 @@ pub async fn once(means: &Means<'_>, destination: &Destination, letter: &Letterh
     }
     let unsent = |fault| Failure { fault, asked: None, is_sent: false };
     let prepared = prepare(means.secrets, means.clock, destination, letter).map_err(unsent)?;
-    let answer = means.http.request_for_operator(&prepared.request).await;
+    let answer = means.http.request_for_operator(&prepared.request, OnBehalf::Daemon).await;
     let (passing, asked) = match &answer {
         Ok(response) if response.is_success() => return Ok(()),
         Ok(response) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::base::limits::CHECK_BODY_BYTES_MAX;
-use crate::primitives::http::{Http, Method, Request};
+use crate::primitives::http::{Http, Method, OnBehalf, Request};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpProbe {
@@ -31,7 +31,8 @@ impl HttpProbe {
         request.body_bytes_max = CHECK_BODY_BYTES_MAX;
         // A redirect is an answer; where it leads is another check's business.
         request.redirects_max = 0;
-        let response = http.request_for_operator(&request).await.map_err(|error| error.to_string())?;
+        let response =
+            http.request_for_operator(&request, OnBehalf::Daemon).await.map_err(|error| error.to_string())?;
         *status = Some(response.status);
         let is_right = match self.status.is_empty() {
             true => (200..400).contains(&response.status),

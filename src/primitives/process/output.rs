@@ -44,8 +44,6 @@ pub(super) struct Pump {
     lines: Option<Lines>,
     /// What is cut here is masked by others afterwards: half a secret would not be found.
     masker: Masker,
-    /// More than this of each stream is kept in memory, for the secret that may stand at the cut.
-    around: usize,
     stdout: Mutex<Tail>,
     stderr: Mutex<Tail>,
 }
@@ -60,8 +58,8 @@ struct Tail {
 
 impl Pump {
     pub fn new(bytes_max: usize, lines: Option<Lines>, masker: Masker) -> Self {
-        let (bytes_max, around) = (bytes_max.min(limits::PROCESS_OUTPUT_BYTES_MAX), masker.reach());
-        Self { bytes_max, lines, masker, around, stdout: Mutex::default(), stderr: Mutex::default() }
+        let bytes_max = bytes_max.min(limits::PROCESS_OUTPUT_BYTES_MAX);
+        Self { bytes_max, lines, masker, stdout: Mutex::default(), stderr: Mutex::default() }
     }
 
     /// What came until now.
@@ -121,7 +119,9 @@ impl Pump {
             return tail.total;
         }
         tail.kept.extend(bytes);
-        let over = tail.kept.len().saturating_sub(self.bytes_max + self.around);
+        // So much more is kept in memory for the secret that may stand at the cut.
+        let around = self.masker.reach();
+        let over = tail.kept.len().saturating_sub(self.bytes_max + around);
         tail.kept.drain(..over);
         if let Some(lines) = &self.lines {
             for byte in bytes {
@@ -130,7 +130,7 @@ impl Pump {
                 } else {
                     tail.line.push(*byte);
                 }
-                if tail.line.len() >= limits::PROCESS_LINE_BYTES_MAX + self.around {
+                if tail.line.len() > limits::PROCESS_LINE_BYTES_MAX + around {
                     self.tell_piece(lines, stream, &mut tail.line);
                 }
             }

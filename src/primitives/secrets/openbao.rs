@@ -13,7 +13,7 @@ use super::setting::{Secrets, Setting, is_name};
 use super::source::{Entry, SourceKind, Values, checked};
 use crate::base::clock::later;
 use crate::base::{Clock, ExposeSecret, SecretString, Timestamp, limits};
-use crate::primitives::http::{Body, Http, Method, Request, Response};
+use crate::primitives::http::{Body, Http, Method, OnBehalf, Request, Response};
 
 /// `secrets.openbao`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -238,7 +238,7 @@ impl OpenBao {
         request.headers.extend(self.options.namespace.clone().map(|name| ("X-Vault-Namespace".into(), name)));
         request.headers.extend(token.map(|token| ("X-Vault-Token".into(), token.value.expose_secret().to_owned())));
         request.body = body.map_or(Body::Empty, Body::Json);
-        self.http.request_for_operator(&request).await.map_err(|problem| SecretError::Away {
+        self.http.request_for_operator(&request, OnBehalf::Daemon).await.map_err(|problem| SecretError::Away {
             address: self.options.address.clone(),
             problem: problem.to_string(),
         })

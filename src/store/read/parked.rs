@@ -1,12 +1,16 @@
 //! Reading which runs are parked, and until when.
 
-use crate::base::{JobName, Timestamp};
-use crate::model::Run;
+use crate::base::{JobName, RunId, Timestamp};
+use crate::model::{Run, RunState};
 use crate::store::handle::Store;
 use crate::store::read::understood;
 use crate::store::sql::{Query, query};
-use crate::store::text::limit_rows;
+use crate::store::text::{clean, limit_rows};
 use crate::store::types::*;
+
+/// It has begun and is not over: it runs, is parked, or was woken and waits for its turn.
+const IN_PROGRESS: &str =
+    "finished_at IS NULL AND (state IN ('running', 'parked') OR (state = 'queued' AND deadline_at IS NOT NULL))";
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -36,6 +40,24 @@ impl Store {
         );
         let rows = self.readers().fetch(count).await?;
         rows.iter().map(|row| Ok((row.text("concurrency_key")?, row.number("runs")?))).collect()
+    }
+
+    /// The oldest run of a job that has begun and is not over, besides `except`.
+    pub async fn in_progress_of_job(&self, job: &JobName, except: RunId) -> Result<Option<(RunId, RunState)>> {
+        let select = query(format!(
+            "SELECT id, state FROM runs WHERE job = $1 AND id <> $2 AND {IN_PROGRESS} ORDER BY queued_at, id LIMIT 1"
+        ));
+        let row = self.readers().fetch_first(select.bind(job).bind(except)).await?;
+        row.map(|row| Ok((row.parsed("id")?, row.word("state", RunState::parse)?))).transpose()
+    }
+
+    /// How many runs hold a concurrency key, besides `except`.
+    pub async fn in_progress_with_key(&self, key: &str, except: RunId) -> Result<u64> {
+        let count = query(format!(
+            "SELECT count(*) AS runs FROM runs WHERE concurrency_key = $1 AND id <> $2 AND {IN_PROGRESS}"
+        ));
+        let row = self.readers().fetch_first(count.bind(clean(key).into_owned()).bind(except)).await?;
+        row.map_or(Ok(0), |row| row.number("runs"))
     }
 
     /// Parked runs of a job, oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).

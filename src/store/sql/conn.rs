@@ -1,6 +1,7 @@
 //! One connection to either database.
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use futures_util::StreamExt;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 
 use super::query::{Arg, Query, query};
 use super::row::Row;
@@ -41,6 +42,15 @@ pub struct Conn {
 pub enum Raw {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
+}
+
+/// Why a transaction was not committed.
+#[derive(Debug)]
+pub enum Uncommitted {
+    /// A statement failed that came before the commit.
+    Before(StoreError),
+    /// The commit itself, or nobody knows.
+    During(StoreError),
 }
 
 /// The same three lines for the two drivers, whose types have no common trait that could be named shortly.
@@ -130,13 +140,31 @@ impl Conn {
         first.ok_or_else(|| StoreError::Corrupt { reason: "a row that is always there is missing".into() })
     }
 
-    /// Runs a statement that has no arguments and gives no rows, such as `COMMIT`, after what was left for later.
+    /// Runs a statement that has no arguments and gives no rows, such as `SAVEPOINT x`, without preparing it.
     pub async fn run(&mut self, text: &'static str) -> Result<(), StoreError> {
-        if self.later.is_empty() {
-            return self.run_now(text).await;
+        self.flush().await?;
+        self.run_now(text).await
+    }
+
+    /// Commits, together with what was left for later.
+    pub async fn commit(&mut self) -> Result<(), Uncommitted> {
+        const COMMIT: &str = "COMMIT";
+        let before = self.later.len();
+        let Raw::Sqlite(conn) = &mut self.raw else {
+            return self.run_now(COMMIT).await.map_err(Uncommitted::During);
+        };
+        self.later.push(query(COMMIT));
+        let chain = Query::chain(std::mem::take(&mut self.later));
+        let mut outcomes = conn.fetch_many(prepared!(chain, Dialect::Sqlite));
+        let mut done = 0;
+        while let Some(outcome) = outcomes.next().await {
+            match outcome {
+                Ok(either) => done += usize::from(either.is_left()),
+                Err(error) if done < before => return Err(Uncommitted::Before(error.into())),
+                Err(error) => return Err(Uncommitted::During(error.into())),
+            }
         }
-        self.later.push(query(text));
-        self.flush().await
+        Ok(())
     }
 
     /// Runs `ROLLBACK` or `ROLLBACK TO …`: what was left for later is of no interest any more.

@@ -10,7 +10,7 @@ mod pool;
 mod query;
 mod row;
 
-pub(super) use conn::{Conn, Dialect, Raw};
+pub(super) use conn::{Conn, Dialect, Raw, Uncommitted};
 pub(super) use pool::Readers;
 pub(super) use query::{Arg, Query, Rows, query};
 pub(super) use row::Row;

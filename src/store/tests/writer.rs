@@ -5,6 +5,8 @@ use std::time::Duration;
 use super::support::*;
 use crate::base::RunId;
 use crate::model::{Run, RunState};
+use crate::store::link::Link;
+use crate::store::sql::{Uncommitted, query};
 use crate::store::write::{Command, Removal};
 use crate::store::*;
 
@@ -108,4 +110,31 @@ async fn a_removal_leaves_live_runs_alone(db: &mut Db) {
     db.store.accept_run(new_run(&run)).await.expect("accepted");
     assert_eq!(db.store.write(Command::Remove(Removal::Runs(vec![run.id]))).await, Ok(0_u64));
     assert!(db.store.run(run.id).await.is_ok_and(|run| run.is_some()));
+}
+
+/// Only a commit that failed by itself leaves it open what was written.
+#[tokio::test]
+async fn a_statement_that_goes_with_the_commit_fails_for_itself() {
+    let options = Options { url: "sqlite::memory:".into(), node: "test".into() };
+    let (_store, mut writer) = Store::open(options, crate::base::Clock::system()).await.expect("opens");
+    let link = &mut writer.link;
+    let later = async |link: &mut Link, text: &'static str| {
+        link.conn().expect("connected").later(query(text)).await.expect("queued");
+    };
+    const COUNT: &str = "UPDATE counters SET value = value + 1 WHERE name = 'pings'";
+    link.begin().await.expect("begun");
+    later(link, COUNT).await;
+    later(link, "INSERT INTO logs (run) VALUES (NULL)").await;
+    let failed = link.commit().await;
+    assert!(matches!(failed, Err(Uncommitted::Before(StoreError::Refused { .. }))), "{failed:?}");
+    link.rollback().await;
+    later(link, COUNT).await;
+    let failed = link.commit().await;
+    assert!(matches!(failed, Err(Uncommitted::During(StoreError::Refused { .. }))), "nothing was begun: {failed:?}");
+    link.begin().await.expect("begun");
+    later(link, COUNT).await;
+    assert!(link.commit().await.is_ok());
+    let pings = query("SELECT value FROM counters WHERE name = 'pings'");
+    let row = link.conn().expect("connected").fetch_one(pings).await.expect("readable");
+    assert_eq!(row.int("value"), Ok(2), "what was rolled back is gone");
 }

@@ -36,6 +36,7 @@ return aegis.job {
     jobs = { "deploy" },
     docker = "admin",
     stack = { "*" },
+    proxy = "write",
     host = "read",
     kv = { "shared:rollouts" },
     runs = { "deploy", "rollback" },

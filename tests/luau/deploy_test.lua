@@ -422,6 +422,108 @@ test.describe("deploy", function()
   end)
 end)
 
+-- A HAProxy of which each look finds ten more requests, of which so many have failed.
+local function edge(failed)
+  local servers, log = {}, {}
+  for _, name in { "blue1", "blue2", "green1", "green2" } do
+    servers[name] = { name = name, state = "maint", up = true, requests = 0, errors = 0, weight = 0 }
+  end
+  local proxy = { kind = "haproxy", log = log }
+  function proxy:servers()
+    local list = {}
+    for _, server in servers do
+      server.requests += 10
+      server.errors += failed
+      table.insert(list, table.clone(server))
+    end
+    return list
+  end
+  function proxy:set_weight(_, name, weight)
+    servers[name].weight = weight
+  end
+  function proxy:set_address(_, name, address, port)
+    servers[name].address, servers[name].port = address, port
+  end
+  function proxy:set_state(_, name, state)
+    servers[name].state = state
+  end
+  function proxy:drain(_, name)
+    table.insert(log, `{name} drains`)
+  end
+  function proxy.shares()
+    local shares = {}
+    for _, name in { "blue1", "blue2", "green1", "green2" } do
+      table.insert(shares, `{servers[name].state} {servers[name].weight}`)
+    end
+    return shares
+  end
+  return proxy
+end
+
+test.describe("deploy behind a proxy", function()
+  local function through(proxy, params)
+    local world = shop { services = { { name = "web", image = "web:1", image_id = "w2", running = { "w1" } } } }
+    world.fakes.proxy = {
+      open = function()
+        return proxy
+      end,
+    }
+    local all = { proxy = "edge", places = { web = { backend = "web", port = 8080 } }, interval = 10, soak = 0 }
+    for key, value in params do
+      all[key] = value
+    end
+    local before = world.state()
+    return deploy(world, all), world, before
+  end
+
+  test.it("sends a growing share to the new one, and watches each step", function()
+    local proxy = edge(0)
+    local done, world = through(proxy, { strategy = "canary", steps = { "10:20s", "50:10s" } })
+    expect(done.ok).to_be(true)
+    expect(proxy.shares()).to_equal { "maint 0", "maint 0", "ready 256", "maint 0" }
+    expect(world.state()).to_equal { "shop-web-1 id2 w2 running" }
+    local names = {}
+    for _, step in done.seen.steps do
+      if string.find(step.name, "^web: ") then
+        table.insert(names, step.name)
+      end
+    end
+    expect(names).to_equal {
+      "web: green joins",
+      "web: count",
+      "web: 10 % to green",
+      "web: sample 1 of 2",
+      "web: sample 2 of 2",
+      "web: 50 % to green",
+      "web: sample 1 of 1",
+      "web: 100 % to green",
+      "web: blue drains",
+    }
+  end)
+
+  test.it("takes everything back when too many requests fail", function()
+    local proxy = edge(1)
+    local done, world, before = through(proxy, { strategy = "canary", steps = { "10:20s" } })
+    expect(done.result.code).to_be("rollout.analysis")
+    expect(done.result.message).to_contain("web: the new version is worse than it may be: ")
+    expect(world.state()).to_equal(before)
+    expect(proxy.shares()).to_equal { "ready 256", "maint 0", "maint 0", "maint 0" }
+    expect(through(edge(1), { strategy = "canary", steps = { "10:20s" }, failure_limit = 2 }).ok).to_be(true)
+  end)
+
+  test.it("switches all at once in blue-green, and needs a proxy for it", function()
+    local proxy = edge(0)
+    local done = through(proxy, { strategy = "blue-green", soak = 20 })
+    expect(done.ok).to_be(true)
+    expect(done.seen.slept >= 20).to_be(true)
+    expect(proxy.shares()).to_equal { "maint 0", "maint 0", "ready 256", "maint 0" }
+    for _, strategy in { "blue-green", "canary" } do
+      expect(deploy(shop(), { strategy = strategy }).result.code).to_be("rollout.no_proxy")
+    end
+    expect(through(proxy, { strategy = "canary", steps = { "ten" } }).result.code).to_be("deploy.steps")
+  end)
+end)
+
 test.describe("rollback", function()
   local function rolled(to)
     local world = shop()

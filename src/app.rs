@@ -269,6 +269,13 @@ impl Daemon {
                 async move { sql.ping().await }
             }));
         }
+        let proxies = self.primitives.proxies.clone();
+        if !proxies.is_empty() {
+            probes.push(web::Probe::new("proxies", move || {
+                let proxies = proxies.clone();
+                async move { answer_of_all(proxies.check().await.into_iter().filter_map(|(_, answer)| answer.err())) }
+            }));
+        }
         if redis.sources().next().is_some() {
             probes.push(web::Probe::new("redis", move || {
                 let redis = redis.clone();
@@ -327,8 +334,11 @@ fn no_problem(problems: Vec<primitives::secrets::SecretError>) -> Result<(), Str
 
 /// What is wrong with the servers that do not answer.
 fn all_answer(answers: Vec<(Place, Result<(), Problem>)>) -> Result<(), String> {
-    let wrong = answers.into_iter().filter_map(|(place, answer)| Some(answer.err()?.fault(&place).to_string()));
-    let wrong: Vec<String> = wrong.collect();
+    answer_of_all(answers.into_iter().filter_map(|(place, answer)| Some(answer.err()?.fault(&place))))
+}
+
+fn answer_of_all(wrong: impl Iterator<Item = Fault>) -> Result<(), String> {
+    let wrong: Vec<String> = wrong.map(|fault| fault.to_string()).collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
 }
 
@@ -356,6 +366,7 @@ fn masked_primitives(config: &Config, clock: &Clock, masker: &Masker) -> anyhow:
         sql: config.sql.clone(),
         roots: config.fs.roots.clone(),
         stacks: config.stacks.clone(),
+        proxies: config.proxies.clone(),
         process: primitives::process::Options {
             programs: config.process.programs.clone(),
             // This very binary, also after another one was installed in its place.

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use super::commands::{
-    alerts, approve, artifacts, audit, backup, cancel, check, completions, daemon, enable, event, init, job, jobs,
-    logs, man, notify, ps, repl, retry, run, runs, schedule, secret, show, stack, test, token, trigger, types, volume,
+    alerts, approve, artifacts, audit, backup, cancel, check, completions, daemon, deploy, enable, event, init, job,
+    jobs, logs, man, notify, ps, repl, retry, run, runs, schedule, secret, show, stack, test, token, trigger, types,
+    volume,
 };
 
 /// Runs a server's operations from hot-reloadable Lua.
@@ -97,6 +98,8 @@ pub enum Command {
     /// Run stacks of containers from Compose files
     #[command(subcommand)]
     Stack(stack::Command),
+    /// Deploy a stack, with the way back when it does not become well
+    Deploy(deploy::Args),
     /// Console on the live daemon
     Repl(repl::Args),
     /// Create, list and revoke API tokens
@@ -220,6 +223,10 @@ mod tests {
             "aegis stack restart shop web",
             "aegis stack pull shop",
             "aegis stack build shop",
+            "aegis deploy shop",
+            "aegis deploy shop --strategy blue-green --approve --refresh --force -p keep=1 --dry-run --no-wait",
+            "aegis deploy history shop --json",
+            "aegis deploy rollback shop --to 0a1b2c3d",
         ]);
     }
 
@@ -245,6 +252,8 @@ mod tests {
             "aegis artifacts 01jd -o file",
             "aegis schedule --assume 30s",
             "aegis job",
+            "aegis deploy",
+            "aegis deploy shop --strategy odd",
             "aegis audit verify --anchor 12",
             "aegis secret set SHOP_KEY value",
         ] {

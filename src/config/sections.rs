@@ -16,7 +16,7 @@ use crate::base::limits;
 use crate::primitives::http::HostOptions;
 use crate::primitives::notify::Route;
 use crate::primitives::secrets::SecretsConfig;
-use crate::primitives::{llm, redis, sql, stack};
+use crate::primitives::{llm, proxy, redis, sql, stack};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -48,6 +48,9 @@ pub struct Config {
     /// Compose stacks, by the names of their projects.
     #[serde(deserialize_with = "values::stacks")]
     pub stacks: stack::Sources,
+    /// Load balancers, by name.
+    #[serde(deserialize_with = "values::proxies")]
+    pub proxies: proxy::Sources,
     pub retention: Retention,
     pub calendars: Calendars,
     pub node: Node,

@@ -97,6 +97,29 @@ fn the_shipped_examples_of_stacks_can_be_used_as_they_are() {
 }
 
 #[test]
+fn the_shipped_examples_of_proxies_can_be_used_as_they_are() {
+    let config = load(&format!("proxies:\n  {}\n", example("proxies:")), &[]).expect("the examples are understood");
+    let kinds: Vec<_> = config.proxies.iter().map(|(name, proxy)| (name.as_str(), proxy.kind().as_str())).collect();
+    assert_eq!(kinds, [("edge", "haproxy"), ("inner", "haproxy"), ("web", "traefik")]);
+    let again = serde_json::to_value(&config.proxies).expect("it serialises");
+    assert_eq!(again["inner"], serde_json::json!({ "kind": "haproxy", "address": "127.0.0.1:9999" }));
+    for (text, problem) in [
+        ("proxies:\n  e: { kind: nginx }", "aegis.yaml:2:14: proxies.e.kind: unknown value \"nginx\""),
+        ("proxies:\n  e: { kind: haproxy, sokcet: /a }", "unknown key \"sokcet\"; did you mean \"socket\"?"),
+        ("proxies:\n  e: { kind: haproxy }", "aegis.yaml:2:6: proxies.e: kind haproxy needs either socket"),
+        ("proxies:\n  e: { kind: haproxy, socket: a.sock }", "socket: \"a.sock\" is not an absolute path"),
+        ("proxies:\n  e: { kind: haproxy, address: \"10.0.0.1:9999\" }", "is not on this machine"),
+        ("proxies:\n  e: { kind: haproxy, address: localhost }", "\"localhost\" is not an address"),
+        ("proxies:\n  e: { kind: traefik, socket: /a }", "kind traefik needs directory"),
+        ("proxies:\n  e: { kind: traefik, directory: /a, socket: /b }", "and nothing else"),
+        ("proxies:\n  'a b': { kind: traefik, directory: /a }", "\"a b\" is not a name for a proxy"),
+    ] {
+        let found = load(text, &[]).expect_err(problem);
+        assert!(found.contains(problem), "{text}: {found}");
+    }
+}
+
+#[test]
 fn the_shipped_file_names_every_key() {
     let defaults = serde_json::to_value(Config::default()).expect("it serialises");
     let sections = defaults.as_object().expect("a mapping");

@@ -14,7 +14,7 @@ use super::sections::LogFormat;
 use crate::base::{limits, suggest};
 use crate::model::schedule;
 use crate::primitives::sql::Source;
-use crate::primitives::stack;
+use crate::primitives::{proxy, stack};
 
 const LOG_LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const LOG_FORMATS: [(&str, LogFormat); 3] =
@@ -90,14 +90,22 @@ pub(super) fn store_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<St
 
 /// Sources by name, whose names are as scripts write them.
 pub(super) fn sql_sources<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Source>, D::Error> {
-    let sources = BTreeMap::<String, Source>::deserialize(deserializer)?;
+    BTreeMap::<String, Source>::deserialize(deserializer).and_then(|sources| named("source", sources))
+}
+
+/// Load balancers by name, or nothing but comments.
+pub(super) fn proxies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<proxy::Sources, D::Error> {
+    maybe_map(deserializer).and_then(|proxies| named("proxy", proxies))
+}
+
+fn named<T, E: Error>(what: &str, sources: BTreeMap<String, T>) -> Result<BTreeMap<String, T>, E> {
     let is_name = |name: &String| {
         let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         (1..=limits::PARAM_NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(legal)
     };
     match sources.keys().find(|name| !is_name(name)) {
-        Some(name) => Err(D::Error::custom(format!(
-            "{name:?} is not a name for a source: write up to {} letters, digits, '_' and '-'",
+        Some(name) => Err(E::custom(format!(
+            "{name:?} is not a name for a {what}: write up to {} letters, digits, '_' and '-'",
             limits::PARAM_NAME_BYTES_MAX
         ))),
         None => Ok(sources),

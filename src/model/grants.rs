@@ -13,7 +13,9 @@ use crate::base::JobName;
 pub struct Grants {
     pub docker: Option<DockerGrant>,
     pub host: Option<Access>,
-    pub proxy: Option<Access>,
+    /// By the name of a load balancer.
+    #[serde(deserialize_with = "level_or_levels")]
+    pub proxy: BTreeMap<String, Access>,
     pub stack: Vec<String>,
     /// By source name.
     pub sql: BTreeMap<String, Access>,
@@ -108,7 +110,7 @@ impl Grants {
         Self {
             docker: Some(DockerGrant::Everything(Access::Admin)),
             host: Some(Access::Admin),
-            proxy: Some(Access::Admin),
+            proxy: all(Access::Admin),
             stack: any(),
             sql: all(Access::Admin),
             redis: all(Access::Admin),
@@ -171,6 +173,21 @@ fn levels_or_names<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<
     })
 }
 
+/// Levels by name; one level, as grants were written down before they had names, is of everything.
+fn level_or_levels<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Access>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Levels(BTreeMap<String, Access>),
+        Level(Access),
+    }
+    Ok(match Option::deserialize(deserializer)? {
+        Some(Written::Levels(levels)) => levels,
+        Some(Written::Level(level)) => BTreeMap::from([("*".to_owned(), level)]),
+        None => BTreeMap::new(),
+    })
+}
+
 /// Whether `name` matches `pattern`, where `*` stands for any run of characters.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == name };
@@ -196,6 +213,14 @@ mod tests {
         assert_eq!(read(r#"{ "volumes": ["a/*"] }"#), BTreeMap::from([("a/*".to_owned(), Access::Read)]));
         assert_eq!(read(r#"{ "volumes": { "a/*": "admin" } }"#), BTreeMap::from([("a/*".to_owned(), Access::Admin)]));
         assert!(read(r#"{ "volumes": [] }"#).is_empty() && read("{}").is_empty());
+    }
+
+    #[test]
+    fn proxies_of_earlier_grants_are_understood() {
+        let read = |text: &str| serde_json::from_str::<Grants>(text).map(|grants| grants.proxy).expect("grants");
+        assert_eq!(read(r#"{ "proxy": "write" }"#), BTreeMap::from([("*".to_owned(), Access::Write)]));
+        assert_eq!(read(r#"{ "proxy": { "edge": "read" } }"#), BTreeMap::from([("edge".to_owned(), Access::Read)]));
+        assert!(read(r#"{ "proxy": null }"#).is_empty() && read("{}").is_empty());
     }
 
     #[test]

@@ -75,7 +75,7 @@ impl Grants {
             }
             None => {}
         }
-        for (area, level) in [("host", self.host), ("proxy", self.proxy), ("alerts", self.alerts)] {
+        for (area, level) in [("host", self.host), ("alerts", self.alerts)] {
             found.extend(level.map(|level| Right::new(area, Some(level), None)));
         }
         for (area, levels) in [
@@ -84,6 +84,7 @@ impl Grants {
             ("graph", &self.graph),
             ("volumes", &self.volumes),
             ("fs", &self.fs),
+            ("proxy", &self.proxy),
         ] {
             found.extend(levels.iter().map(|(name, level)| Right::new(area, Some(*level), Some(name))));
         }
@@ -119,7 +120,8 @@ impl Grants {
     }
 
     fn add(&mut self, right: &Right) {
-        let (name, level) = (right.on.clone().unwrap_or_default(), right.level);
+        // A right of before its area had names is one on everything.
+        let (name, level) = (right.on.clone().unwrap_or_else(|| "*".into()), right.level);
         let levels = match right.area.as_str() {
             "docker" => {
                 let DockerGrant::Named(levels) =
@@ -130,13 +132,13 @@ impl Grants {
                 return levels.entry(level.unwrap_or(Access::Read)).or_default().push(name);
             }
             "host" => return self.host = level.max(self.host),
-            "proxy" => return self.proxy = level.max(self.proxy),
             "alerts" => return self.alerts = level.max(self.alerts),
             "sql" => &mut self.sql,
             "redis" => &mut self.redis,
             "graph" => &mut self.graph,
             "fs" => &mut self.fs,
             "volumes" => &mut self.volumes,
+            "proxy" => &mut self.proxy,
             "stack" => return self.stack.push(name),
             "llm" => return self.llm.push(name),
             "http" => return self.http.push(name),

@@ -19,6 +19,7 @@ pub mod permit;
 pub mod probe;
 pub mod prober;
 pub mod process;
+pub mod proxy;
 mod reach;
 pub mod redis;
 pub mod secrets;
@@ -53,6 +54,7 @@ pub struct Primitives {
     pub secrets: secrets::Vault,
     pub stacks: stack::Stacks,
     pub volumes: volumes::Volumes,
+    pub proxies: proxy::Proxies,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -86,6 +88,8 @@ pub struct Options {
     pub lookup: Arc<dyn net::resolve::Lookup>,
     /// `nfs`.
     pub volumes: volumes::Options,
+    /// `proxies`, by name.
+    pub proxies: proxy::Sources,
 }
 
 impl Default for Options {
@@ -108,6 +112,7 @@ impl Default for Options {
             process: process::Options::default(),
             lookup: Arc::new(net::resolve::SystemLookup),
             volumes: volumes::Options::default(),
+            proxies: proxy::Sources::new(),
         }
     }
 }
@@ -133,6 +138,7 @@ impl Primitives {
             process,
             lookup,
             volumes,
+            proxies,
         } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
@@ -160,6 +166,7 @@ impl Primitives {
         let process = process::Processes::new(process, fs.clone(), clock.clone(), vault.masker().clone())?;
         let stacks = stack::Stacks::new(stacks, docker.clone(), clock.clone());
         let volumes = volumes::Volumes::new(volumes, clock.clone());
+        let proxies = proxy::Proxies::new(proxies, &clock);
         let host = host::Host::new(clock);
         let (image, secrets) = (image::Images::default(), vault);
         Ok(Self {
@@ -179,6 +186,7 @@ impl Primitives {
             secrets,
             stacks,
             volumes,
+            proxies,
         })
     }
 

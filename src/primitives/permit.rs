@@ -9,7 +9,7 @@ use super::denied::within;
 use super::net::{HostPattern, Policy};
 pub use super::reach::Reach;
 use super::source_permit::level_on;
-pub use super::source_permit::{SourcePermit, VolumesPermit, graph, redis, volumes};
+pub use super::source_permit::{SourcePermit, VolumesPermit, graph, proxy, redis, volumes};
 use crate::base::Fault;
 use crate::model::grants::{Access, DockerGrant, Origin, matches};
 use crate::model::rights::host_covers;

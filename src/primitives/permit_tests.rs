@@ -106,7 +106,7 @@ fn a_bound_holds_in_every_area() {
     });
     let target = |url: &str| Target::of(&url::Url::parse(url).expect("a URL")).expect("a target");
     type Ask = fn(&Grants) -> Result<(), Denied>;
-    let asks: [(&str, Ask); 15] = [
+    let asks: [(&str, Ask); 16] = [
         ("docker", |grants| docker(grants, Access::Write, Some("web")).map(drop)),
         ("docker", |grants| docker(grants, Access::Read, None).map(drop)),
         ("notify", |grants| notify(grants, "alerts").map(drop)),
@@ -114,6 +114,7 @@ fn a_bound_holds_in_every_area() {
         ("redis", |grants| redis(grants, "main").map(drop)),
         ("graph", |grants| graph(grants, "main").map(drop)),
         ("llm", |grants| llm(grants, "main").map(drop)),
+        ("proxy", |grants| proxy(grants, "edge").map(drop)),
         ("kv", |grants| kv(grants, "x", "shared:deploys").map(drop)),
         ("jobs", |grants| jobs(grants, "hello").map(drop)),
         ("host", |grants| host(grants).map(drop)),

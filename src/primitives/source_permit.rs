@@ -39,6 +39,14 @@ pub fn graph(grants: &Grants, source: &str) -> Result<SourcePermit, Denied> {
     source_permit("graph", grants, |grants| &grants.graph, source)
 }
 
+/// May look at a load balancer; [`SourcePermit::check`] for more.
+pub fn proxy(grants: &Grants, name: &str) -> Result<SourcePermit, Denied> {
+    let layers = source_layers(grants, |grants| &grants.proxy);
+    let permit = SourcePermit { area: "proxy", source: name.to_owned(), layers, reach: Reach::default() };
+    permit.check(Access::Read, &format!("looking at the proxy {name:?}"))?;
+    Ok(permit)
+}
+
 fn source_permit(
     area: &'static str,
     grants: &Grants,

@@ -128,6 +128,28 @@ pub const GRAPH_ANSWER_MARGIN: Duration = Duration::from_secs(2);
 pub const GRAPH_NAME_BYTES_MAX: usize = 512;
 /// A query with its parameters.
 pub const GRAPH_QUERY_BYTES_MAX: usize = 8 << 20;
+// Load balancers
+pub const PROXY_TIMEOUT_DEFAULT: Duration = Duration::from_secs(5);
+pub const PROXY_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+pub const PROXY_DRAIN_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+pub const PROXY_DRAIN_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// Between two looks at a server that is to have no sessions left.
+pub const PROXY_DRAIN_LOOKS: Duration = Duration::from_millis(200);
+/// HAProxy takes 10 connections to its socket unless it is told otherwise, and others use it too.
+pub const PROXY_CALLS_AT_ONCE_MAX: usize = 4;
+pub const PROXY_ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Of a backend, a server, a service, a header or a cookie.
+pub const PROXY_NAME_BYTES_MAX: usize = 128;
+/// HAProxy's own bound.
+pub const PROXY_WEIGHT_MAX: u16 = 256;
+pub const PROXY_SERVICE_WEIGHT_MAX: u16 = 1_000;
+/// Services of a set, servers of a service, and routes.
+pub const PROXY_SERVICES_MAX: usize = 64;
+pub const PROXY_RULE_BYTES_MAX: usize = 4_096;
+pub const PROXY_HEALTH_INTERVAL_MAX: Duration = Duration::from_secs(3_600);
+/// Sets in one folder, and the text of one.
+pub const PROXY_FILES_MAX: usize = 1_000;
+pub const PROXY_FILE_BYTES_MAX: u64 = 1 << 20;
 // Language models
 /// Of one attempt.
 pub const LLM_TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);

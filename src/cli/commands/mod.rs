@@ -9,6 +9,7 @@ pub(super) mod cancel;
 pub(super) mod check;
 pub(super) mod completions;
 pub(super) mod daemon;
+pub(super) mod deploy;
 mod doctor;
 pub(super) mod enable;
 pub(super) mod event;
@@ -70,6 +71,7 @@ pub(super) async fn dispatch(command: Command, ctx: Context) -> Result<(), Failu
         Command::Ps(args) => ps::run(args, &ctx).await,
         Command::Repl(args) => repl::run(args, &ctx).await,
         Command::Stack(command) => stack::run(command, &ctx).await,
+        Command::Deploy(args) => deploy::run(args, &ctx).await,
         Command::Token(command) => token::run(command, &ctx).await,
         Command::Audit(command) => audit::run(command, &ctx).await,
         Command::Secret(command) => secret::run(command, &ctx).await,

@@ -21,7 +21,7 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
     Grants {
         docker: docker(reader, &table),
         host: table.choice(reader, "host", &ACCESSES),
-        proxy: table.choice(reader, "proxy", &ACCESSES),
+        proxy: proxy(reader, &table),
         stack: table.strings(reader, "stack"),
         sql: by_name(reader, &table, "sql", &ACCESSES),
         redis: by_name(reader, &table, "redis", &ACCESSES),
@@ -71,6 +71,15 @@ fn docker(reader: &mut Reader, permissions: &Table) -> Option<DockerGrant> {
     let named = ACCESSES.iter().filter(|(name, _)| table.get(name).is_some());
     let named: Vec<_> = named.map(|(name, access)| (*access, table.strings(reader, name))).collect();
     Some(DockerGrant::Named(named.into_iter().collect()))
+}
+
+/// One access for every load balancer, or one for each.
+fn proxy(reader: &mut Reader, permissions: &Table) -> BTreeMap<String, Access> {
+    if let Some(Value::String(_)) = permissions.get("proxy") {
+        let access = permissions.choice(reader, "proxy", &ACCESSES);
+        return access.map(|access| ("*".to_owned(), access)).into_iter().collect();
+    }
+    by_name(reader, permissions, "proxy", &ACCESSES)
 }
 
 /// `{ main = "read" }`.

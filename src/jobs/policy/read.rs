@@ -11,8 +11,8 @@ use crate::model::grants::{Access, DockerGrant};
 
 const RULE: [&str; 3] = ["scripts", "allow", "approve"];
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Admin];
-const LEVELLED: [&str; 3] = ["host", "proxy", "alerts"];
-const BY_NAME: [&str; 5] = ["sql", "redis", "graph", "fs", "volumes"];
+const LEVELLED: [&str; 2] = ["host", "alerts"];
+const BY_NAME: [&str; 6] = ["sql", "redis", "graph", "fs", "volumes", "proxy"];
 const LISTS: [&str; 11] =
     ["stack", "http", "notify", "secrets", "reveal", "process", "kv", "jobs", "runs", "events", "llm"];
 
@@ -155,7 +155,7 @@ impl Reader<'_> {
             match area.as_str() {
                 "docker" => grants.docker = self.docker(value),
                 "host" => grants.host = self.access(value, area),
-                "proxy" => grants.proxy = self.access(value, area),
+                "proxy" => grants.proxy = self.proxy(value),
                 "alerts" => grants.alerts = self.access(value, area),
                 "sql" => grants.sql = self.by_name(value, area),
                 "redis" => grants.redis = self.by_name(value, area),
@@ -191,6 +191,14 @@ impl Reader<'_> {
             }
         }
         Some(DockerGrant::Named(levels))
+    }
+
+    /// One level for every load balancer, or one for each.
+    fn proxy(&mut self, node: &Node) -> BTreeMap<String, Access> {
+        match node.kind {
+            Kind::Text(_) => self.access(node, "proxy").map(|level| ("*".to_owned(), level)).into_iter().collect(),
+            _ => self.by_name(node, "proxy"),
+        }
     }
 
     fn by_name(&mut self, node: &Node, area: &str) -> BTreeMap<String, Access> {

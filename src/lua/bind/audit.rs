@@ -92,6 +92,12 @@ fn named(context: &CallContext, args: &Args, line: &str) -> Option<(String, Opti
     if let Some(function) = context.name.strip_prefix("aegis.kv.") {
         return kv(function, args, line);
     }
+    if context.name.starts_with("aegis.proxy.") {
+        let proxy = args.text("proxy").unwrap_or_default();
+        let words = ["backend", "server", "name"].into_iter().filter_map(|word| args.text(word));
+        let object: Vec<&str> = std::iter::once(proxy).chain(words).collect();
+        return Some((object.join("/"), Some(filled(line, proxy))));
+    }
     let object = object(context, args);
     let name = match () {
         () if line.contains("HOST") => host(&object),

@@ -80,7 +80,7 @@ const UI: Record = Record {
 
 const PERMISSIONS: Record = Record {
     name: "Permissions",
-    doc: "What the job may touch; what is absent it may not. `proxy` is kept for later: no function of this version asks for it.",
+    doc: "What the job may touch; what is absent it may not.",
     fields: &[
         Field::optional(
             "docker",
@@ -88,7 +88,11 @@ const PERMISSIONS: Record = Record {
             "`\"read\"`, `\"write\"`, `\"admin\"`, or a table of name patterns by these",
         ),
         Field::optional("host", Type::Choice(&["read", "write", "admin"]), "Looking at this machine"),
-        Field::optional("proxy", Type::Choice(&["read", "write", "admin"]), "The load balancer"),
+        Field::optional(
+            "proxy",
+            Type::Any,
+            "Load balancers: `\"read\"` or `\"write\"` for all, or a table of these by name",
+        ),
         Field::optional("stack", Type::List(&Type::String), "Compose stacks, by pattern"),
         Field::optional("sql", Type::Map(&Type::String), "`\"read\"` or `\"write\"` by data source"),
         Field::optional("redis", Type::Map(&Type::String), "Access by source: read, write, admin"),

@@ -78,6 +78,7 @@ mod log;
 mod metrics;
 mod notify;
 mod process;
+mod proxy;
 mod redis;
 mod regex;
 pub mod reply;
@@ -125,6 +126,7 @@ pub const MODULES: &[&Module] = &[
     &graph::MODULE,
     &llm::MODULE,
     &volumes::MODULE,
+    &proxy::MODULE,
     &metrics::MODULE,
     &alerts::MODULE,
     &checks::MODULE,

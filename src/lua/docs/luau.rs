@@ -1,7 +1,7 @@
 //! The editor's types: `stdlib/types/aegis.d.luau`.
 
 use super::{field_text, records, type_text};
-use crate::lua::bind::{Function, MODULES, Module, ModuleKind};
+use crate::lua::bind::{Call, Function, MODULES, Module, ModuleKind};
 
 const HEAD: &str = "\
 -- Types of everything that Aegis offers to scripts, for luau-lsp. Generated from the registry in src/lua/bind; do not
@@ -44,6 +44,7 @@ pub fn types() -> String {
         }
         out.push_str("}\n");
     }
+    out.push_str(&proxy());
     for module in MODULES.iter().filter(|module| module.kind == ModuleKind::Object) {
         let doc = module.doc.replace("\n\n", "\n--\n-- ");
         out.push_str(&format!("\n-- {doc}\nexport type {} = {{\n", object_type(module)));
@@ -62,6 +63,22 @@ pub fn types() -> String {
     }
     out.push_str("}\n\ndeclare function require(name: string): any\n");
     out
+}
+
+/// What `aegis.proxy.open` gives: the functions of the module that are about one load balancer, without its name.
+fn proxy() -> String {
+    let mut out = "\n-- A load balancer, as aegis.proxy.open gives it.\nexport type Proxy = {\n".to_owned();
+    out.push_str("  name: string,\n  kind: \"haproxy\" | \"traefik\",\n");
+    let module = MODULES.iter().find(|module| module.name == "proxy");
+    for function in module.into_iter().flat_map(|module| module.functions) {
+        if let ([first, rest @ ..], Call::Async(_)) = (function.params, function.call)
+            && first.name == "proxy"
+        {
+            let method = signature(&Function { params: rest, ..*function }, Some("Proxy"));
+            out.push_str(&format!("  -- {}\n  {}: {method},\n", function.doc, function.name));
+        }
+    }
+    out + "}\n"
 }
 
 /// `ctx` is a `Ctx`.

@@ -14,6 +14,7 @@ mod inspecting;
 mod interrupts;
 mod machine;
 mod names;
+mod proxy;
 mod run;
 mod secrets;
 mod sources;

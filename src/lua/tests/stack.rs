@@ -77,6 +77,38 @@ fn a_script_carries_a_stack_through_its_life() {
 }
 
 #[test]
+fn a_container_takes_the_place_of_another_which_is_put_aside() {
+    let reach = reach(Access::Admin);
+    let seen = reach.bed.value(&reach.filled(
+        "local dry = aegis.stack.prepare('SHOP', { dry_run = true })
+         local first = aegis.stack.prepare('SHOP')
+         local none = #aegis.stack.ps('SHOP')
+         aegis.stack.up('SHOP')
+         local web = aegis.stack.services('SHOP')[1]
+         local old = aegis.docker.inspect('SHOP-web-1')
+         local made = aegis.stack.create('SHOP', 'web',
+            { name = 'SHOP-web-1.next.a', replaces = old.id, labels = { mark = 'a' } })
+         local new = aegis.docker.inspect(made.id)
+         aegis.docker.rename('SHOP-web-1', 'SHOP-web-1.kept.a')
+         aegis.docker.rename(made.name, 'SHOP-web-1')
+         aegis.docker.start(made.id)
+         local planned = aegis.stack.plan('SHOP')
+         local restarted = aegis.stack.restart('SHOP')
+         local down = aegis.stack.down('SHOP')
+         return { dry = #dry.actions, first = #first.actions, none = none, name = web.name, alone = web.alone,
+            image = made.image_id == web.image_id, state = new.state, mark = new.labels.mark,
+            left = #planned.actions, restarted = #restarted, down = #down.actions, gone = #aegis.stack.ps('SHOP') }",
+    ));
+    assert_eq!(
+        seen,
+        json!({
+            "dry": 1, "first": 1, "none": 0, "name": "web", "image": true, "state": "created", "mark": "a",
+            "left": 0, "restarted": 1, "down": 3, "gone": 0
+        })
+    );
+}
+
+#[test]
 fn wrong_uses_say_what_is_wrong() {
     let read = reach(Access::Read);
     for (call, code, word) in [
@@ -94,6 +126,16 @@ fn wrong_uses_say_what_is_wrong() {
     let mut write = reach(Access::Write);
     let late = write.bed.fault(&write.filled("aegis.stack.up('SHOP', { timeout = '9h' })"));
     assert_eq!(late.code, "stack.invalid", "{late}");
+    for (call, code) in [
+        ("create('SHOP', 'wbe')", "stack.no_service"),
+        ("create('SHOP', 'web', { image = 'nonesuch:1' })", "stack.no_image"),
+        ("create('SHOP', 'web', { replaces = 'nonesuch' })", "stack.missing"),
+        ("create('SHOP', 'web', { labels = { ['com.docker.compose.service'] = 'db' } })", "stack.invalid"),
+        ("prepare('SHOP', { services = { 'wbe' } })", "stack.no_service"),
+    ] {
+        let fault = write.bed.fault(&write.filled(&format!("aegis.stack.{call}")));
+        assert_eq!(fault.code, code, "{call}: {fault}");
+    }
     write.bed.grants.stack.push("nonesuch".into());
     let unknown = write.bed.fault("aegis.stack.up('nonesuch')");
     assert_eq!(unknown.code, "stack.unknown", "{unknown}");

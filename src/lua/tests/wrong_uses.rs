@@ -173,6 +173,12 @@ fn lonely(silent: &TcpListener) -> Bed {
             ("silent".into(), read(json!({ "kind": "ollama", "url": format!("http://{silent}"), "model": "m" }))),
         ]
         .into(),
+        proxies: [
+            ("gone".to_owned(), read(json!({ "kind": "haproxy", "socket": "/nonexistent/admin.sock" }))),
+            ("silent".to_owned(), read(json!({ "kind": "haproxy", "address": silent.to_string() }))),
+            ("lost".to_owned(), read(json!({ "kind": "traefik", "directory": "/nonexistent/folder" }))),
+        ]
+        .into(),
         roots: [("lost".to_owned(), "/nonexistent/folder".into())].into(),
         ..primitives::Options::default()
     };
@@ -215,6 +221,12 @@ fn services_that_are_away_or_late_are_named_with_what_to_look_at() {
         "aegis.llm.chat('nowhere', 'hello')",
         "aegis.llm.chat('gone', 'hello')",
         "aegis.llm.chat('silent', 'hello', { timeout = '50ms' })",
+        "aegis.proxy.open('nowhere')",
+        "aegis.proxy.servers('gone', 'web')",
+        "aegis.proxy.servers('silent', 'web', { timeout = '50ms' })",
+        "aegis.proxy.drain('lost', 'web', 'a')",
+        "aegis.proxy.services('gone')",
+        "aegis.proxy.services('lost')",
         "aegis.notify.send('nowhere', { title = 't', text = 'x' })",
         "aegis.secrets.get('NOWHERE')",
         "aegis.fs.read('nowhere:x')",

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::apply::{Stage, Told};
 use super::desired::{Desired, Label, Service};
+use super::rollout::is_kept;
 use super::service::{Stacks, known_service};
 use crate::base::limits::{DOCKER_LOG_LINES_DEFAULT, STACK_LOG_LINES_MAX};
 use crate::base::{Fault, Timestamp};
@@ -210,6 +211,7 @@ impl Stacks {
     /// Containers of these services, or of all; a service that neither runs nor stands in the files is an error.
     async fn chosen(&self, permit: &StackPermit, services: &Texts) -> Result<Vec<Container>, Fault> {
         let mut found = self.ps(permit).await?;
+        found.retain(|one| !is_kept(&one.name));
         let service = |one: &Container| Label::Service.of(&one.labels).unwrap_or_default().to_owned();
         for name in &services.0 {
             if !found.iter().any(|one| service(one) == *name) {

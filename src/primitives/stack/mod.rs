@@ -15,11 +15,13 @@ mod live;
 mod observe;
 mod order;
 pub mod plan;
+mod rollout;
 mod service;
 mod source;
 
 pub use actions::{ExecOptions, Line, LogOptions, Pulled, RestartOptions, ServicesOptions};
 pub use apply::{Event, Stage, Told};
 pub use disk::Disk;
+pub use rollout::{Made, MakeOptions, PrepareOptions, PublishedTo, Standing};
 pub use service::{DownOptions, Outcome, Stacks, UpOptions};
 pub use source::{Source, Sources, is_name};

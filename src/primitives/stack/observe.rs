@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::desired::{Desired, Label};
 use super::plan::{Container, Inherited, Observed, Surrounding};
+use super::rollout::is_kept;
 use crate::base::Fault;
 use crate::primitives::docker::{self, Docker, ListOptions, NetworkListOptions, VolumeListOptions};
 use crate::primitives::permit::DockerPermit;
@@ -13,6 +14,8 @@ pub(super) async fn observe(docker: &Docker, permit: &DockerPermit, desired: &De
     let named_networks: BTreeSet<&str> = desired.networks.keys().map(String::as_str).collect();
     let named_volumes: BTreeSet<&str> = desired.volumes.keys().map(String::as_str).collect();
     let mut observed = look(docker, permit, &desired.project, &named_networks, &named_volumes).await?;
+    // What a rollout keeps for its way back is nobody's container.
+    observed.containers.retain(|one| !is_kept(&one.name));
     for service in desired.services.values() {
         if observed.images.contains_key(&service.image) {
             continue;

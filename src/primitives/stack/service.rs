@@ -100,7 +100,8 @@ impl Stacks {
         &self.shared.sources
     }
 
-    pub(super) fn source(&self, name: &str) -> Result<&Source, Fault> {
+    /// One of them.
+    pub fn source(&self, name: &str) -> Result<&Source, Fault> {
         self.shared.sources.get(name).ok_or_else(|| {
             let near = suggest::did_you_mean(name, self.shared.sources.keys().map(String::as_str));
             let message = format!("the configuration has no stack {name:?}{near}");
@@ -206,7 +207,7 @@ impl Stacks {
         Ok(Hold { shared: self.shared.clone(), name: name.to_owned() })
     }
 
-    async fn within<T>(
+    pub(super) async fn within<T>(
         &self,
         name: &str,
         limit: Duration,
@@ -228,7 +229,7 @@ impl Stacks {
 }
 
 impl Outcome {
-    fn of(plan: Plan, dry_run: bool) -> Self {
+    pub(super) fn of(plan: Plan, dry_run: bool) -> Self {
         Self {
             changed: !plan.is_empty(),
             project: plan.project,
@@ -262,7 +263,7 @@ pub(super) fn known_service(desired: &Desired, name: &str) -> Result<(), Fault> 
     Err(Fault::new("stack.no_service", message).hint(hint))
 }
 
-fn limit(asked: Option<Span>, usual: Duration) -> Result<Duration, Fault> {
+pub(super) fn limit(asked: Option<Span>, usual: Duration) -> Result<Duration, Fault> {
     let limit = asked.map_or(usual, |span| span.0);
     if limit.is_zero() || limit > STACK_TIMEOUT_MAX {
         let message = format!("timeout: {} is not possible", show_duration(limit));

@@ -112,6 +112,7 @@ fn described() -> OpenApiRouter<Web> {
         .routes(routes!(stacks::plan))
         .routes(routes!(stacks::containers))
         .routes(routes!(stacks::logs))
+        .routes(routes!(stacks::rollouts))
         .routes(routes!(stacks::up))
         .routes(routes!(stacks::down))
         .routes(routes!(stacks::restart))

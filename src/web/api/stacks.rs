@@ -16,6 +16,7 @@ use crate::web::error::{ApiResult, ErrorEnvelope};
 use crate::web::extract::{Json, Operator, Path, Query, Viewer};
 use crate::web::guard::unconfined;
 use crate::web::parts::Web;
+use crate::web::read::rollouts::{self, RolloutView};
 use crate::web::read::stacks::{self as read, Act, StackContainerView, StackLine, StackLogQuery, StackView};
 use crate::web::stream::{Format, respond};
 
@@ -114,6 +115,25 @@ pub async fn logs(
 ) -> ApiResult<Body<StackLog>> {
     unconfined(&who)?;
     Ok(Body(StackLog { lines: read::logs(&web, &name, query).await? }))
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RolloutList {
+    rollouts: Vec<RolloutView>,
+}
+
+/// Lists what jobs have rolled out to a stack, the newest first.
+#[utoipa::path(get, path = "/stacks/{name}/rollouts", tag = "stacks", operation_id = "list_stack_rollouts",
+    params(("name" = String, Path, description = "The stack's name")),
+    responses((status = 200, description = "Its rollouts, as far back as they are kept", body = RolloutList),
+              (status = 404, description = "There is no such stack", body = ErrorEnvelope)))]
+pub async fn rollouts(
+    State(web): State<Web>,
+    Viewer(who): Viewer,
+    Path(name): Path<String>,
+) -> ApiResult<Body<RolloutList>> {
+    unconfined(&who)?;
+    Ok(Body(RolloutList { rollouts: rollouts::list(&web, &name).await? }))
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]

@@ -8,6 +8,7 @@ pub mod missed;
 pub mod names;
 pub mod occurrences;
 pub mod rights;
+pub mod rollouts;
 pub mod runs;
 pub mod schedule;
 pub mod simulation;

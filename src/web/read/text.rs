@@ -56,7 +56,7 @@ pub fn grants(grants: &Grants) -> Vec<(&'static str, String)> {
     let all = [
         ("docker", docker),
         ("host", access(grants.host)),
-        ("proxy", access(grants.proxy)),
+        ("proxy", map(&grants.proxy)),
         ("stack", list(&grants.stack)),
         ("sql", map(&grants.sql)),
         ("redis", map(&grants.redis)),

@@ -6,6 +6,7 @@ mod grants;
 mod host;
 mod nfs;
 mod notify;
+mod proxies;
 mod secrets;
 mod sources;
 mod sql;
@@ -85,6 +86,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.extend(grants::check(&config));
     findings.extend(sources::check(&config, &ctx.clock).await);
     findings.extend(stacks::check(&config, &ctx.clock).await);
+    findings.extend(proxies::check(&config, &ctx.clock).await);
     findings.extend(secrets::check(&config, &ctx.clock).await);
     findings.extend(nfs::check(&config, is_running).await);
     findings.extend(notify::check(&config, &ctx.clock).await);

@@ -9,8 +9,8 @@ const NAMES: [&str; 20] = [
     "redis", "reveal", "runs", "secrets", "sql", "stack", "volumes",
 ];
 
-/// Adds `name=value`: an access for `alerts`, `docker`, `host` and `proxy`; `source:access` for `sql`, `redis`,
-/// `graph`, `volumes` and `fs`; names separated by commas for all others.
+/// Adds `name=value`: an access for `alerts`, `docker` and `host`; `source:access` for `sql`, `redis`, `graph`,
+/// `volumes`, `fs` and `proxy`, where an access alone is for all proxies; names separated by commas for all others.
 pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), String> {
     let words = || value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned);
     let list = match name {
@@ -20,8 +20,11 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         }
         "host" => return access(name, value).map(|access| grants.host = Some(access)),
         "alerts" => return access(name, value).map(|access| grants.alerts = Some(access)),
-        "proxy" => return access(name, value).map(|access| grants.proxy = Some(access)),
-        "sql" | "redis" | "graph" | "fs" | "volumes" => {
+        "proxy" if !value.contains(':') => {
+            grants.proxy.insert("*".to_owned(), access(name, value)?);
+            return Ok(());
+        }
+        "sql" | "redis" | "graph" | "fs" | "volumes" | "proxy" => {
             let (source, word) = value.split_once(':').ok_or_else(|| format!("write --grant {name}=NAME:read"))?;
             let access = access(name, word)?;
             let map = match name {
@@ -29,6 +32,7 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
                 "redis" => &mut grants.redis,
                 "graph" => &mut grants.graph,
                 "volumes" => &mut grants.volumes,
+                "proxy" => &mut grants.proxy,
                 _ => &mut grants.fs,
             };
             map.insert(source.to_owned(), access);
@@ -97,6 +101,8 @@ mod tests {
             assert_ne!(grants, before, "{name}");
         }
         assert_eq!(grants.http, ["a.example", "b.example:443"]);
+        assert_eq!(add(&mut grants, "proxy", "edge:read"), Ok(()));
+        assert_eq!((grants.proxy["*"], grants.proxy["edge"]), (Access::Write, Access::Read));
         for (name, value) in [("dokcer", "read"), ("docker", "all"), ("sql", "main"), ("sql", "main:all")] {
             assert!(add(&mut grants, name, value).is_err(), "{name}={value}");
         }

@@ -39,6 +39,24 @@ pub async fn down(context: CallContext, args: Args) -> Outcome {
     table(&context, &stacks.down(&permit, &changing(&context, &args)?, Told(&tell)).await?)
 }
 
+pub async fn services(context: CallContext, args: Args) -> Outcome {
+    let (stacks, permit) = stack(&context, &args, Access::Read)?;
+    table(&context, &stacks.services(&permit).await?)
+}
+
+pub async fn prepare(context: CallContext, args: Args) -> Outcome {
+    let (stacks, permit) = stack(&context, &args, Access::Write)?;
+    let tell = |event| log(&context, event);
+    table(&context, &stacks.prepare(&permit, &changing(&context, &args)?, Told(&tell)).await?)
+}
+
+pub async fn create(context: CallContext, args: Args) -> Outcome {
+    let (stacks, permit) = stack(&context, &args, Access::Write)?;
+    let tell = |event| log(&context, event);
+    let service = args.need("service")?;
+    table(&context, &stacks.make(&permit, service, &changing(&context, &args)?, Told(&tell)).await?)
+}
+
 pub async fn ps(context: CallContext, args: Args) -> Outcome {
     let (stacks, permit) = stack(&context, &args, Access::Read)?;
     table(&context, &stacks.ps(&permit).await?)

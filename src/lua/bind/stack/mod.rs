@@ -2,10 +2,12 @@
 
 mod calls;
 mod records;
+mod rollout;
 
 use super::docker::results::{CONTAINER, EXECUTED};
 use super::{Call, Field, Function, Module, Type};
 use records::{DOWN, EXEC, LINE, LOGS, OUTCOME, PLAN, PLANNED, PULLED, RESTART, SERVICES, UP};
+use rollout::{MADE, MAKE, PREPARE, STANDING};
 
 const READ: &str = "stack = { NAME }, docker = \"read\"";
 const WRITE: &str = "stack = { NAME }, docker = \"write\"";
@@ -61,6 +63,36 @@ pub const MODULE: Module = Module {
             params: &[STACK, Field::optional("options", Type::Record(&DOWN), "How far")],
             returns: Type::Record(&OUTCOME),
             call: Call::Async(|context, args| Box::pin(calls::down(context, args))),
+            ..CHANGE
+        },
+        Function {
+            name: "services",
+            doc: "A stack's services in the order in which they start, and how each may be replaced.",
+            params: &[STACK],
+            returns: Type::List(&Type::Record(&STANDING)),
+            call: Call::Async(|context, args| Box::pin(calls::services(context, args))),
+            ..LOOK
+        },
+        Function {
+            name: "prepare",
+            doc: "Fetches and builds images that are missing, and makes networks and volumes; containers stay as they \
+                  are. A network that would have to be made anew is `stack.network_changed`.",
+            params: &[STACK, Field::optional("options", Type::Record(&PREPARE), "How far")],
+            returns: Type::Record(&OUTCOME),
+            call: Call::Async(|context, args| Box::pin(calls::prepare(context, args))),
+            ..CHANGE
+        },
+        Function {
+            name: "create",
+            doc: "Makes one container of a service as the files say, and does not start it. Rollouts are made of this; \
+                  `up` does all of it by itself.",
+            params: &[
+                STACK,
+                Field::required("service", Type::String, "Its name in the files"),
+                Field::optional("options", Type::Record(&MAKE), "Which one, and what it has besides"),
+            ],
+            returns: Type::Record(&MADE),
+            call: Call::Async(|context, args| Box::pin(calls::create(context, args))),
             ..CHANGE
         },
         Function {

@@ -40,13 +40,14 @@ impl Apply<'_> {
         self.start(&action.name).await
     }
 
-    async fn create(
+    /// Gives its id, unless the engine only plans.
+    pub(in crate::primitives::stack) async fn create(
         &self,
         service: &Service,
         action: &Action,
         name: &str,
         old: Option<&Container>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<String>, Fault> {
         let mut options = service.options.clone();
         options.insert("name".to_owned(), json!(name));
         // Whatever is needed was fetched before anything was changed.
@@ -69,7 +70,7 @@ impl Apply<'_> {
         for warning in created.warnings {
             self.told.tell(super::Stage::Done, format!("create container {name}"), Some(warning));
         }
-        Ok(())
+        Ok(created.id)
     }
 
     /// `service:db` becomes the container of that service.

@@ -6,6 +6,7 @@ use crate::base::limits::{STACK_FAILURE_LOG_LINES, STACK_LOOK_EVERY};
 use crate::primitives::docker::{Container, ListOptions, LogOptions};
 use crate::primitives::option::Texts;
 use crate::primitives::stack::desired::{Condition, Label, Need};
+use crate::primitives::stack::rollout::is_kept;
 
 /// What one look tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,7 @@ impl Apply<'_> {
         let stack = Some(self.desired.project.clone());
         let mut found =
             self.docker().list(self.permit, ListOptions { labels, stack, ..ListOptions::default() }).await?;
+        found.retain(|one| !is_kept(&one.name));
         let number = |one: &Container| Label::Number.of(&one.labels).and_then(|text| text.parse::<u32>().ok());
         found.sort_by_key(number);
         Ok(found)

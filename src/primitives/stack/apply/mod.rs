@@ -37,22 +37,34 @@ pub(super) struct Apply<'a> {
 
 impl Apply<'_> {
     pub async fn up(&self) -> Result<(), Fault> {
-        if !self.plan.missing.is_empty() {
-            let message = format!("{} needs {}", self.plan.project, self.plan.missing.join(" and "));
-            return Err(Fault::new("stack.missing", message).hint("make it first, or take external out"));
-        }
+        self.nothing_missing()?;
         let mut works = Vec::new();
         for action in self.plan.on(Kind::Container).filter(|action| action.verb == Verb::Remove) {
             works.push(self.remove(action).boxed());
         }
         all(works).await?;
+        self.surroundings().await?;
+        self.services().await
+    }
+
+    /// What is made elsewhere must be there.
+    pub fn nothing_missing(&self) -> Result<(), Fault> {
+        if self.plan.missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} needs {}", self.plan.project, self.plan.missing.join(" and "));
+        Err(Fault::new("stack.missing", message).hint("make it first, or take external out"))
+    }
+
+    /// The networks and volumes of the plan.
+    pub async fn surroundings(&self) -> Result<(), Fault> {
         for action in self.plan.on(Kind::Network) {
             self.told.around(action, self.network(action)).await?;
         }
         for action in self.plan.on(Kind::Volume) {
             self.told.around(action, self.volume(action)).await?;
         }
-        self.services().await
+        Ok(())
     }
 
     /// Waits until the services that are asked for are there; all if none are.

@@ -60,11 +60,11 @@ pub enum Kind {
 }
 
 impl Plan {
-    pub(super) fn of(project: &str) -> Self {
+    pub(in crate::primitives::stack) fn of(project: &str) -> Self {
         Self { project: project.to_owned(), ..Self::default() }
     }
 
-    pub(super) fn add(&mut self, action: Action) {
+    pub(in crate::primitives::stack) fn add(&mut self, action: Action) {
         self.actions.push(action);
     }
 
@@ -80,7 +80,7 @@ impl Plan {
 }
 
 impl Action {
-    pub(super) fn image(verb: Verb, image: &str, service: &str, reason: Reason) -> Self {
+    pub(in crate::primitives::stack) fn image(verb: Verb, image: &str, service: &str, reason: Reason) -> Self {
         Self { service: Some(service.to_owned()), ..Self::surrounding(Kind::Image, verb, image, reason) }
     }
 
@@ -88,7 +88,7 @@ impl Action {
         Self { verb, kind, name: name.to_owned(), service: None, number: None, id: None, reasons: vec![reason] }
     }
 
-    pub(super) fn creation(service: &str, name: &str, number: u32) -> Self {
+    pub(in crate::primitives::stack) fn creation(service: &str, name: &str, number: u32) -> Self {
         Self {
             service: Some(service.to_owned()),
             number: Some(number),

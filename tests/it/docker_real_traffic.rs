@@ -1,0 +1,186 @@
+//! Requests go on while a stack behind a real HAProxy gets its new version: none may fail.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::docker_real_rollout::Gone;
+use crate::support::app::free_port;
+use crate::support::docker::{Containers, IMAGE};
+use crate::support::{TestApp, Value, eventually, json, settles};
+
+const REQUESTS_PER_SECOND: u32 = 200;
+
+/// Two containers that answer with their colour, or with an error of the server.
+fn files(colour: &str) -> String {
+    let serve = match colour {
+        "broken" => {
+            "printf 'HTTP/1.0 500 no\\r\\n\\r\\n' > /no; exec busybox nc -ll -p 8080 -e busybox cat /no".to_owned()
+        }
+        _ => format!("mkdir /www; echo {colour} > /www/index.html; exec busybox httpd -f -p 8080 -h /www"),
+    };
+    let serve = serde_json::to_string(&serve).expect("a text");
+    format!(
+        "services:\n  web:\n    image: {IMAGE}\n    command: [sh, -c, {serve}]\n    init: true\n    scale: 2\n    \
+         stop_grace_period: 1s\n    healthcheck: {{ test: [CMD, busybox, nc, -z, 127.0.0.1, '8080'], interval: 300ms }}\n"
+    )
+}
+
+/// HAProxy with servers for two colours that point nowhere yet.
+struct Balancer {
+    child: Child,
+    port: u16,
+}
+
+impl Balancer {
+    async fn start(folder: &Path, socket: &Path) -> Self {
+        let port = free_port();
+        let server = |name: &str| format!("  server {name} 127.0.0.1:1 check inter 300ms disabled\n");
+        let text = format!(
+            "global\n  stats socket {} mode 600 level admin\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client \
+             10s\n  timeout server 10s\nfrontend front\n  bind 127.0.0.1:{port}\n  default_backend web\nbackend web\n{}",
+            socket.display(),
+            ["blue1", "blue2", "green1", "green2"].map(server).concat()
+        );
+        let config = folder.join("haproxy.cfg");
+        std::fs::write(&config, text).expect("written");
+        let child = Command::new("haproxy")
+            .args(["-db", "-f"])
+            .arg(&config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("haproxy is installed; tests/run does that");
+        eventually("HAProxy listens", || async { socket.exists().then_some(()) }).await;
+        Self { child, port }
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// So many requests a second, each on a connection of its own, for as long as it lives.
+struct Load {
+    seen: Arc<Mutex<BTreeMap<String, usize>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Load {
+    fn start(port: u16) -> Self {
+        let seen: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
+        let counted = seen.clone();
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0).no_proxy().build().expect("a client");
+        let task = tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(1) / REQUESTS_PER_SECOND);
+            let mut asked = JoinSet::new();
+            loop {
+                tick.tick().await;
+                let (client, counted) = (client.clone(), counted.clone());
+                asked.spawn(async move {
+                    let told = match client.get(format!("http://127.0.0.1:{port}/")).send().await {
+                        Err(error) => format!("no answer: {error:?}"),
+                        Ok(answer) if answer.status() != 200 => format!("status {}", answer.status().as_u16()),
+                        Ok(answer) => match answer.text().await {
+                            Ok(text) => text.trim().to_owned(),
+                            Err(error) => format!("half an answer: {error:?}"),
+                        },
+                    };
+                    *counted.lock().expect("not poisoned").entry(told).or_default() += 1;
+                });
+                while asked.try_join_next().is_some() {}
+            }
+        });
+        Self { seen, task }
+    }
+
+    /// What was answered so far, and how often; counts from anew.
+    fn take(&self) -> BTreeMap<String, usize> {
+        std::mem::take(&mut *self.seen.lock().expect("not poisoned"))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+struct Site {
+    app: TestApp,
+    balancer: Balancer,
+    folder: PathBuf,
+    stack: String,
+    _gone: Gone,
+}
+
+impl Site {
+    async fn open() -> Self {
+        let stack = Containers::new().prefix.clone();
+        let builder = TestApp::builder().real_docker().shipped("deploy", &[]);
+        let (folder, socket) = (builder.dir().join("shop"), builder.dir().join("ha.sock"));
+        std::fs::create_dir(&folder).expect("a folder");
+        let gone = Gone(stack.clone());
+        let balancer = Balancer::start(builder.dir(), &socket).await;
+        let builder = builder
+            .config(&format!("/stacks/{stack}/folder"), json!(folder))
+            .config("/proxies/edge", json!({ "kind": "haproxy", "socket": socket }));
+        let site = Self { app: builder.start().await, balancer, folder, stack, _gone: gone };
+        site.app.api.job_appears("deploy").await;
+        site
+    }
+
+    /// Deploys a colour, and gives the run at its end.
+    async fn deploy(&self, strategy: &str, colour: &str) -> Value {
+        std::fs::write(self.folder.join("compose.yaml"), files(colour)).expect("written");
+        let params = json!({
+            "stack": self.stack, "strategy": strategy, "proxy": "edge",
+            "places": { "web": { "backend": "web", "port": 8080 } },
+            "steps": ["20:2s", "60:2s"], "interval": "1s", "soak": "1s", "min_healthy": "1s",
+        });
+        let run = self.app.api.trigger("deploy", params).await;
+        settles(Duration::from_secs(180), &format!("{strategy} to {colour} has ended"), || async {
+            let found = self.app.api.run(&run).await;
+            found["finished_at"].is_string().then_some(found)
+        })
+        .await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_fails_while_versions_change_and_a_bad_one_gets_its_share_only() {
+    let site = Site::open().await;
+    let first = site.deploy("rolling", "white").await;
+    assert_eq!(first["state"], "succeeded", "{first:#}");
+    let load = Load::start(site.balancer.port);
+    for (strategy, colour, before) in
+        [("rolling", "red", "white"), ("blue-green", "blue", "red"), ("canary", "green", "blue")]
+    {
+        let ended = site.deploy(strategy, colour).await;
+        assert_eq!(ended["state"], "succeeded", "{ended:#}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let seen = load.take();
+        println!("{strategy}: {seen:?}");
+        assert!(seen.keys().all(|answer| answer == before || answer == colour), "{strategy}: {seen:?}");
+        assert!(seen.len() == 2 || strategy == "rolling", "both colours answered: {strategy}: {seen:?}");
+    }
+
+    let ended = site.deploy("canary", "broken").await;
+    assert_eq!((&ended["state"], &ended["error"]["code"]), (&json!("failed"), &json!("rollout.analysis")), "{ended:#}");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let seen = load.take();
+    println!("broken canary: {seen:?}");
+    let (good, bad) = (seen.get("green").copied().unwrap_or_default(), seen.get("status 500").copied().unwrap_or(0));
+    assert!(bad > 0 && bad * 3 < good && seen.len() == 2, "only the canary's share failed: {seen:?}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after = load.take();
+    assert_eq!(after.keys().collect::<Vec<_>>(), ["green"], "{after:?}");
+}

@@ -69,7 +69,7 @@ fn row(cx: &Cx, container: &ContainerView) -> Markup {
                 @if let Some(stack) = &container.stack { " " span.tag { (stack) } }
                 span.sub.mono { (container.image) }
             }
-            td data-label="State" { (state(container)) span.sub { (container.status) } }
+            td data-label="State" { (state_of(container)) span.sub { (container.status) } }
             td data-label="CPU" { (cpu(container.usage.as_ref())) }
             td data-label="Memory" { (memory(container.usage.as_ref())) }
             td.mono data-label="Ports" { @if container.ports.is_empty() { (ui::none()) } @for port in &container.ports { span.port { (port) } } }
@@ -78,8 +78,16 @@ fn row(cx: &Cx, container: &ContainerView) -> Markup {
     }
 }
 
-fn state(container: &ContainerView) -> Markup {
-    match (container.health.as_deref(), container.state.as_str()) {
+fn state_of(container: &ContainerView) -> Markup {
+    if container.state == "exited" && container.oom_killed {
+        return ui::badge("bad", Icon::Cross, "out of memory");
+    }
+    state(container.health.as_deref(), &container.state, container.exit_code)
+}
+
+/// How a container is, from Docker's words for it.
+pub fn state(health: Option<&str>, state: &str, exit_code: Option<i64>) -> Markup {
+    match (health, state) {
         (Some("unhealthy"), _) => ui::badge("bad", Icon::Warning, "unhealthy"),
         (Some("starting"), _) => ui::badge("wait", Icon::Running, "starting"),
         (Some("healthy"), _) => ui::badge("ok", Icon::Check, "healthy"),
@@ -87,9 +95,8 @@ fn state(container: &ContainerView) -> Markup {
         (_, "restarting") => ui::badge("bad", Icon::Retry, "restarting"),
         (_, "dead") => ui::badge("bad", Icon::Cross, "dead"),
         (_, "paused") => ui::badge("warn", Icon::Stop, "paused"),
-        (_, "exited") if container.oom_killed => ui::badge("bad", Icon::Cross, "out of memory"),
-        (_, "exited") if container.exit_code.is_some_and(|code| code != 0) => {
-            ui::badge("bad", Icon::Cross, &format!("exited {}", container.exit_code.unwrap_or_default()))
+        (_, "exited") if exit_code.is_some_and(|code| code != 0) => {
+            ui::badge("bad", Icon::Cross, &format!("exited {}", exit_code.unwrap_or_default()))
         }
         (_, other) => ui::badge("idle", Icon::Stop, other),
     }
@@ -224,7 +231,7 @@ pub async fn show(
             div { (ui::section("facts", "About", ui::nothing(), facts)) }
         }
     };
-    let head = html! { (state(&container)) (actions(&cx, &container)) };
+    let head = html! { (state_of(&container)) (actions(&cx, &container)) };
     Ok(Page::new(Place::Containers, &container.name, body)
         .crumb("/containers", "Containers")
         .head(head)

@@ -10,6 +10,8 @@ pub enum Icon {
     Runs,
     Schedule,
     Containers,
+    Stacks,
+    Volumes,
     Health,
     Book,
     Settings,
@@ -44,6 +46,10 @@ impl Icon {
             Self::Runs => "M2.5 8h2.6l2-5 2.8 10 1.6-5h2",
             Self::Schedule => "M2.5 4h11v9.5h-11zM2.5 7h11M5.3 2.3v3M10.7 2.3v3M8 9v1.6h1.6",
             Self::Containers => "M8 1.8 13.5 4.8v6.4L8 14.2 2.5 11.2V4.8zM2.5 4.8 8 7.8l5.5-3M8 7.8v6.4",
+            Self::Stacks => "M8 2.2 14 5 8 7.8 2 5zM2.6 8 8 10.6 13.4 8M2.6 11 8 13.6 13.4 11",
+            Self::Volumes => {
+                "M2.5 4c0-2.4 11-2.4 11 0v8c0 2.4-11 2.4-11 0zM2.5 4c0 2.4 11 2.4 11 0M2.5 8c0 2.4 11 2.4 11 0"
+            }
             Self::Health => "M8 13.5 3 8.6a3 3 0 0 1 0-4.3 3 3 0 0 1 4.3 0L8 5l.7-.7a3 3 0 0 1 4.3 0 3 3 0 0 1 0 4.3z",
             Self::Book => {
                 "M2.5 3c2-.8 4-.6 5.5.6 1.5-1.2 3.5-1.4 5.5-.6v9.5c-2-.8-4-.6-5.5.6-1.5-1.2-3.5-1.4-5.5-.6zM8 3.6v9.5"

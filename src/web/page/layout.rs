@@ -17,6 +17,8 @@ pub enum Place {
     Runs,
     Schedule,
     Containers,
+    Stacks,
+    Volumes,
     Health,
     Audit,
     Api,
@@ -24,12 +26,14 @@ pub enum Place {
 }
 
 impl Place {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Overview,
         Self::Jobs,
         Self::Runs,
         Self::Schedule,
         Self::Containers,
+        Self::Stacks,
+        Self::Volumes,
         Self::Health,
         Self::Audit,
         Self::Api,
@@ -43,6 +47,8 @@ impl Place {
             Self::Runs => "/runs",
             Self::Schedule => "/schedule",
             Self::Containers => "/containers",
+            Self::Stacks => "/stacks",
+            Self::Volumes => "/volumes",
             Self::Health => "/alerts",
             Self::Audit => "/audit",
             Self::Api => "/docs",
@@ -57,6 +63,8 @@ impl Place {
             Self::Runs => "Runs",
             Self::Schedule => "Schedule",
             Self::Containers => "Containers",
+            Self::Stacks => "Stacks",
+            Self::Volumes => "Volumes",
             Self::Health => "Health",
             Self::Audit => "Audit",
             Self::Api => "API",
@@ -72,6 +80,8 @@ impl Place {
             Self::Runs => 'r',
             Self::Schedule => 's',
             Self::Containers => 'c',
+            Self::Stacks => 'k',
+            Self::Volumes => 'v',
             Self::Health => 'h',
             Self::Audit => 'u',
             Self::Api => 'a',
@@ -79,9 +89,14 @@ impl Place {
         }
     }
 
-    /// Whether the caller may see it.
+    /// Whether the caller may see it, and there is something to see.
     pub fn is_for(self, cx: &Cx) -> bool {
-        self != Self::Audit || cx.may(Role::Admin)
+        match self {
+            Self::Audit => cx.may(Role::Admin),
+            Self::Stacks => !cx.web.parts.stacks.sources().is_empty(),
+            Self::Volumes => cx.web.parts.volumes.is_configured(),
+            _ => true,
+        }
     }
 
     fn icon(self) -> Icon {
@@ -91,6 +106,8 @@ impl Place {
             Self::Runs => Icon::Runs,
             Self::Schedule => Icon::Schedule,
             Self::Containers => Icon::Containers,
+            Self::Stacks => Icon::Stacks,
+            Self::Volumes => Icon::Volumes,
             Self::Health => Icon::Health,
             Self::Audit => Icon::Shield,
             Self::Api => Icon::Book,

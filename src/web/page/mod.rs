@@ -24,8 +24,10 @@ mod run;
 mod runs;
 mod schedule;
 mod settings;
+mod stacks;
 mod steps;
 mod ui;
+mod volumes;
 mod watch;
 
 use std::sync::Arc;
@@ -58,6 +60,9 @@ pub fn router(document: Arc<utoipa::openapi::OpenApi>) -> Router<Web> {
         .route("/containers", get(containers::page))
         .route("/containers/{id}", get(containers::show))
         .route("/containers/{id}/{action}", get(containers::confirm).post(containers::act))
+        .route("/stacks", get(stacks::page))
+        .route("/stacks/{name}", get(stacks::show))
+        .route("/volumes", get(volumes::page))
         .route("/alerts", get(watch::page))
         .route("/alerts/{id}/acknowledge", post(watch::acknowledge))
         .route("/silences", post(watch::silence))

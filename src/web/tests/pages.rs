@@ -41,6 +41,8 @@ fn spoil(app: &App) {
 async fn every_page_is_sound() {
     let app = App::new().await;
     spoil(&app);
+    let _gateway = app.web.parts.volumes.open().await.expect("opened");
+    app.post("/api/v1/volumes", json!({ "name": "agents/one" })).await.expect(StatusCode::CREATED);
     let good = app.run_to_end("greet", json!({ "name": "bob" })).await;
     let bad = app.run_to_end("fail", json!({})).await;
     let (good, bad) = (good["id"].as_str().expect("an id"), bad["id"].as_str().expect("an id"));

@@ -43,7 +43,7 @@ impl Client {
 
     pub async fn info(&self, timeout: Duration) -> Result<Info, Problem> {
         let answers = self.ask(&["show info".to_owned()], timeout).await?;
-        records::info(&data(&answers[0])?)
+        records::info(data(&answers[0])?)
     }
 
     /// Every backend, with its servers counted.

@@ -1,5 +1,5 @@
--- Looks at containers, endpoints, ports, databases and disks, and raises and ends alerts. Who is told of them stands in
--- the configuration under `alerts.routes`.
+-- Looks at containers, endpoints, ports, databases, load balancers and disks, and raises and ends alerts. Who is told of
+-- them stands in the configuration under `alerts.routes`.
 --
 -- Name the hosts that it may ask under `http` below, and the databases under `sql`, `redis` and `graph`. What is asked
 -- comes from the parameters, or from this job's key-value store where they are empty:
@@ -8,8 +8,11 @@
 local health = require("@std/health")
 local join = require("@std/table").concat
 
+-- What a load balancer finds down for longer than this, people hear of.
+local PATIENCE_SECONDS = 120
+
 return aegis.job {
-  description = "Looks at containers, endpoints, ports, databases and disks, and raises and ends alerts",
+  description = "Looks at containers, endpoints, ports, databases, load balancers and disks, and raises and ends alerts",
   schedule = { every = "5m" },
   timeout = "2m",
   overlap = "skip",
@@ -20,6 +23,7 @@ return aegis.job {
     sql = { main = "read" },
     redis = { main = "read" },
     graph = { knowledge = "read" },
+    proxy = "read",
   },
   params = {
     containers = { type = "string", default = "", description = "Only containers whose name contains this" },
@@ -39,8 +43,9 @@ return aegis.job {
     local endpoints, unanswered = health.look_at_endpoints(ctx, configured("endpoints"))
     local ports, closed = health.look_at_ports(ctx, configured("ports"))
     local databases, silent = health.look_at_databases(ctx)
+    local proxies, down = health.look_at_proxies(ctx, PATIENCE_SECONDS)
     local disk_wait, waiting = health.look_at_disk_wait(ctx.params.disk_wait)
-    local findings = join(ill, unanswered, closed, silent, waiting)
+    local findings = join(ill, unanswered, closed, silent, down, waiting)
     for _, one in findings do
       ctx:log(if one.severity == "critical" then "error" else "warn", one.summary, one.labels)
     end
@@ -59,7 +64,7 @@ return aegis.job {
       ctx:log("info", `over: {summary}`)
     end
 
-    local checked = #containers + #endpoints + #ports + #databases + 1
+    local checked = #containers + #endpoints + #ports + #databases + #proxies + 1
     print(`looked at {checked} things, {#containers} containers among them: {#findings} findings`)
     -- Marked as lists, so that they stay lists when they are empty.
     return {
@@ -68,6 +73,7 @@ return aegis.job {
       endpoints = aegis.json.list(endpoints),
       ports = aegis.json.list(ports),
       databases = aegis.json.list(databases),
+      proxies = aegis.json.list(proxies),
       disk_wait_percent = disk_wait,
       findings = aegis.json.list(findings),
       raised = #told.raised,

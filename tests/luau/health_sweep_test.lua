@@ -31,6 +31,17 @@ local function sweep(containers, kv, options)
       },
       redis = { sources = {} },
       graph = { sources = {} },
+      proxy = {
+        list = options.proxies or {},
+        info = function(name)
+          if name == "lost" then
+            error({ code = "proxy.connect", message = "no connection" })
+          end
+          return { kind = "haproxy" }
+        end,
+        backends = options.backends or {},
+        servers = options.servers or {},
+      },
       metrics = { record = function() end },
       alerts = {
         report = function(finding)
@@ -94,6 +105,41 @@ test.describe("health_sweep", function()
     end
     expect(said).to_equal({ "endpoint_down", "port_closed", "database_down" })
     expect(reports[3].summary).to_contain("no connection within 5s")
+  end)
+
+  test.it("tells of what load balancers find down for two minutes", function()
+    local function server(name, up, state, seconds)
+      return { backend = "web", name = name, up = up, state = state, last_change_seconds = seconds, status = "DOWN" }
+    end
+    local result = sweep({}, {}, {
+      proxies = {
+        { name = "edge", kind = "haproxy", access = "read" },
+        { name = "lost", kind = "haproxy", access = "read" },
+        { name = "other", kind = "haproxy" },
+      },
+      backends = {
+        { name = "web", up = true, servers = 4, last_change_seconds = 500 },
+        { name = "api", up = false, servers = 1, last_change_seconds = 500 },
+        { name = "empty", up = false, servers = 0, last_change_seconds = 500 },
+      },
+      servers = {
+        server("well", true, "ready", 500),
+        server("ill", false, "ready", 121),
+        server("just_now", false, "ready", 119),
+        server("taken_out", false, "maint", 500),
+      },
+    })
+    local said = {}
+    for _, one in result.findings do
+      said[one.subject] = `{one.name} {one.severity}`
+    end
+    expect(said).to_equal({
+      ["backend/edge/api"] = "proxy_backend_down critical",
+      ["server/edge/web/ill"] = "proxy_server_down warning",
+      ["proxy/lost"] = "proxy_down critical",
+    })
+    expect(result.proxies[1]).to_equal({ name = "edge", kind = "haproxy", servers = 4 })
+    expect(result.proxies[2].problem).to_be("no connection")
   end)
 
   test.it("says when the processors wait for disks, and when Docker is away", function()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::error::{Problem, ProxyError};
@@ -70,7 +71,7 @@ impl Info {
         }
     }
 
-    /// `HAProxy 2.6.12, up for 3h`.
+    /// In a few words.
     fn shown(&self) -> String {
         match (&self.version, &self.directory) {
             (Some(version), _) => format!("HAProxy {version} answers"),
@@ -100,28 +101,14 @@ impl Proxies {
         self.reached.is_empty()
     }
 
-    /// Each load balancer with what it says of itself, or what is wrong with it.
+    /// Each load balancer with what it says of itself, or what is wrong with it. All are asked at once.
     pub async fn check(&self) -> Vec<(&str, Result<String, Fault>)> {
-        let ask = async |(name, reached): (&'_ String, &'_ Reached)| {
-            let info = match reached {
-                Reached::Haproxy(client) => client.info(limits::HEALTH_PROBE_TIMEOUT).await,
-                Reached::Traefik(folder) => folder.info().await,
-            };
-            info.map(|info| info.shown()).map_err(|problem| problem.fault(name, None))
-        };
-        let mut found = Vec::with_capacity(self.reached.len());
-        for entry in self.reached.iter() {
-            found.push((entry.0.as_str(), ask(entry).await));
-        }
-        found
+        let answers = join_all(self.reached.iter().map(|(name, reached)| reached.check(name))).await;
+        self.reached.keys().map(String::as_str).zip(answers).collect()
     }
 
     pub async fn info(&self, permit: &SourcePermit, timeout: Duration) -> Result<Info, ProxyError> {
-        let info = match self.of(permit)? {
-            Reached::Haproxy(client) => client.info(timeout).await,
-            Reached::Traefik(folder) => folder.info().await,
-        };
-        info.map_err(|problem| failed(permit, problem))
+        self.of(permit)?.info(timeout).await.map_err(|problem| failed(permit, problem))
     }
 
     pub async fn backends(&self, permit: &SourcePermit, timeout: Duration) -> Result<Vec<Backend>, ProxyError> {
@@ -224,6 +211,18 @@ impl Reached {
             Self::Haproxy(_) => Kind::Haproxy,
             Self::Traefik(_) => Kind::Traefik,
         }
+    }
+
+    async fn info(&self, timeout: Duration) -> Result<Info, Problem> {
+        match self {
+            Self::Haproxy(client) => client.info(timeout).await,
+            Self::Traefik(folder) => folder.info().await,
+        }
+    }
+
+    async fn check(&self, name: &str) -> Result<String, Fault> {
+        let info = self.info(limits::HEALTH_PROBE_TIMEOUT).await;
+        info.map(|info| info.shown()).map_err(|problem| problem.fault(name, None))
     }
 
     fn cannot(&self, permit: &SourcePermit, call: &'static str) -> ProxyError {

@@ -170,18 +170,38 @@ impl HaProxy {
 }
 
 pub async fn get(entry: SocketAddr, path: &str) -> Result<(u16, String), String> {
-    let ask = async {
-        let mut stream = TcpStream::connect(entry).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: shop.example.com\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
-    };
-    let answer = ask.await.map_err(|problem| problem.to_string())?;
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| format!("no answer: {answer:?}"))?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    Ok((status.ok_or_else(|| format!("no status: {head:?}"))?, body.to_owned()))
+    Client::connect(entry).await?.get(path).await
+}
+
+/// A client that stays connected between its requests.
+pub struct Client(TcpStream);
+
+impl Client {
+    pub async fn connect(entry: SocketAddr) -> Result<Self, String> {
+        TcpStream::connect(entry).await.map(Self).map_err(|problem| problem.to_string())
+    }
+
+    pub async fn get(&mut self, path: &str) -> Result<(u16, String), String> {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: shop.example.com\r\n\r\n");
+        self.0.write_all(request.as_bytes()).await.map_err(|problem| problem.to_string())?;
+        let mut answer = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let field = |before: &str, after: &str| head.split(before).nth(1)?.split(after).next()?.parse().ok();
+                let (status, length) = (field(" ", " "), field("content-length: ", "\r"));
+                let length = length.ok_or_else(|| format!("no length: {head:?}"))?;
+                if body.len() >= usize::from(length) {
+                    return Ok((status.ok_or_else(|| format!("no status: {head:?}"))?, body.to_owned()));
+                }
+            }
+            match self.0.read_buf(&mut answer).await {
+                Ok(1..) => {}
+                Ok(_) => return Err(format!("no answer: {text:?}")),
+                Err(problem) => return Err(problem.to_string()),
+            }
+        }
+    }
 }
 
 impl Drop for HaProxy {

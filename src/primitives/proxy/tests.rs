@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::testing::{HaProxy, Web, get, haproxy, source};
+use super::testing::{Client, HaProxy, Web, get, haproxy, source};
 use super::*;
 use crate::base::{Clock, Fault, limits};
 use crate::model::Grants;
@@ -179,8 +179,8 @@ async fn an_address_takes_the_next_requests() {
     assert_eq!(bed.servers().await[1].state.address.as_deref(), Some("fd00::5"));
 }
 
-/// Two hundred requests a second for two and a half, while the weights go from one side to the other and a server is
-/// drained.
+/// Two hundred requests a second for two and a half, each other one on a connection that stays, while the weights go
+/// from one side to the other and a server is drained.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_fails_while_the_traffic_moves() {
     let bed = Bed::start().await;
@@ -188,11 +188,22 @@ async fn no_request_fails_while_the_traffic_moves() {
     bed.change(B, Change::Weight(0)).await;
     let traffic = async {
         let mut requests = JoinSet::new();
-        for _ in 0..500 {
-            requests.spawn(async move { get(entry, "/").await });
-            Clock::system().sleep(Duration::from_millis(5)).await;
+        for _ in 0..5 {
+            requests.spawn(async move {
+                let mut client = Client::connect(entry).await.expect("a connection");
+                let mut answers = Vec::new();
+                for _ in 0..50 {
+                    answers.push(client.get("/").await);
+                    Clock::system().sleep(Duration::from_millis(50)).await;
+                }
+                answers
+            });
         }
-        requests.join_all().await
+        for _ in 0..250 {
+            requests.spawn(async move { vec![get(entry, "/").await] });
+            Clock::system().sleep(Duration::from_millis(10)).await;
+        }
+        requests.join_all().await.concat()
     };
     let switch = async {
         for weight in [25, 50, 75, 100] {

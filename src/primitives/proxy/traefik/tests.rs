@@ -164,7 +164,7 @@ async fn weights_are_changed_in_the_file_alone() {
     assert!(matches!(drain, Err(ProxyError::WrongKind { call: "drain", .. })), "{drain:?}");
     let mode = Change::Mode(Mode::Maint);
     let refused = bed.proxies.change(&bed.permit, Spot { backend: "shop", server: "blue" }, mode, HOW).await;
-    let refused: Fault = refused.err().expect("not for this kind").into();
+    let refused: Fault = refused.expect_err("not for this kind").into();
     assert_eq!(refused.hint.as_deref(), Some("set_state is for proxies of the kind haproxy"));
 }
 

@@ -4,6 +4,7 @@
 
 mod denied;
 pub mod docker;
+pub mod egress;
 pub mod fs;
 pub mod graph;
 pub mod hook;
@@ -53,6 +54,7 @@ pub struct Primitives {
     pub secrets: secrets::Vault,
     pub stacks: stack::Stacks,
     pub volumes: volumes::Volumes,
+    pub egress: egress::Egress,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -86,6 +88,8 @@ pub struct Options {
     pub lookup: Arc<dyn net::resolve::Lookup>,
     /// `nfs`.
     pub volumes: volumes::Options,
+    /// `egress`.
+    pub egress: egress::Options,
 }
 
 impl Default for Options {
@@ -108,6 +112,7 @@ impl Default for Options {
             process: process::Options::default(),
             lookup: Arc::new(net::resolve::SystemLookup),
             volumes: volumes::Options::default(),
+            egress: egress::Options::default(),
         }
     }
 }
@@ -133,6 +138,7 @@ impl Primitives {
             process,
             lookup,
             volumes,
+            egress,
         } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
@@ -144,6 +150,7 @@ impl Primitives {
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
         let redis = redis::Redis::new(redis, &pools);
+        let egress = egress::Egress::new(egress, http.deny(), docker.clone(), lookup.clone(), clock.clone());
         let prober = prober::Prober {
             http: http.clone(),
             docker: docker.clone(),
@@ -179,6 +186,7 @@ impl Primitives {
             secrets,
             stacks,
             volumes,
+            egress,
         })
     }
 

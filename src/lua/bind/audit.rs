@@ -92,6 +92,10 @@ fn named(context: &CallContext, args: &Args, line: &str) -> Option<(String, Opti
     if let Some(function) = context.name.strip_prefix("aegis.kv.") {
         return kv(function, args, line);
     }
+    if &*context.name == "aegis.egress.open" {
+        let names = args.record("options").texts("names").unwrap_or_default();
+        return Some((names.join(", "), Some(filled(line, &names.join("\", \"")))));
+    }
     let object = object(context, args);
     let name = match () {
         () if line.contains("HOST") => host(&object),

@@ -61,6 +61,7 @@ mod declaration;
 mod diff;
 mod docker;
 mod duration;
+mod egress;
 mod events;
 mod fs;
 mod graph;
@@ -125,6 +126,7 @@ pub const MODULES: &[&Module] = &[
     &graph::MODULE,
     &llm::MODULE,
     &volumes::MODULE,
+    &egress::MODULE,
     &metrics::MODULE,
     &alerts::MODULE,
     &checks::MODULE,

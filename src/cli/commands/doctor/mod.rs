@@ -2,6 +2,7 @@
 
 mod daemon;
 mod docker;
+mod egress;
 mod grants;
 mod host;
 mod nfs;
@@ -87,6 +88,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.extend(stacks::check(&config, &ctx.clock).await);
     findings.extend(secrets::check(&config, &ctx.clock).await);
     findings.extend(nfs::check(&config, is_running).await);
+    findings.extend(egress::check(&config, &ctx.clock).await);
     findings.extend(notify::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)

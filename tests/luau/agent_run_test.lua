@@ -205,6 +205,22 @@ test.describe("an execution that is let out", function()
     expect(seen.result.network).to_equal({ allowed = 1, refused = 2 })
   end)
 
+  test.it("takes an allowlist for its names", function()
+    local asked
+    local egress = {
+      open = function(wanted)
+        asked = wanted
+        error({ code = "enough", message = "enough" }, 0)
+      end,
+    }
+    local execution = test.library("@std/execution", { fakes = { egress = egress } })
+    local policy = { mode = "allow", allowlist = { "pypi.org" } }
+    local ok, err = aegis.try(execution.run, { image = "agent:1", network_policy = policy })
+    expect(ok).to_be(false)
+    expect(err.code).to_be("enough")
+    expect(asked).to_equal({ mode = "allow", names = { "pypi.org" } })
+  end)
+
   test.it("closes its way out also when it fails, and says when that has to wait", function()
     local seen = agent(out, { codes = { 1 }, done_at = 9, stays = true })
     expect(seen.ok).to_be(false)

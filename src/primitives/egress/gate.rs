@@ -9,14 +9,14 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 
 use super::accept::accept;
-use super::error::EgressError;
+use super::error::{EgressError, Firewall};
 use super::firewall::{self, Fence};
 use super::ledger::{Ledger, Tell};
 use super::outbound::Outbound;
 use super::peers::Peers;
 use super::rules::Rules;
 use super::{DNS_PORT, Egress, PREFIX, PROXY_PORT, Shared, dns, proxy};
-use crate::base::{RunId, limits};
+use crate::base::{Clock, RunId, limits};
 use crate::primitives::docker::{ChangeOptions, CreateNetworkOptions, DockerError, Network};
 use crate::primitives::option::Pairs;
 use crate::primitives::permit::DockerPermit;
@@ -54,6 +54,8 @@ impl Opened {
 pub struct Gate {
     run: RunId,
     pub ledger: Ledger,
+    bridge: String,
+    peers: Peers,
     _listeners: JoinSet<()>,
 }
 
@@ -64,6 +66,14 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// None while it is being opened.
+    pub fn gate(&self) -> Option<Arc<Gate>> {
+        match self {
+            Self::Opening(_) => None,
+            Self::Open(gate) => Some(gate.clone()),
+        }
+    }
+
     pub fn run(&self) -> RunId {
         match self {
             Self::Opening(run) => *run,
@@ -76,14 +86,12 @@ impl Slot {
 pub struct Place<'a> {
     egress: &'a Egress,
     pub id: String,
-    run: RunId,
     filled: bool,
 }
 
 impl Place<'_> {
-    pub fn fill(mut self, (ledger, listeners): (Ledger, JoinSet<()>)) {
-        let gate = Arc::new(Gate { run: self.run, ledger, _listeners: listeners });
-        self.egress.gates().insert(self.id.clone(), Slot::Open(gate));
+    pub fn fill(mut self, gate: Gate) {
+        self.egress.gates().insert(self.id.clone(), Slot::Open(Arc::new(gate)));
         self.filled = true;
     }
 }
@@ -100,9 +108,9 @@ impl Drop for Place<'_> {
 pub async fn build(
     shared: &Shared,
     docker: &DockerPermit,
-    (id, labels): (&str, BTreeMap<String, String>),
+    (id, run, labels): (&str, RunId, BTreeMap<String, String>),
     (rules, tell): (Rules, Option<Tell>),
-) -> Result<((Ledger, JoinSet<()>), Opened), EgressError> {
+) -> Result<(Gate, Opened), EgressError> {
     let name = network_name(id);
     let options =
         CreateNetworkOptions { internal: true, labels: Pairs(labels.clone()), ..CreateNetworkOptions::default() };
@@ -121,7 +129,14 @@ pub async fn build(
     let outbound = Outbound { rules, names, ledger: ledger.clone(), clock };
     let listeners = listen(peers, &outbound).await?;
     let opened = Opened { id: id.to_owned(), network: name, gateway: peers.gateway, labels };
-    Ok(((ledger, listeners), opened))
+    Ok((Gate { run, ledger, bridge, peers, _listeners: listeners }, opened))
+}
+
+impl Gate {
+    /// Puts the rules in place again, when somebody has taken them away.
+    pub async fn hold(&self, id: &str, clock: &Clock) -> Result<(), Firewall> {
+        Fence { id, bridge: &self.bridge, peers: self.peers }.raise(clock).await
+    }
 }
 
 /// The proxy, and the name server on both of its sockets.
@@ -168,7 +183,7 @@ impl Egress {
         }
         gates.insert(id.clone(), Slot::Opening(run));
         drop(gates);
-        Ok(Place { egress: self, id, run, filled: false })
+        Ok(Place { egress: self, id, filled: false })
     }
 
     /// A run finds what it opened itself.

@@ -171,7 +171,7 @@ impl Egress {
         let place = self.reserve(run)?;
         let labels = self.labels(run).into_iter().chain([(GATE_LABEL.to_owned(), place.id.clone())]).collect();
         tracing::debug!(id = place.id, %run, "letting an execution out");
-        match gate::build(&self.0, docker, (&place.id, labels), (rules, tell)).await {
+        match gate::build(&self.0, docker, (&place.id, run, labels), (rules, tell)).await {
             Ok((gate, opened)) => {
                 place.fill(gate);
                 Ok(opened)

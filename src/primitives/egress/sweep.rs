@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use super::gate::Gate;
 use super::{DAEMON_LABEL, Egress, EgressError, GATE_LABEL, OWNER_LABEL, PREFIX, RUN_LABEL, firewall};
 use crate::base::{Fault, RunId, limits};
 use crate::primitives::docker::{
@@ -26,8 +27,8 @@ pub trait Runs: Send + Sync {
 
 /// What is there that belongs to executions.
 struct Found {
-    /// Ids that have rules.
-    fenced: Vec<String>,
+    /// Ids that have rules; None when nft does not say.
+    fenced: Option<Vec<String>>,
     networks: Vec<Network>,
     containers: Vec<Container>,
     volumes: Vec<Volume>,
@@ -95,16 +96,33 @@ impl Egress {
                 gone += took("network", &network.name, self.tear(&permit, id).await);
             }
         }
-        gone += self.lower_lost(&found).await;
+        if let Some(fenced) = &found.fenced {
+            self.raise_lost(fenced).await;
+            gone += self.lower_lost(fenced, &found.networks).await;
+        }
         Ok(gone)
     }
 
+    /// Whoever flushes the packet filter takes away what holds executions in.
+    async fn raise_lost(&self, fenced: &[String]) {
+        let open: Vec<(String, Arc<Gate>)> = {
+            let gates = self.gates();
+            let open = gates.iter().filter(|(id, _)| !fenced.contains(id));
+            open.filter_map(|(id, slot)| Some((id.clone(), slot.gate()?))).collect()
+        };
+        for (id, gate) in open {
+            match gate.hold(&id, &self.0.clock).await {
+                Ok(()) => tracing::warn!(id, "the rules of an execution were gone, and are in place again"),
+                Err(problem) => tracing::error!(id, %problem, "the rules of an execution are gone"),
+            }
+        }
+    }
+
     /// Rules without a network hold nobody in, whosever they were.
-    async fn lower_lost(&self, found: &Found) -> usize {
+    async fn lower_lost(&self, fenced: &[String], networks: &[Network]) -> usize {
         let mut gone = 0;
-        let held: BTreeSet<&str> =
-            found.networks.iter().filter_map(|network| network.name.strip_prefix(PREFIX)).collect();
-        for id in found.fenced.iter().filter(|id| !held.contains(id.as_str())) {
+        let held: BTreeSet<&str> = networks.iter().filter_map(|network| network.name.strip_prefix(PREFIX)).collect();
+        for id in fenced.iter().filter(|id| !held.contains(id.as_str())) {
             let lowered = firewall::lower(&self.0.clock, id).await.map_err(EgressError::Firewall);
             gone += took("rules", id, lowered);
         }
@@ -113,7 +131,7 @@ impl Egress {
 
     /// Rules before networks: a network is made before its rules are, so that rules which were seen had theirs.
     async fn look(&self, permit: &DockerPermit) -> Result<Found, Fault> {
-        let fenced = firewall::fenced(&self.0.clock).await.map_err(EgressError::Firewall)?;
+        let fenced = firewall::fenced(&self.0.clock).await.ok();
         let (docker, names) = (&self.0.docker, Texts(vec![format!("{PREFIX}*")]));
         let networks = docker.networks(permit, NetworkListOptions { names: names.clone() }).await?;
         let labels = Texts(vec![OWNER_LABEL.to_owned()]);

@@ -13,6 +13,7 @@ return aegis.job {
   permissions = {
     docker = { write = { "aegis-exec-*", "aegis-quarantine-*" } },
     volumes = { ["agents/*"] = "admin" },
+    -- Where agents may be let out to, with network = allow or deny: egress = { "pypi.org", "*.example.com" }.
     -- To tell what a crash left behind from what other runs use.
     runs = { "*" },
   },
@@ -26,6 +27,14 @@ return aegis.job {
     memory = { type = "size", default = "512MiB", description = "At most so much, without swap" },
     cpus = { type = "number", default = 1, min = 0.1, max = 64, description = "At most so many" },
     done_file = { type = "string", default = "", description = "It is done when this file is in the volume" },
+    network = {
+      type = "string",
+      default = "none",
+      choices = { "none", "allow", "deny" },
+      description = "What it reaches: nothing, what is named, or the public internet but for that",
+    },
+    names = { type = "list", default = {}, description = "Hosts for network, such as pypi.org or *.example.com:8443" },
+    budget_secs = { type = "integer", default = 7200, min = 1, max = 7200, description = "Of all iterations together" },
     keep = { type = "duration", default = "7d", description = "A volume that is made here ends after so long" },
     mount = {
       type = "string",
@@ -53,13 +62,12 @@ return aegis.job {
       cpu_quota = p.cpus,
       timeout_secs = p.timeout_secs,
       mount = p.mount,
+      network_policy = if p.network == "none" then nil else { mode = p.network, names = p.names },
+      budget = { seconds = p.budget_secs },
     }, {
       iterations = p.iterations,
       id = ctx.run_id,
       check = function(outcome)
-        for _, line in outcome.lines do
-          ctx:log(if line.stream == "stderr" then "warn" else "info", line.text)
-        end
         if p.done_file ~= "" then
           return aegis.volumes.stat(p.volume, p.done_file) ~= nil
         end
@@ -82,6 +90,7 @@ return aegis.job {
       iterations = #report.outcomes,
       mounted = last.mounted,
       result = last.result,
+      network = report.network and { allowed = report.network.allowed, refused = report.network.refused },
       used_bytes = volume and volume.used_bytes,
     }
   end,

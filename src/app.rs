@@ -1,6 +1,7 @@
 //! The composition root: builds every part in order and shuts down in reverse.
 
 mod chores;
+mod executions;
 mod forecast;
 mod terms;
 
@@ -22,6 +23,7 @@ use crate::events::Tail;
 use crate::jobs::{self, Gate, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
 use crate::outbox::{Courier, Outbox};
+use crate::primitives::egress::Owner;
 use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
@@ -113,6 +115,8 @@ impl Daemon {
         let outbox = Outbox { store: store.clone(), clock: clock.clone() };
         primitives.notify = primitives.notify.kept_in(Arc::new(outbox));
         serve_volumes(&primitives, supervisor).await?;
+        let owner = executions::owner(&config.store.url, &format!("{} {address}", node_name(&config.node)));
+        serve_executions(&primitives, (&store, owner), supervisor);
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
 
@@ -259,6 +263,13 @@ impl Daemon {
                 async move { volumes.check().await }
             }));
         }
+        let egress = self.primitives.egress.clone();
+        if egress.is_enabled() {
+            probes.push(web::Probe::new("egress", move || {
+                let egress = egress.clone();
+                async move { egress.health().await }
+            }));
+        }
         let vault = self.primitives.secrets.clone();
         if vault.sources() > 0 {
             probes.push(web::Probe::new("secrets", move || std::future::ready(no_problem(vault.problems()))));
@@ -327,6 +338,16 @@ async fn serve_volumes(primitives: &Primitives, supervisor: &mut Supervisor) -> 
     Ok(())
 }
 
+/// Lets executions out, and looks after what they leave behind, until the runner has stopped.
+fn serve_executions(primitives: &Primitives, (store, owner): (&Store, Owner), supervisor: &mut Supervisor) {
+    let egress = primitives.egress.clone();
+    if egress.is_enabled() {
+        egress.begin(owner);
+        let runs = Arc::new(executions::StoredRuns(store.clone()));
+        supervisor.spawn_within("executions", limits::EGRESS_STOP_WAIT, |stop| egress.serve(runs, stop));
+    }
+}
+
 fn no_problem(problems: Vec<primitives::secrets::SecretError>) -> Result<(), String> {
     let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
     if texts.is_empty() { Ok(()) } else { Err(texts.join("; ")) }
@@ -377,6 +398,7 @@ fn masked_primitives(config: &Config, clock: &Clock, masker: &Masker) -> anyhow:
         llm: config.llm.clone(),
         secrets: secrets(config),
         volumes: config.nfs.options(),
+        egress: config.egress.options(),
         masker: masker.clone(),
         ..primitives::Options::default()
     };

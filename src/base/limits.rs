@@ -1,11 +1,13 @@
 //! Every bound in Aegis, each with its unit last in its name. A part that needs a new bound adds it here.
 
+mod egress;
 mod nfs;
 mod primitives;
 mod stacks;
 
 use std::time::Duration;
 
+pub use egress::*;
 pub use nfs::*;
 pub use primitives::*;
 pub use stacks::*;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::error::ConfigError;
-use super::{Config, nfs, values};
+use super::{Config, egress, nfs, values};
 use crate::base::{quantity, suggest};
 
 /// Where variables are looked up; tests bring their own.
@@ -37,7 +37,7 @@ const OTHERS: [&str; 2] = ["AEGIS_CONFIG", "AEGIS_SOCKET"];
 type Apply = fn(&mut Config, &str) -> Result<(), String>;
 
 /// Every key that holds one value or a list of words (comma-separated).
-pub(super) const SETTINGS: [(&str, Apply); 50] = [
+pub(super) const SETTINGS: [(&str, Apply); 53] = [
     ("scripts.dir", |config, text| put(&mut config.scripts.dir, Ok(text.into()))),
     ("scripts.policy", |config, text| put(&mut config.scripts.policy, Ok(text.into()))),
     ("store.url", |config, text| put(&mut config.store.url, values::parse_store_url(text))),
@@ -80,6 +80,11 @@ pub(super) const SETTINGS: [(&str, Apply); 50] = [
         put(&mut config.nfs.sync_names, text.parse().map_err(|_| format!("{text:?} is neither true nor false")))
     }),
     ("nfs.audit", |config, text| put(&mut config.nfs.audit, nfs::parse_audit(text))),
+    ("egress.enabled", |config, text| {
+        put(&mut config.egress.enabled, text.parse().map_err(|_| format!("{text:?} is neither true nor false")))
+    }),
+    ("egress.hosts", |_, _| Err("hosts are set in the file alone".into())),
+    ("egress.max_bytes", |config, text| put(&mut config.egress.max_bytes, egress::parse_size(text))),
     ("secrets.env_file", |config, text| put(&mut config.secrets.env_file, Ok((!text.is_empty()).then(|| text.into())))),
     ("secrets.credentials", |config, text| {
         put(&mut config.secrets.credentials, Ok((!text.is_empty()).then(|| text.into())))

@@ -1,6 +1,7 @@
 //! The configuration: built-in defaults, then the file, then the environment, then flags.
 
 mod calendars;
+mod egress;
 mod environment;
 mod error;
 mod load;
@@ -14,6 +15,7 @@ mod watch;
 mod tests;
 
 pub use calendars::{Calendar, CalendarName, Calendars, Window};
+pub use egress::Egress;
 pub use environment::{Environment, Variables};
 pub use error::ConfigError;
 pub use load::{Loaded, Sources, find_file};

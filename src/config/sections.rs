@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::calendars::Calendars;
+use super::egress::Egress;
 use super::nfs::Nfs;
 use super::watch::{Alerts, CheckConfig, Metrics};
 use super::{redact_urls, values};
@@ -40,6 +41,7 @@ pub struct Config {
     pub graph: redis::Sources,
     pub llm: llm::Sources,
     pub nfs: Nfs,
+    pub egress: Egress,
     pub secrets: SecretsConfig,
     pub metrics: Metrics,
     pub alerts: Alerts,

@@ -321,11 +321,13 @@ fn every_variable_is_applied_and_a_slip_is_refused() {
         ("AEGIS_NFS_DELETE_GRACE", "1d"),
         ("AEGIS_NFS_SYNC_NAMES", "true"),
         ("AEGIS_NFS_AUDIT", "changes"),
+        ("AEGIS_EGRESS_ENABLED", "true"),
+        ("AEGIS_EGRESS_MAX_BYTES", "1GiB"),
         ("AEGIS_NODE_NAME", "one"),
         ("AEGIS_NODE_LABELS", "gpu, eu"),
     ];
     assert_eq!(
-        all.len() + 7,
+        all.len() + 8,
         SETTINGS.len(),
         "routes, roots, programs, hosts, rules and OpenBao are the keys without a variable"
     );

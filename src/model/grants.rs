@@ -27,6 +27,8 @@ pub struct Grants {
     pub llm: Vec<String>,
     /// Host patterns with an optional port: `api.github.com`, `*.example.com:443`, `10.0.0.5:8080`, `10.0.0.0/8`.
     pub http: Vec<String>,
+    /// Host patterns, written like those of `http`: what executions that it starts may be let out to.
+    pub egress: Vec<String>,
     /// Route names.
     pub notify: Vec<String>,
     /// Names of secrets that may be used without being seen.
@@ -117,6 +119,7 @@ impl Grants {
             graph: all(Access::Write),
             llm: any(),
             http: any(),
+            egress: any(),
             notify: any(),
             secrets: any(),
             reveal: any(),

@@ -28,7 +28,7 @@ impl Right {
     pub fn covers(&self, other: &Self) -> bool {
         let on = match (&self.on, &other.on) {
             (None, _) => true,
-            (Some(own), Some(other)) if self.area == "http" => host_covers(own, other),
+            (Some(own), Some(other)) if matches!(self.area.as_str(), "http" | "egress") => host_covers(own, other),
             (Some(own), Some(other)) => own == other || matches(own, other),
             (Some(own), None) => own == "*",
         };
@@ -94,11 +94,12 @@ impl Grants {
         found
     }
 
-    fn lists(&self) -> [(&'static str, &Vec<String>); 11] {
+    fn lists(&self) -> [(&'static str, &Vec<String>); 12] {
         [
             ("stack", &self.stack),
             ("llm", &self.llm),
             ("http", &self.http),
+            ("egress", &self.egress),
             ("notify", &self.notify),
             ("secrets", &self.secrets),
             ("reveal", &self.reveal),
@@ -142,6 +143,7 @@ impl Grants {
             "stack" => return self.stack.push(name),
             "llm" => return self.llm.push(name),
             "http" => return self.http.push(name),
+            "egress" => return self.egress.push(name),
             "notify" => return self.notify.push(name),
             "secrets" => return self.secrets.push(name),
             "reveal" => return self.reveal.push(name),
@@ -232,6 +234,7 @@ mod tests {
             (right("http", None, "*.example.com"), right("http", None, "api.example.com:443")),
             (right("http", None, "10.0.0.0/8"), right("http", None, "10.1.2.3:8080")),
             (right("http", None, "[fd00::/8]:80"), right("http", None, "[fd00::1]:80")),
+            (right("egress", None, "*.example.com"), right("egress", None, "api.example.com:443")),
         ] {
             assert!(more.covers(&less), "{more} {less}");
             assert!(!less.covers(&more), "{less} {more}");

@@ -4,6 +4,7 @@
 
 mod denied;
 pub mod docker;
+pub mod egress;
 pub mod fs;
 pub mod graph;
 pub mod hook;
@@ -55,6 +56,7 @@ pub struct Primitives {
     pub stacks: stack::Stacks,
     pub volumes: volumes::Volumes,
     pub proxies: proxy::Proxies,
+    pub egress: egress::Egress,
 }
 
 /// As the configuration has it. The default reaches the local Docker Engine and has no notification route.
@@ -90,6 +92,8 @@ pub struct Options {
     pub volumes: volumes::Options,
     /// `proxies`, by name.
     pub proxies: proxy::Sources,
+    /// `egress`.
+    pub egress: egress::Options,
 }
 
 impl Default for Options {
@@ -113,6 +117,7 @@ impl Default for Options {
             lookup: Arc::new(net::resolve::SystemLookup),
             volumes: volumes::Options::default(),
             proxies: proxy::Sources::new(),
+            egress: egress::Options::default(),
         }
     }
 }
@@ -139,6 +144,7 @@ impl Primitives {
             lookup,
             volumes,
             proxies,
+            egress,
         } = options;
         let docker = docker::Docker::new(docker::Options { host: docker_host, clock: clock.clone() });
         let tls = Arc::new(http::client_tls(ca_file.as_deref())?);
@@ -150,6 +156,7 @@ impl Primitives {
         let sql = sql::Sql::new(sql::Options { sources: sql }, &secrets, &clock)?;
         let pools = redis::PoolOptions { secrets: secrets.clone(), tls, clock: clock.clone() };
         let redis = redis::Redis::new(redis, &pools);
+        let egress = egress::Egress::new(egress, http.deny(), docker.clone(), lookup.clone(), clock.clone());
         let prober = prober::Prober {
             http: http.clone(),
             docker: docker.clone(),
@@ -187,6 +194,7 @@ impl Primitives {
             stacks,
             volumes,
             proxies,
+            egress,
         })
     }
 

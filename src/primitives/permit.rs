@@ -163,7 +163,6 @@ pub struct HttpPermit {
 /// Always gives a permit; one without patterns reaches nothing. Patterns that cannot be read are left out: loading a
 /// job refuses them.
 pub fn http(grants: &Grants) -> HttpPermit {
-    let patterns = |list: &[String]| list.iter().filter_map(|text| text.parse().ok()).collect::<Vec<HostPattern>>();
     let caps = grants.caps.iter().map(|cap| patterns(&cap.grants.http)).collect();
     let policy = Policy::new(patterns(&grants.http), Arc::default()).bounded_by(caps);
     let grants = Grants { http: grants.http.clone(), caps: grants.caps.clone(), ..Grants::default() };
@@ -184,6 +183,47 @@ impl HttpPermit {
         let own = || Denied::new(&what, format!("http = {}", extended(&self.grants.http, add)));
         asked.err().unwrap_or_else(own)
     }
+}
+
+fn patterns(list: &[String]) -> Vec<HostPattern> {
+    list.iter().filter_map(|text| text.parse().ok()).collect()
+}
+
+/// May let an execution out to the hosts that the grant names.
+#[derive(Debug, Clone)]
+pub struct EgressPermit {
+    /// The script's own grant, then each bound: what is reached must be in all of them.
+    bounds: Vec<Vec<HostPattern>>,
+}
+
+/// Needs each of `names` to be granted; `*` stands for a list of what is closed, which leaves everything else open.
+pub fn egress(grants: &Grants, names: &[String]) -> Result<EgressPermit, Denied> {
+    let bounds = within(grants, |grants| {
+        let denied = |name: &str| {
+            let what = format!("letting an execution out to {name:?}");
+            Denied::new(what, format!("egress = {}", extended(&grants.egress, name)))
+        };
+        let covers = |name: &String| grants.egress.iter().any(|pattern| host_covers(pattern, name));
+        match names.iter().find(|name| !covers(name)) {
+            Some(name) => Err(denied(name)),
+            None if grants.egress.is_empty() => Err(denied("*")),
+            None => Ok(patterns(&grants.egress)),
+        }
+    })?;
+    Ok(EgressPermit { bounds })
+}
+
+impl EgressPermit {
+    pub fn bounds(&self) -> &[Vec<HostPattern>] {
+        &self.bounds
+    }
+}
+
+/// What the daemon itself may do to containers of executions, whose runs are over, and to what belongs to them.
+pub fn executions(prefixes: &[&str]) -> Result<DockerPermit, Denied> {
+    let names = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
+    let grant = DockerGrant::Named(BTreeMap::from([(Access::Write, names)]));
+    docker(&Grants { docker: Some(grant), ..Grants::default() }, Access::Write, None)
 }
 
 /// May send to one notification route.
@@ -474,8 +514,12 @@ pub fn alerts(grants: &Grants, what: &str) -> Result<(), Denied> {
 
 /// Patterns in `permissions` that cannot be read, each with its problem: for loading a job.
 pub fn problems(spec: &JobSpec) -> Vec<String> {
-    let parse = |text: &String| text.parse::<HostPattern>().err().map(|problem| format!("permissions.http: {problem}"));
-    spec.permissions.http.iter().filter_map(parse).collect()
+    let grants = &spec.permissions;
+    let all = grants.http.iter().map(|text| ("http", text)).chain(grants.egress.iter().map(|text| ("egress", text)));
+    let problem = |(area, text): (&str, &String)| {
+        text.parse::<HostPattern>().err().map(|problem| format!("permissions.{area}: {problem}"))
+    };
+    all.filter_map(problem).collect()
 }
 
 fn listed(

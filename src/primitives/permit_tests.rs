@@ -206,3 +206,30 @@ fn runs_of_others_are_looked_at_with_a_grant() {
     assert!(runs(&all, "own", None).is_ok());
     assert_eq!(runs(&Grants::default(), "own", None).expect_err("not granted").needed, "runs = { \"*\" }");
 }
+
+#[test]
+fn an_execution_is_let_out_to_what_each_bound_names() {
+    let grants = Grants { egress: vec!["*.example.com".into(), "10.0.0.0/8".into()], ..Grants::default() };
+    let asked = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        egress(&grants, &names).map(|permit| permit.bounds().len()).map_err(|denied| denied.line)
+    };
+    assert_eq!(asked(&["api.example.com:8443", "10.1.0.0/16", "*.example.com"]), Ok(1));
+    let line =
+        |add: &str| Err(format!("permissions = {{ egress = {{ \"*.example.com\", \"10.0.0.0/8\", \"{add}\" }} }}"));
+    for name in ["example.org", "*", "*.com", "redis", "db.internal", "192.168.0.0/16"] {
+        assert_eq!(asked(&["api.example.com", name]), line(name));
+    }
+    let cap = crate::model::grants::Cap {
+        grants: Grants { egress: vec!["api.example.com".into()], ..Grants::default() },
+        origin: Origin::Caller { job: "nightly".into() },
+    };
+    let capped = Grants { caps: vec![Arc::new(cap)], ..grants };
+    assert!(egress(&capped, &["api.example.com".into()]).is_ok_and(|permit| permit.bounds().len() == 2));
+    let denied = egress(&capped, &["www.example.com".into()]).expect_err("the caller may not");
+    assert!(denied.remedy().contains("the job nightly"), "{}", denied.remedy());
+    assert_eq!(
+        egress(&Grants::default(), &[]).map(|_| ()).map_err(|denied| denied.line),
+        Err("permissions = { egress = { \"*\" } }".to_owned())
+    );
+}

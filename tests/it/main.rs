@@ -19,6 +19,7 @@ mod crash;
 mod daily;
 mod disk_full;
 mod docker_real;
+mod docker_real_egress;
 mod docker_real_executions;
 mod docker_real_rollout;
 mod docker_real_stack;

@@ -4,7 +4,7 @@ local expect = test.expect
 -- Docker with containers that end as `codes` says, one an iteration; `false` is one that runs until it is killed.
 local function agent(params, options)
   local given = options or {}
-  local made, removed, iteration, volumes = {}, {}, 0, {}
+  local made, removed, iteration, volumes, opened = {}, {}, 0, {}, {}
   local function fail(code, message)
     error({ code = code, message = message }, 0)
   end
@@ -26,7 +26,7 @@ local function agent(params, options)
       end,
       wait = function(_, wait)
         local code = (given.codes or { 0 })[iteration]
-        if code == false and wait.timeout ~= 10 then
+        if code == false and wait.timeout < 10 then
           fail("docker.timeout", "it still runs")
         end
         return { exit_code = code or 137, oom_killed = false }
@@ -43,6 +43,30 @@ local function agent(params, options)
       end,
       remove_volume = function(name)
         table.insert(removed, name)
+      end,
+    },
+    egress = {
+      labels = function()
+        return { ["aegis.owner"] = "this database" }
+      end,
+      open = function(wanted)
+        table.insert(opened, wanted)
+        return {
+          id = "g1",
+          network = "aegis-exec-g1",
+          dns = "172.30.0.1",
+          environment = { HTTPS_PROXY = "http://172.30.0.1:3128", MINE = "no" },
+          labels = { ["aegis.owner"] = "this database", ["aegis.egress"] = "g1" },
+        }
+      end,
+      decisions = function(id)
+        return { decisions = { { host = "pypi.org", allowed = true } }, last = 1, allowed = 1, refused = 2, id = id }
+      end,
+      close = function(id)
+        table.insert(removed, id)
+        if given.stays then
+          fail("docker.conflict", "it has active endpoints")
+        end
       end,
     },
     jobs = {
@@ -78,7 +102,15 @@ local function agent(params, options)
     all[key] = value
   end
   local ok, result, world = test.try("agent_run.lua", { params = all, fakes = fakes })
-  return { ok = ok, result = result, world = world, made = made, removed = removed, volumes = volumes }
+  return {
+    ok = ok,
+    result = result,
+    world = world,
+    made = made,
+    removed = removed,
+    volumes = volumes,
+    opened = opened,
+  }
 end
 
 test.describe("agent_run", function()
@@ -94,6 +126,10 @@ test.describe("agent_run", function()
     expect(request.cap_drop).to_equal({ "ALL" })
     expect(request.security_opt).to_equal({ "no-new-privileges" })
     expect(request.network_mode).to_be("none")
+    expect(request.networks).to_be(nil)
+    expect(#seen.opened).to_be(0)
+    expect(request.labels["aegis.owner"]).to_be("this database")
+    expect(request.volumes[1].volume.labels["aegis.owner"]).to_be("this database")
     expect(request.memswap_limit).to_be(request.mem_limit)
     expect(request.volumes[1].volume.driver_opts).to_equal({
       type = "nfs",
@@ -137,6 +173,7 @@ test.describe("agent_run", function()
       { name = "aegis-exec-live-1", labels = { ["aegis.execution.id"] = "live0g1aj46m" } },
       { name = "aegis-exec-hand-1", labels = {}, created_at = "2026-12-31T12:00:00Z" },
       { name = "aegis-exec-hand-2", labels = {}, created_at = "2026-12-30T12:00:00Z" },
+      { name = "aegis-exec-other-1", labels = { ["aegis.owner"] = "another", ["aegis.execution.id"] = "x" } },
       { name = "aegis-quarantine-aegis-exec-older-1", labels = {}, created_at = "2026-12-01T00:00:00Z" },
     }
     local seen = agent({}, { missing = true, left = left })
@@ -148,6 +185,115 @@ test.describe("agent_run", function()
   end)
 end)
 
+test.describe("an execution that is let out", function()
+  local out = { network = "allow", names = { "pypi.org", "*.example.com" } }
+
+  test.it("has one network for all its iterations, which goes afterwards", function()
+    local params = table.clone(out)
+    params.iterations, params.done_file = 2, "done"
+    local seen = agent(params, { codes = { 1, 0 }, done_at = 2 })
+    expect(seen.ok).to_be(true)
+    expect(seen.opened).to_equal({ { mode = "allow", names = { "pypi.org", "*.example.com" } } })
+    for _, request in seen.made do
+      expect(request.network_mode).to_be(nil)
+      expect(request.networks).to_equal({ "aegis-exec-g1" })
+      expect(request.dns).to_equal({ "172.30.0.1" })
+      expect(request.environment.HTTPS_PROXY).to_be("http://172.30.0.1:3128")
+      expect(request.labels["aegis.egress"]).to_be("g1")
+    end
+    expect(seen.removed[#seen.removed]).to_be("g1")
+    expect(seen.result.network).to_equal({ allowed = 1, refused = 2 })
+  end)
+
+  test.it("takes an allowlist for its names", function()
+    local asked
+    local egress = {
+      open = function(wanted)
+        asked = wanted
+        error({ code = "enough", message = "enough" }, 0)
+      end,
+    }
+    local execution = test.library("@std/execution", { fakes = { egress = egress } })
+    local policy = { mode = "allow", allowlist = { "pypi.org" } }
+    local ok, err = aegis.try(execution.run, { image = "agent:1", network_policy = policy })
+    expect(ok).to_be(false)
+    expect(err.code).to_be("enough")
+    expect(asked).to_equal({ mode = "allow", names = { "pypi.org" } })
+  end)
+
+  test.it("closes its way out also when it fails, and says when that has to wait", function()
+    local seen = agent(out, { codes = { 1 }, done_at = 9, stays = true })
+    expect(seen.ok).to_be(false)
+    expect(seen.result.code).to_be("agent_run.not_done")
+    expect(seen.removed[#seen.removed]).to_be("g1")
+    local said = false
+    for _, line in seen.world.logs do
+      said = said or string.find(line.text, "stays until it can be removed", 1, true) ~= nil
+    end
+    expect(said).to_be(true)
+  end)
+end)
+
+test.describe("the budget of an execution", function()
+  local function run(spec, options, tokens)
+    local iterations = 0
+    local fakes = {
+      create = function()
+        iterations += 1
+      end,
+      start = function() end,
+      wait = function()
+        return { exit_code = 1, oom_killed = false }
+      end,
+      logs = function()
+        return { lines = { { stream = "stdout", text = `\{"tokens": {tokens or 0}}` } } }
+      end,
+      remove = function() end,
+      volumes = function()
+        return {}
+      end,
+    }
+    local all: any = { image = "agent:1" }
+    for key, value in spec do
+      all[key] = value
+    end
+    local labels = function()
+      return {}
+    end
+    -- Each look at the clock takes 40 seconds.
+    local seconds = 0
+    local time = {
+      now = function()
+        seconds += 40
+        return seconds
+      end,
+      diff = function(at, since)
+        return at - since
+      end,
+    }
+    local execution =
+      test.library("@std/execution", { fakes = { docker = fakes, egress = { labels = labels }, time = time } })
+    return execution.run(all, options), iterations
+  end
+
+  test.it("bounds iterations and tokens", function()
+    local report, iterations = run({ budget = { iterations = 2 } }, { iterations = 5 })
+    expect(iterations).to_be(2)
+    expect(report.ended).to_be("iterations")
+    local spent, turns = run({ budget = { tokens = 250 } }, { iterations = 9 }, 100)
+    expect(turns).to_be(3)
+    expect(spent.ended).to_be("tokens")
+    expect(spent.tokens).to_be(300)
+  end)
+
+  test.it("bounds the time of all iterations together", function()
+    local report, iterations = run({ budget = { seconds = 100 } }, { iterations = 9 })
+    expect(iterations).to_be(2)
+    expect(report.ended).to_be("seconds")
+    expect(report.passed).to_be(false)
+  end)
+end)
+
 test.describe("execution.check", function()
   local execution = require("@std/execution")
   for what, spec in
@@ -156,7 +302,12 @@ test.describe("execution.check", function()
       ["needs an image"] = {},
       ["mount is disk"] = { image = "a", mount = "disk" },
       ["no absolute target"] = { image = "a", volumes = { { name = "a/b", target = "work" } } },
-      ["not enforced"] = { image = "a", network_policy = { mode = "allow", allowlist = { "pypi.org" } } },
+      ["network_policy has no field"] = { image = "a", network_policy = { mode = "allow", allow = { "pypi.org" } } },
+      ["network_policy.mode is open"] = { image = "a", network_policy = { mode = "open" } },
+      ["allow has no names"] = { image = "a", network_policy = { mode = "allow", names = {} } },
+      ["none names nobody"] = { image = "a", network_policy = { mode = "none", names = { "pypi.org" } } },
+      ['budget has no field "time"'] = { image = "a", budget = { time = 3 } },
+      ["budget.seconds is 0"] = { image = "a", budget = { seconds = 0 } },
     }
   do
     test.it(`refuses: {what}`, function()

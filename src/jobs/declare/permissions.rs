@@ -8,9 +8,9 @@ use super::reader::{Reader, Table};
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "docker", "host", "proxy", "stack", "sql", "http", "notify", "secrets", "volumes", "process", "fs", "kv", "jobs",
-    "runs", "events", "redis", "graph", "llm", "alerts",
+    "runs", "events", "redis", "graph", "llm", "alerts", "egress",
 ];
 const ACCESSES: [(&str, Access); 3] = [("read", Access::Read), ("write", Access::Write), ("admin", Access::Admin)];
 
@@ -27,7 +27,8 @@ pub fn read(reader: &mut Reader, job: &Table) -> Grants {
         redis: by_name(reader, &table, "redis", &ACCESSES),
         graph: by_name(reader, &table, "graph", &ACCESSES[..2]),
         llm: table.strings(reader, "llm"),
-        http: http(reader, &table),
+        http: hosts(reader, &table, "http"),
+        egress: hosts(reader, &table, "egress"),
         notify: table.strings(reader, "notify"),
         secrets,
         reveal,
@@ -95,14 +96,14 @@ fn by_name(
 }
 
 /// Hosts with an optional port, or networks; not addresses of pages.
-fn http(reader: &mut Reader, permissions: &Table) -> Vec<String> {
-    let hosts = permissions.strings(reader, "http");
+fn hosts(reader: &mut Reader, permissions: &Table, field: &str) -> Vec<String> {
+    let hosts = permissions.strings(reader, field);
     for host in &hosts {
         let network = host.parse::<ipnet::IpNet>().is_ok();
         if host.is_empty() || !network && host.contains('/') || host.contains(char::is_whitespace) {
             let problem =
                 format!("{host:?} is not a host such as \"api.example.com\", \"*.example.com:443\" or \"10.0.0.0/8\"");
-            reader.wrong(permissions, "http", problem);
+            reader.wrong(permissions, field, problem);
         }
     }
     hosts

@@ -13,8 +13,8 @@ const RULE: [&str; 3] = ["scripts", "allow", "approve"];
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Admin];
 const LEVELLED: [&str; 2] = ["host", "alerts"];
 const BY_NAME: [&str; 6] = ["sql", "redis", "graph", "fs", "volumes", "proxy"];
-const LISTS: [&str; 11] =
-    ["stack", "http", "notify", "secrets", "reveal", "process", "kv", "jobs", "runs", "events", "llm"];
+const LISTS: [&str; 12] =
+    ["stack", "http", "egress", "notify", "secrets", "reveal", "process", "kv", "jobs", "runs", "events", "llm"];
 
 /// The policy in `text`, which was read from `file`.
 ///
@@ -162,7 +162,8 @@ impl Reader<'_> {
                 "graph" => grants.graph = self.by_name(value, area),
                 "fs" => grants.fs = self.by_name(value, area),
                 "stack" => grants.stack = self.texts(value, area),
-                "http" => grants.http = self.hosts(value),
+                "http" => grants.http = self.hosts(value, area),
+                "egress" => grants.egress = self.hosts(value, area),
                 "notify" => grants.notify = self.texts(value, area),
                 "secrets" => grants.secrets = self.texts(value, area),
                 "reveal" => grants.reveal = self.texts(value, area),
@@ -209,8 +210,8 @@ impl Reader<'_> {
         entries.iter().filter_map(|(name, _, value)| Some((name.clone(), self.access(value, name)?))).collect()
     }
 
-    fn hosts(&mut self, node: &Node) -> Vec<String> {
-        let hosts = self.texts(node, "http");
+    fn hosts(&mut self, node: &Node, area: &str) -> Vec<String> {
+        let hosts = self.texts(node, area);
         for host in &hosts {
             if let Err(problem) = host.parse::<crate::primitives::net::HostPattern>() {
                 self.fault(node.place, problem.to_string(), None);

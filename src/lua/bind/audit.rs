@@ -98,6 +98,10 @@ fn named(context: &CallContext, args: &Args, line: &str) -> Option<(String, Opti
         let object: Vec<&str> = std::iter::once(proxy).chain(words).collect();
         return Some((object.join("/"), Some(filled(line, proxy))));
     }
+    if &*context.name == "aegis.egress.open" {
+        let names = args.record("options").texts("names").unwrap_or_default();
+        return Some((names.join(", "), Some(filled(line, &names.join("\", \"")))));
+    }
     let object = object(context, args);
     let name = match () {
         () if line.contains("HOST") => host(&object),

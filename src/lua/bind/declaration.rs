@@ -99,6 +99,11 @@ const PERMISSIONS: Record = Record {
         Field::optional("graph", Type::Map(&Type::String), "Access by source: read, write"),
         Field::optional("llm", Type::List(&Type::String), "Language models, by source"),
         Field::optional("http", Type::List(&Type::String), "Hosts, with an optional port"),
+        Field::optional(
+            "egress",
+            Type::List(&Type::String),
+            "Hosts that executions may be let out to, with an optional port",
+        ),
         Field::optional("notify", Type::List(&Type::String), "Routes"),
         Field::optional(
             "secrets",

@@ -61,6 +61,7 @@ mod declaration;
 mod diff;
 mod docker;
 mod duration;
+mod egress;
 mod events;
 mod fs;
 mod graph;
@@ -127,6 +128,7 @@ pub const MODULES: &[&Module] = &[
     &llm::MODULE,
     &volumes::MODULE,
     &proxy::MODULE,
+    &egress::MODULE,
     &metrics::MODULE,
     &alerts::MODULE,
     &checks::MODULE,

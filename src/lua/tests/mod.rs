@@ -6,6 +6,7 @@ mod codecs;
 mod console;
 mod docker;
 mod durable;
+mod egress;
 mod errors;
 mod hostile;
 mod http;

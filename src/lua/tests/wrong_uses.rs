@@ -70,7 +70,7 @@ fn wrong_uses(name: &str, function: &Function) -> Vec<(String, &'static str)> {
         }
         if let Type::Record(record) = &field.kind {
             let needed = fitting_kind(&field.kind);
-            let needed = needed.trim_matches(['{', '}', ' ']);
+            let needed = needed.trim_start_matches('{').strip_suffix('}').unwrap_or_default().trim();
             let more =
                 |entry: String| with(format!("{{ {needed}{} {entry} }}", if needed.is_empty() { "" } else { "," }));
             uses.push((more("nonsense = 1".into()), "nonsense"));

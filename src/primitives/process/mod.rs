@@ -33,6 +33,11 @@ use crate::base::{Clock, Masker, limits};
 use crate::primitives::fs::{Files, FsPath, Pending, Replace};
 use crate::primitives::permit::{FsPermit, ProcessPermit};
 
+/// A program of the machine's, where only the administrator installs them.
+pub(in crate::primitives) fn find_program(name: &str) -> Option<PathBuf> {
+    program::find(name, &BTreeMap::new()).ok()
+}
+
 /// As the configuration has it, in `process`.
 #[derive(Debug, Clone, Default)]
 pub struct Options {

@@ -63,6 +63,7 @@ pub fn grants(grants: &Grants) -> Vec<(&'static str, String)> {
         ("graph", map(&grants.graph)),
         ("llm", list(&grants.llm)),
         ("http", list(&grants.http)),
+        ("egress", list(&grants.egress)),
         ("notify", list(&grants.notify)),
         ("secrets", list(&grants.secrets)),
         ("secrets in plain text", list(&grants.reveal)),
@@ -106,6 +107,6 @@ mod tests {
             Grants { docker: Some(DockerGrant::Named(named)), http: vec!["a".into(), "b".into()], ..Grants::default() };
         assert_eq!(grants(&some), [("docker", "read: *; write: web-*".to_owned()), ("http", "a, b".to_owned())]);
         assert!(grants(&Grants::default()).is_empty());
-        assert_eq!(grants(&Grants::all()).len(), 20);
+        assert_eq!(grants(&Grants::all()).len(), 21);
     }
 }

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod docker;
+mod egress;
 mod grants;
 mod host;
 mod nfs;
@@ -89,6 +90,7 @@ pub(super) async fn run(ctx: &Context) -> Result<(), Failure> {
     findings.extend(proxies::check(&config, &ctx.clock).await);
     findings.extend(secrets::check(&config, &ctx.clock).await);
     findings.extend(nfs::check(&config, is_running).await);
+    findings.extend(egress::check(&config, &ctx.clock).await);
     findings.extend(notify::check(&config, &ctx.clock).await);
     findings.extend(host::check(ctx.clock.now()));
     report(&findings, ctx)

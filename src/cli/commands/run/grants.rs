@@ -4,9 +4,9 @@ use crate::base::suggest;
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
 
-const NAMES: [&str; 20] = [
-    "alerts", "docker", "events", "fs", "graph", "host", "http", "jobs", "kv", "llm", "notify", "process", "proxy",
-    "redis", "reveal", "runs", "secrets", "sql", "stack", "volumes",
+const NAMES: [&str; 21] = [
+    "alerts", "docker", "egress", "events", "fs", "graph", "host", "http", "jobs", "kv", "llm", "notify", "process",
+    "proxy", "redis", "reveal", "runs", "secrets", "sql", "stack", "volumes",
 ];
 
 /// Adds `name=value`: an access for `alerts`, `docker` and `host`; `source:access` for `sql`, `redis`, `graph`,
@@ -41,6 +41,7 @@ pub(super) fn add(grants: &mut Grants, name: &str, value: &str) -> Result<(), St
         "stack" => &mut grants.stack,
         "llm" => &mut grants.llm,
         "http" => &mut grants.http,
+        "egress" => &mut grants.egress,
         "notify" => &mut grants.notify,
         "secrets" => &mut grants.secrets,
         "reveal" => &mut grants.reveal,
@@ -84,6 +85,7 @@ mod tests {
             ("fs", "backups:write"),
             ("stack", "web"),
             ("http", "a.example, b.example:443"),
+            ("egress", "a.example"),
             ("notify", "alerts"),
             ("secrets", "X"),
             ("reveal", "X"),

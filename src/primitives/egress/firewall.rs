@@ -1,0 +1,125 @@
+//! The packet filter: a table of nftables for each execution, and with it nothing of the machine is reached from its
+//! network but the proxy and the name server.
+//!
+//! Rules are handed to `nft` as one transaction, so that there is no moment with half of them.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::error::Firewall;
+use super::outbound::within;
+use super::peers::Peers;
+use super::{DNS_PORT, PROXY_PORT};
+use crate::base::{Clock, limits};
+use crate::primitives::process::find_program;
+
+const TABLE_PREFIX: &str = "aegis_";
+const TABLE_FAMILY: &str = "inet";
+/// Before whatever else filters at the usual priority.
+const PRIORITY: i32 = -10;
+
+/// What holds one execution in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence<'a> {
+    pub id: &'a str,
+    /// The interface of its network.
+    pub bridge: &'a str,
+    pub peers: Peers,
+}
+
+impl Fence<'_> {
+    /// The rules. What comes from the network is dropped unless it is for the proxy or the name server, and whatever
+    /// would be passed on to or from it is; the last two keep everybody else on the machine away from the two.
+    fn script(&self) -> String {
+        let Self { id, bridge, peers: Peers { subnet, gateway } } = self;
+        let table = format!("{TABLE_FAMILY} {TABLE_PREFIX}{id}");
+        format!(
+            "add table {table}\n\
+             delete table {table}\n\
+             table {table} {{\n\
+             chain input {{\n\
+             type filter hook input priority {PRIORITY}; policy accept;\n\
+             iifname \"{bridge}\" ip saddr {subnet} ip daddr {gateway} tcp dport {{ {DNS_PORT}, {PROXY_PORT} }} accept\n\
+             iifname \"{bridge}\" ip saddr {subnet} ip daddr {gateway} udp dport {DNS_PORT} accept\n\
+             iifname \"{bridge}\" counter drop comment \"aegis execution {id}\"\n\
+             ip daddr {gateway} tcp dport {{ {DNS_PORT}, {PROXY_PORT} }} counter drop\n\
+             ip daddr {gateway} udp dport {DNS_PORT} counter drop\n\
+             }}\n\
+             chain forward {{\n\
+             type filter hook forward priority {PRIORITY}; policy accept;\n\
+             iifname \"{bridge}\" counter drop\n\
+             oifname \"{bridge}\" counter drop\n\
+             }}\n\
+             }}\n"
+        )
+    }
+
+    pub async fn raise(&self, clock: &Clock) -> Result<(), Firewall> {
+        run(clock, &["-f", "-"], &self.script()).await.map(drop)
+    }
+}
+
+/// Takes an execution's rules away; that there are none is as good.
+pub async fn lower(clock: &Clock, id: &str) -> Result<(), Firewall> {
+    let table = format!("{TABLE_FAMILY} {TABLE_PREFIX}{id}");
+    // One that is not there would fail the transaction.
+    run(clock, &["-f", "-"], &format!("add table {table}\ndelete table {table}\n")).await.map(drop)
+}
+
+/// The ids of executions that have rules.
+pub async fn fenced(clock: &Clock) -> Result<Vec<String>, Firewall> {
+    Ok(ids(&run(clock, &["list", "tables"], "").await?))
+}
+
+fn ids(listed: &str) -> Vec<String> {
+    let own = |line: &str| {
+        let id =
+            line.trim().strip_prefix("table ")?.strip_prefix(TABLE_FAMILY)?.trim_start().strip_prefix(TABLE_PREFIX)?;
+        id.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| id.to_owned())
+    };
+    listed.lines().filter_map(own).collect()
+}
+
+async fn run(clock: &Clock, arguments: &[&str], script: &str) -> Result<String, Firewall> {
+    let program = find_program("nft").ok_or(Firewall::Missing)?;
+    let output = within(clock, limits::EGRESS_NFT_WAIT, talk(program, arguments, script)).await;
+    let output = output.ok_or(Firewall::Silent)?.map_err(|failure| Firewall::Refused(failure.to_string()))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let first = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("nothing").to_owned();
+    Err(if said.contains("Operation not permitted") { Firewall::Rights } else { Firewall::Refused(first) })
+}
+
+async fn talk(program: PathBuf, arguments: &[&str], script: &str) -> io::Result<Output> {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // What it does not read it complains about itself.
+        let _ = input.write_all(script.as_bytes()).await;
+    }
+    child.wait_with_output().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_executions_are_told_from_others() {
+        let listed =
+            "table ip nat\ntable inet filter\ntable inet aegis_01abc\ntable ip aegis_02\ntable inet aegis_a_b\n";
+        assert_eq!(ids(listed), ["01abc"]);
+    }
+}

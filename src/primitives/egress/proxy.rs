@@ -1,0 +1,172 @@
+//! The proxy of one execution: tunnels (RFC 9110 section 9.3.6) and requests in plain HTTP (RFC 9112 section 3.2.2).
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode, client, http::uri::Scheme, server};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use super::body::{Body, Driven, Metered};
+use super::ledger::{Reason, Way, Wish};
+use super::outbound::Outbound;
+use super::pulse::Pulse;
+use super::rules;
+use super::tunnel::Tunnel;
+use crate::base::limits;
+
+/// Of one hop (RFC 9110 section 7.6.1), with those that only proxies are sent.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    HeaderName::from_static("connection"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-authorization"),
+    HeaderName::from_static("proxy-authenticate"),
+    HeaderName::from_static("te"),
+    HeaderName::from_static("transfer-encoding"),
+    HeaderName::from_static("upgrade"),
+];
+const HTTP_PORT: u16 = 80;
+
+/// What was not done, and for whom.
+struct Refusal {
+    host: String,
+    reason: Reason,
+}
+
+/// Serves one connection to its end, or until nothing moves on it for too long.
+pub async fn serve(stream: TcpStream, outbound: Outbound) {
+    let (clock, pulse) = (outbound.clock.clone(), Pulse::default());
+    let begun: Arc<Mutex<Option<Tunnel>>> = Arc::default();
+    let service = service_fn(|request| {
+        let (outbound, begun, pulse) = (outbound.clone(), begun.clone(), pulse.clone());
+        async move { Ok::<_, Infallible>(answer(&outbound, &begun, &pulse, request).await) }
+    });
+    let mut builder = server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // Simple clients end their side when they have asked.
+        .half_close(true)
+        .header_read_timeout(limits::EGRESS_HEADER_WAIT)
+        .max_buf_size(limits::EGRESS_HEADER_BYTES_MAX)
+        .max_headers(limits::EGRESS_HEADERS_MAX);
+    let work = async {
+        let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
+        if served.is_err_and(|failure| failure.is_parse()) {
+            outbound.ledger.refuse(Wish::Http, "", None, Reason::Malformed);
+        }
+        let tunnel = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tunnel) = tunnel {
+            tunnel.run().await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = pulse.stops(&clock) => {}
+    }
+}
+
+async fn answer(
+    outbound: &Outbound,
+    begun: &Mutex<Option<Tunnel>>,
+    pulse: &Pulse,
+    mut request: Request<Incoming>,
+) -> Response<Body> {
+    pulse.beat();
+    let outcome = match *request.method() {
+        Method::CONNECT => connect(outbound, pulse, &mut request).await.map(|tunnel| {
+            *begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(tunnel);
+            Response::new(said(""))
+        }),
+        _ => forward(outbound, pulse, request).await,
+    };
+    outcome.unwrap_or_else(|refusal| refused(&refusal))
+}
+
+async fn connect(outbound: &Outbound, pulse: &Pulse, request: &mut Request<Incoming>) -> Result<Tunnel, Refusal> {
+    let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+    let Some(target) = rules::target(&host) else { return Err(malformed(outbound, Wish::Connect, host)) };
+    let dialed = outbound.dial(Wish::Connect, &target).await;
+    let (stream, flow) = dialed.map_err(|reason| Refusal { host, reason })?;
+    Ok(Tunnel { upgrade: hyper::upgrade::on(request), stream, flow, pulse: pulse.clone() })
+}
+
+async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    let authority = request.uri().authority().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP));
+    let Some(authority) = authority.map(ToString::to_string) else {
+        return Err(malformed(outbound, Wish::Http, request.uri().to_string()));
+    };
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let host = if has_port { authority.clone() } else { format!("{authority}:{HTTP_PORT}") };
+    let (Some(target), Ok(named)) = (rules::target(&host), HeaderValue::from_str(&authority)) else {
+        return Err(malformed(outbound, Wish::Http, host));
+    };
+    let dialed = outbound.dial(Wish::Http, &target).await;
+    let (stream, flow) = dialed.map_err(|reason| Refusal { host: host.clone(), reason })?;
+    let flow = Arc::new(flow);
+    let unreachable = |_| Refusal { host: host.clone(), reason: Reason::Unreachable };
+    let mut builder = client::conn::http1::Builder::new();
+    builder.max_headers(limits::EGRESS_HEADERS_MAX).max_buf_size(limits::EGRESS_HEADER_BYTES_MAX);
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    let mut driver = async move { drop(connection.await) }.boxed().fuse();
+
+    let (mut head, body) = request.into_parts();
+    head.uri = head.uri.path_and_query().map_or("/", |path| path.as_str()).parse().unwrap_or_default();
+    strip(&mut head.headers);
+    // Whatever the container said: what is asked is who was looked at.
+    head.headers.insert(HOST, named);
+    head.extensions.clear();
+    let body = Metered { body, flow: flow.clone(), way: Way::Out, pulse: pulse.clone() };
+    let mut answered = std::pin::pin!(sender.send_request(Request::from_parts(head, body)));
+    let response = tokio::select! {
+        response = &mut answered => response,
+        () = &mut driver => answered.await,
+    };
+    let (mut head, body) = response.map_err(unreachable)?.into_parts();
+    strip(&mut head.headers);
+    let body = Metered { body, flow, way: Way::In, pulse: pulse.clone() };
+    Ok(Response::from_parts(head, Driven { driver, body }.boxed_unsync()))
+}
+
+/// Takes out what is meant for this hop alone.
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn malformed(outbound: &Outbound, wish: Wish, host: String) -> Refusal {
+    outbound.ledger.refuse(wish, &host, None, Reason::Malformed);
+    Refusal { host, reason: Reason::Malformed }
+}
+
+fn refused(refusal: &Refusal) -> Response<Body> {
+    let Refusal { host, reason } = refusal;
+    let host: String = host.chars().take(limits::EGRESS_NAME_SHOWN_BYTES).collect();
+    let mut response = Response::new(said(&format!("aegis: {host} is not reached: {reason}\n")));
+    *response.status_mut() = match reason {
+        Reason::Malformed => StatusCode::BAD_REQUEST,
+        Reason::Unresolved | Reason::Unreachable => StatusCode::BAD_GATEWAY,
+        _ => StatusCode::FORBIDDEN,
+    };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn said(text: &str) -> Body {
+    Full::new(Bytes::copy_from_slice(text.as_bytes())).map_err(|never| match never {}).boxed_unsync()
+}

@@ -1,0 +1,107 @@
+//! The name server, over both of its transports.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinSet;
+
+use super::{outbound, peers};
+use crate::base::{Clock, limits};
+use crate::primitives::egress::accept::accept;
+use crate::primitives::egress::dns;
+use crate::primitives::egress::ledger::{Reason, Wish};
+use crate::primitives::egress::message::ask;
+use crate::primitives::egress::outbound::Outbound;
+
+const A: u16 = 1;
+const TXT: u16 = 16;
+
+fn way() -> Outbound {
+    let names = ["api.test:8443", "rebind.example.com", "nobody.test"];
+    outbound(&names, &[("api.test", [10, 1, 2, 3]), ("rebind.example.com", [127, 0, 0, 1])], 1, &Clock::system())
+}
+
+/// Code of the answer, and how many addresses it has.
+fn told(answer: &[u8]) -> (u8, u8) {
+    (answer[3] & 0x0f, answer[7])
+}
+
+#[tokio::test]
+async fn only_names_that_may_be_reached_have_addresses() {
+    let out = way();
+    for (name, kind, expected, reason) in [
+        ("api.test", A, (0, 1), None),
+        ("API.test", A, (0, 1), None),
+        ("api.test", 28, (0, 0), None),
+        ("api.test", TXT, (0, 0), None),
+        ("other.test", A, (5, 0), Some(Reason::NotListed)),
+        ("c2VjcmV0.other.test", TXT, (5, 0), Some(Reason::NotListed)),
+        ("x.api.test", A, (5, 0), Some(Reason::NotListed)),
+        ("rebind.example.com", A, (5, 0), Some(Reason::Address(crate::primitives::net::Kind::Loopback))),
+        ("nobody.test", A, (2, 0), Some(Reason::Unresolved)),
+        ("", A, (5, 0), Some(Reason::Malformed)),
+        ("a b.test", A, (5, 0), Some(Reason::Malformed)),
+    ] {
+        let answer = dns::answer(&out, &ask(name, kind)).await.expect("an answer");
+        assert_eq!(told(&answer), expected, "{name} {kind}");
+        let last = out.ledger.decisions(0).pop().expect("a decision");
+        assert_eq!((last.wish, last.refused), (Wish::Dns, reason), "{name} {kind}");
+    }
+    let addresses = dns::answer(&out, &ask("api.test", A)).await.expect("an answer");
+    assert!(addresses.ends_with(&[10, 1, 2, 3]));
+}
+
+#[tokio::test]
+async fn questions_come_over_udp_and_over_tcp() {
+    let out = way();
+    let mut tasks = JoinSet::new();
+    let server = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    let address = server.local_addr().expect("an address");
+    tasks.spawn(dns::serve_udp(server, peers(), out.clone()));
+    let client = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+    // What is no question at all is not answered; the next one is.
+    for junk in [&b"x"[..], &[0xff; 600], &[]] {
+        client.send_to(junk, address).await.expect("sent");
+    }
+    client.send_to(&ask("api.test", A), address).await.expect("sent");
+    let mut buffer = [0; 600];
+    let received = client.recv(&mut buffer).await.expect("an answer");
+    assert_eq!(told(&buffer[..received]), (0, 1));
+    // The machine itself is no execution.
+    let machine = UdpSocket::bind("127.0.0.254:0").await.expect("a port");
+    machine.send_to(&ask("api.test", A), address).await.expect("sent");
+    client.send_to(&ask("other.test", A), address).await.expect("sent");
+    let received = client.recv(&mut buffer).await.expect("an answer");
+    assert_eq!(told(&buffer[..received]), (5, 0));
+    assert!(machine.try_recv(&mut buffer).is_err());
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let clock = Clock::system();
+    tasks.spawn(accept(listener, peers(), 2, clock, move |stream| dns::serve_tcp(stream, out.clone())));
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    for (name, expected) in [("api.test", (0, 1)), ("other.test", (5, 0))] {
+        assert_eq!(told(&over_tcp(&mut stream, &ask(name, A)).await.expect("an answer")), expected);
+    }
+    hostile(address).await;
+}
+
+async fn over_tcp(stream: &mut TcpStream, message: &[u8]) -> Option<Vec<u8>> {
+    let length = u16::try_from(message.len()).expect("a short message");
+    stream.write_all(&[&length.to_be_bytes()[..], message].concat()).await.ok()?;
+    let mut answer = vec![0; usize::from(stream.read_u16().await.ok()?)];
+    stream.read_exact(&mut answer).await.ok()?;
+    Some(answer)
+}
+
+/// A length that is too long, and a message that is none, end the connection; others are served.
+async fn hostile(address: SocketAddr) {
+    let long = vec![0; limits::EGRESS_DNS_BYTES_MAX + 1];
+    for message in [&long[..], b"junk", b""] {
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        assert_eq!(over_tcp(&mut stream, message).await, None);
+    }
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    assert!(over_tcp(&mut stream, &ask("api.test", A)).await.is_some());
+}

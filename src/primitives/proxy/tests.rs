@@ -155,9 +155,10 @@ async fn seen(bed: &Bed, is_so: impl Fn(&[Server]) -> bool) {
 async fn a_dead_server_is_seen_as_down() {
     let bed = Bed::start().await;
     bed.b.stop();
-    seen(&bed, |servers| !servers[1].state.up).await;
+    // The check that was under way when the server went may end otherwise than those after it.
+    seen(&bed, |servers| !servers[1].state.up && servers[1].check.as_deref() == Some("L4CON")).await;
     let b = &bed.servers().await[1];
-    assert_eq!((b.status.as_str(), b.check.as_deref(), b.downs), ("DOWN", Some("L4CON"), 1));
+    assert_eq!((b.status.as_str(), b.downs), ("DOWN", 1));
     assert_eq!(b.check_text.as_deref(), Some("Connection refused"));
     let backends = bed.proxies.backends(&bed.permit, HOW.timeout).await.expect("backends");
     assert_eq!((backends[1].up, backends[1].servers, backends[1].servers_up), (true, 2, 1));

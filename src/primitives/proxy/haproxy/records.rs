@@ -187,7 +187,8 @@ pub fn servers(stat: &Table, states: &Table) -> Result<Vec<Server>, Problem> {
             sessions_max: row.count("smax"),
             queue: row.count("qcur"),
             traffic: Traffic::of(row),
-            check: row.some("check_status").map(str::to_owned),
+            // The star says that another check is under way; the word is the latest one's.
+            check: row.some("check_status").map(|word| word.trim_start_matches("* ").to_owned()),
             check_text: row.some("last_chk").map(str::to_owned),
             check_ms: row.number("check_duration"),
             check_failures: row.count("chkfail"),
@@ -249,5 +250,31 @@ fn known(table: &Table, columns: &[&str]) -> Result<(), Problem> {
     match table.has(columns) {
         true => Ok(()),
         false => Err(Problem::Protocol(format!("it lacks one of the columns {}", columns.join(", ")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_what_both_answers_say_of_it() {
+        let stat = "# pxname,svname,scur,status,check_status,bck\nweb,a,3,DRAIN,* L7OK,0\nweb,gone,0,UP,L4OK,1\n";
+        let states = "1\n# be_name srv_name srv_addr srv_port srv_op_state srv_admin_state srv_uweight srv_iweight\n\
+                      web a - 0 2 8 5 100\nother a 10.0.0.1 80 0 1 1 1\n";
+        let tables = (Table::of_commas(stat).expect("a table"), Table::of_blanks(states).expect("a table"));
+        let found = servers(&tables.0, &tables.1).expect("servers");
+        assert_eq!(found.len(), 1, "what only one of them knows is not there");
+        let State { address, port, mode, up, weight, weight_initial } = &found[0].state;
+        assert_eq!((address, port, *mode, *up), (&None, &None, Mode::Drain, true));
+        assert_eq!((*weight, *weight_initial, found[0].sessions), (5, 100, 3));
+        assert_eq!(found[0].check.as_deref(), Some("L7OK"));
+        let in_maintenance = |flags: u8| {
+            let states = states.replace(" 2 8 5 ", &format!(" 0 {flags} 5 "));
+            let states = Table::of_blanks(&states).expect("a table");
+            state(&states, "web", "a").map(|state| state.mode == Mode::Maint)
+        };
+        let seen: Vec<_> = [0x01, 0x02, 0x20, 0x40, 0x09, 0x04, 0x08, 0x10, 0].map(in_maintenance).into();
+        assert_eq!(seen, [true, true, true, true, true, false, false, false, false].map(Some));
     }
 }

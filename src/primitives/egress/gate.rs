@@ -59,6 +59,15 @@ pub struct Gate {
     _listeners: JoinSet<()>,
 }
 
+#[cfg(test)]
+impl Gate {
+    /// One whose rules no packet filter takes.
+    pub fn that_cannot_be_held(attempt: Attempt, peers: Peers, clock: crate::base::Clock) -> Self {
+        let (ledger, bridge) = (Ledger::new(clock, 1, None), "a\"; drop".to_owned());
+        Self { attempt, ledger, bridge, peers, _listeners: JoinSet::new() }
+    }
+}
+
 /// A place among those that are open.
 pub enum Slot {
     Opening(Attempt),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Nobody;
+use super::{Nobody, peers};
 use crate::base::{Clock, RunId, limits};
 use crate::primitives::docker::{self, Docker};
+use crate::primitives::egress::gate::Gate;
 use crate::primitives::egress::{Attempt, Egress, EgressError, Open, Options};
 
 fn egress() -> Egress {
@@ -28,6 +29,19 @@ fn one_run_takes_a_few_places_and_all_together_not_many_more() {
     assert!(matches!(egress.reserve(other), Err(EgressError::TooMany)));
     places.truncate(limits::EGRESS_GATES_OF_RUN_MAX);
     assert!(egress.reserve(other).is_ok());
+}
+
+#[tokio::test]
+async fn what_cannot_be_held_in_is_closed() {
+    let egress = egress();
+    let attempt = Attempt { run: RunId::generate(), number: 1 };
+    let (place, opening) = (egress.reserve(attempt).expect("a place"), egress.reserve(attempt).expect("a place"));
+    let id = place.id.clone();
+    place.fill(Gate::that_cannot_be_held(attempt, peers(), Clock::system()));
+    assert!(egress.find(attempt.run, &id).is_ok());
+    egress.hold().await;
+    assert!(matches!(egress.find(attempt.run, &id), Err(EgressError::Unknown(_))));
+    assert_eq!(egress.gates().keys().collect::<Vec<_>>(), [&opening.id]);
 }
 
 #[test]

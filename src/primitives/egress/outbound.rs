@@ -112,7 +112,7 @@ pub fn leads_here(ip: IpAddr) -> bool {
     let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let Ok(socket) = UdpSocket::bind((any, 0)) else { return true };
     // Where no way leads to, nothing is reached.
-    socket.connect((ip, 9)).and_then(|()| socket.local_addr()).is_ok_and(|own| own.ip() == ip)
+    socket.connect((ip, 9)).and_then(|()| socket.local_addr()).is_ok_and(|own| own.ip() == ip || own.ip().is_loopback())
 }
 
 /// What comes of `work` in time.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
 
 use super::outbound::within;
 use crate::base::clock::later;
@@ -20,6 +21,8 @@ pub struct Names {
     /// Lookups of all executions, and of this one.
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
+    /// Those that are under way, of all executions: they outlive the one that asked.
+    asking: Arc<Mutex<JoinSet<()>>>,
     /// Names without an address, until they are asked for again.
     lost: Arc<Mutex<BTreeMap<String, Timestamp>>>,
 }
@@ -28,7 +31,7 @@ impl Names {
     pub fn new(hosts: Arc<BTreeMap<String, IpAddr>>, lookup: Arc<dyn Lookup>, clock: Clock) -> Self {
         let all = Arc::new(Semaphore::new(limits::EGRESS_LOOKUPS_MAX));
         let own = Arc::new(Semaphore::new(limits::EGRESS_LOOKUPS_OF_GATE_MAX));
-        Self { hosts, lookup, clock, all, own, lost: Arc::default() }
+        Self { hosts, lookup, clock, all, own, asking: Arc::default(), lost: Arc::default() }
     }
 
     /// For one more execution.
@@ -58,12 +61,18 @@ impl Names {
         let all = self.all.clone().acquire_owned().await.ok()?;
         let lookup = self.lookup.lookup(name.to_owned());
         // The system's resolver keeps its thread for as long as it likes, whoever still waits: so does the lookup its place.
-        let asked = tokio::spawn(async move {
-            let found = lookup.await;
-            drop((own, all));
-            found
-        });
-        asked.await.ok()?.ok().filter(|found| !found.is_empty())
+        let (tell, told) = oneshot::channel();
+        {
+            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            while asking.try_join_next().is_some() {}
+            asking.spawn(async move {
+                let found = lookup.await;
+                drop((own, all));
+                // Whoever wanted to know may have gone.
+                let _ = tell.send(found);
+            });
+        }
+        told.await.ok()?.ok().filter(|found| !found.is_empty())
     }
 
     fn lose(&self, name: &str) {

@@ -74,22 +74,29 @@ async fn identity(store: &Store) -> Result<String, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use tokio::task::JoinSet;
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::base::Clock;
     use crate::store::{Options, Store};
 
-    async fn store(path: &std::path::Path) -> Store {
+    /// With whoever writes to it.
+    async fn store(path: PathBuf) -> (Store, impl Sized) {
         let options = Options { url: format!("sqlite://{}", path.display()), node: "here".into() };
         let (store, writer) = Store::open(options, Clock::system()).await.expect("opened");
-        tokio::spawn(writer.run(Default::default()));
-        store
+        let mut tasks = JoinSet::new();
+        tasks.spawn(writer.run(CancellationToken::new()));
+        (store, tasks)
     }
 
     #[tokio::test]
     async fn a_database_is_known_by_a_name_of_its_own_and_not_by_its_path() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("aegis.db");
-        let first = store(&path).await;
+        let (first, _writer) = store(path).await;
         let (one, other) = tokio::join!(owner(&first, "a 127.0.0.1:1"), owner(&first, "b 127.0.0.1:1"));
         let (one, other) = (one.expect("an owner"), other.expect("an owner"));
         assert_eq!(one.store, other.store);
@@ -97,7 +104,7 @@ mod tests {
         // The next start of the same daemon finds its name, under whatever path.
         assert_eq!(owner(&first, "a 127.0.0.1:1").await, Ok(one.clone()));
         let elsewhere = tempfile::tempdir().expect("a folder");
-        let second = store(&elsewhere.path().join("aegis.db")).await;
+        let (second, _second_writer) = store(elsewhere.path().join("aegis.db")).await;
         let beside = owner(&second, "a 127.0.0.1:1").await.expect("an owner");
         assert!(beside.store != one.store && beside.daemon != one.daemon);
         // Nobody knows of a run: that is not the same as its being over.

@@ -23,7 +23,6 @@ use crate::events::Tail;
 use crate::jobs::{self, Gate, Loader, Registry, Site};
 use crate::lua::{Engine, EngineOptions};
 use crate::outbox::{Courier, Outbox};
-use crate::primitives::egress::Owner;
 use crate::primitives::redis::{Place, Problem};
 use crate::primitives::{self, Primitives};
 use crate::runner::{self, Dispatcher, Lease};
@@ -115,8 +114,8 @@ impl Daemon {
         let outbox = Outbox { store: store.clone(), clock: clock.clone() };
         primitives.notify = primitives.notify.kept_in(Arc::new(outbox));
         serve_volumes(&primitives, supervisor).await?;
-        let owner = executions::owner(&config.store.url, &format!("{} {address}", node_name(&config.node)));
-        serve_executions(&primitives, (&store, owner), supervisor);
+        let name = format!("{} {address}", node_name(&config.node));
+        serve_executions(&primitives, (&store, &name), supervisor).await?;
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives: primitives.clone() });
 
@@ -339,13 +338,18 @@ async fn serve_volumes(primitives: &Primitives, supervisor: &mut Supervisor) -> 
 }
 
 /// Lets executions out, and looks after what they leave behind, until the runner has stopped.
-fn serve_executions(primitives: &Primitives, (store, owner): (&Store, Owner), supervisor: &mut Supervisor) {
+async fn serve_executions(
+    primitives: &Primitives,
+    (store, name): (&Store, &str),
+    supervisor: &mut Supervisor,
+) -> Result<(), store::StoreError> {
     let egress = primitives.egress.clone();
     if egress.is_enabled() {
-        egress.begin(owner);
+        egress.begin(executions::owner(store, name).await?);
         let runs = Arc::new(executions::StoredRuns(store.clone()));
         supervisor.spawn_within("executions", limits::EGRESS_STOP_WAIT, |stop| egress.serve(runs, stop));
     }
+    Ok(())
 }
 
 fn no_problem(problems: Vec<primitives::secrets::SecretError>) -> Result<(), String> {

@@ -175,7 +175,8 @@ fn left(runs: &BTreeSet<String>) -> Vec<String> {
     let networks = docker(&["network", "ls", "--format", "{{.Name}}"]).expect("listed");
     let tables = Command::new("nft").args(["list", "tables"]).output().expect("nft").stdout;
     let tables = String::from_utf8_lossy(&tables).into_owned();
-    let ids = tables.lines().filter_map(|line| line.strip_prefix("table inet aegis_"));
+    let named = tables.lines().filter_map(|line| line.strip_prefix("table inet aegis_"));
+    let ids = named.filter_map(|daemon_and_id| Some(daemon_and_id.rsplit_once('_')?.1));
     let lost = ids.filter(|id| !networks.lines().any(|name| name.strip_prefix("aegis-exec-") == Some(id)));
     found.extend(lost.map(|id| format!("rules of {id}")));
     found

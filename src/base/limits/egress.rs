@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Executions that are let out at once.
 pub const EGRESS_GATES_MAX: usize = 64;
+/// Of one run.
+pub const EGRESS_GATES_OF_RUN_MAX: usize = 4;
 /// Patterns of one execution.
 pub const EGRESS_NAMES_MAX: usize = 256;
 /// Fixed addresses in the configuration.
@@ -14,6 +16,12 @@ pub const EGRESS_HEADERS_MAX: usize = 64;
 pub const EGRESS_HEADER_BYTES_MAX: usize = 16 << 10;
 pub const EGRESS_HEADER_WAIT: Duration = Duration::from_secs(10);
 pub const EGRESS_RESOLVE_WAIT: Duration = Duration::from_secs(5);
+/// Lookups that are under way, each of which may hold one of the runtime's 512 threads for blocking work.
+pub const EGRESS_LOOKUPS_MAX: usize = 128;
+pub const EGRESS_LOOKUPS_OF_GATE_MAX: usize = 8;
+/// For how long a name without an address is not asked for again, and how many such names are known.
+pub const EGRESS_NAME_LOST: Duration = Duration::from_secs(5);
+pub const EGRESS_NAMES_LOST_MAX: usize = 256;
 /// All addresses of a name together.
 pub const EGRESS_CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// A connection on which nothing moves for this long is closed.
@@ -24,9 +32,9 @@ pub const EGRESS_BYTES_DEFAULT: u64 = 10 << 30;
 pub const EGRESS_COPY_BYTES: usize = 16 << 10;
 /// Addresses of one name that are tried, and that are told.
 pub const EGRESS_ADDRESSES_MAX: usize = 8;
-/// Decisions that are kept; of earlier ones only the counts.
+/// Connections that are kept, and other decisions; of earlier ones only the counts.
 pub const EGRESS_DECISIONS_MAX: usize = 1_000;
-/// Decisions of one execution that are written into the run's log.
+/// Lines of one execution in the run's log about its connections, and about other decisions.
 pub const EGRESS_LOGGED_MAX: usize = 500;
 /// Of a name as it is shown.
 pub const EGRESS_NAME_SHOWN_BYTES: usize = 253;

@@ -10,7 +10,7 @@ use crate::base::{Clock, Fault, Timestamp, limits};
 use crate::lua::durable::Given;
 use crate::lua::scope::{LogSink, RunScope};
 use crate::primitives::permit::Reach;
-use crate::primitives::{Primitives, http, sql};
+use crate::primitives::{Primitives, egress, http, sql};
 
 /// Handed to every binding by the choke point, after phase, cancellation and deadline were checked.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct CallContext {
     pub open: Arc<sql::Open>,
     /// The answers of services that it reads piece by piece.
     pub streams: Arc<http::Open>,
+    /// The ways out of its executions.
+    pub gates: Arc<egress::Open>,
     /// What level the call turns out to need.
     pub reach: Reach,
     /// As a script writes it: `aegis.docker.list`.

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
 use crate::base::quantity::show_size;
 use crate::base::{Fault, limits};
+use crate::lua::scope::RunScope;
 use crate::model::LogLevel;
 use crate::model::grants::Access;
-use crate::primitives::egress::{Decision, Mode, Opened, Request, Tell, Totals, Wish};
+use crate::primitives::egress::{Attempt, Decision, Mode, Opened, Request, Tell, Totals, Wish};
 use crate::primitives::permit;
 
 const MODE: Field = Field::required(
@@ -66,8 +67,8 @@ const DECISION: Record = Record {
         ),
         Field::optional("reason", Type::String, "The same in words"),
         Field::optional("address", Type::String, "To which the connection was made"),
-        Field::required("sent_bytes", Type::Integer, "By the execution; of a connection that goes on, 0"),
-        Field::required("received_bytes", Type::Integer, "By the execution"),
+        Field::required("sent_bytes", Type::Integer, "By the execution, so far"),
+        Field::required("received_bytes", Type::Integer, "By the execution, so far"),
         Field::optional("took_ms", Type::Integer, "Nothing while it goes on"),
     ],
 };
@@ -75,8 +76,8 @@ const DECISION: Record = Record {
 const TOTALS: [Field; 5] = [
     Field::required("allowed", Type::Integer, "Decisions for it"),
     Field::required("refused", Type::Integer, "Decisions against it"),
-    Field::required("sent_bytes", Type::Integer, "By connections that have ended"),
-    Field::required("received_bytes", Type::Integer, "By connections that have ended"),
+    Field::required("sent_bytes", Type::Integer, "By all connections so far"),
+    Field::required("received_bytes", Type::Integer, "By all connections so far"),
     Field::required("forgotten", Type::Integer, "Decisions that are counted and no longer kept"),
 ];
 
@@ -84,7 +85,11 @@ const LOG: Record = Record {
     name: "EgressDecisions",
     doc: "What an execution asked for.",
     fields: &[
-        Field::required("decisions", Type::List(&Type::Record(&DECISION)), "The oldest first, 1000 at most"),
+        Field::required(
+            "decisions",
+            Type::List(&Type::Record(&DECISION)),
+            "The oldest first, at most 1000 connections and 1000 others",
+        ),
         Field::required("last", Type::Integer, "For `after`"),
         TOTALS[0],
         TOTALS[1],
@@ -115,7 +120,7 @@ pub const MODULE: Module = Module {
         Function {
             name: "open",
             doc: "Makes a network called `aegis-exec-…`. What is asked for and decided goes into the run's log as it \
-                  happens. When the run is over, the network goes, and all containers with its labels. Needs \
+                  happens. When the attempt is over, the network goes, and all containers with its labels. Needs \
                   docker = { write = { \"aegis-exec-*\" } } as well.",
             params: &[Field::required("options", Type::Record(&OPEN), "Where to")],
             returns: Type::Record(&GATE),
@@ -156,7 +161,7 @@ pub const MODULE: Module = Module {
             name: "labels",
             doc: "Labels by which the daemon removes containers and volumes called `aegis-exec-…` when this run is over.",
             returns: Type::Map(&Type::String),
-            call: Call::Sync(|context, _| Ok(map(context.primitives.egress.labels(context.run()?.run)))),
+            call: Call::Sync(|context, _| Ok(map(context.primitives.egress.labels(attempt(context.run()?))))),
             ..Function::DEFAULT
         },
     ],
@@ -178,8 +183,16 @@ async fn open(context: CallContext, args: Args) -> Result<Datum, Fault> {
         egress.plan(&permit, &request)?;
         return Ok(planned(&request));
     }
-    let opened = egress.open(&permit, &docker, &request, (run.run, tell(&context))).await?;
+    let opened = egress.open(&permit, &docker, &request, (attempt(run), tell(&context))).await?;
+    // What a durable run has let out goes on while it waits without a VM.
+    if run.durable.is_none() {
+        context.gates.add(egress, &opened.id);
+    }
     Ok(gate(opened))
+}
+
+fn attempt(run: &RunScope) -> Attempt {
+    Attempt { run: run.run, number: run.attempt }
 }
 
 fn gate(opened: Opened) -> Datum {
@@ -206,24 +219,31 @@ fn planned(request: &Request) -> Datum {
     ])
 }
 
-/// Into the run's log, up to a bound.
+/// Into the run's log, up to a bound. Connections have one of their own, so that nothing else hides them.
 fn tell(context: &CallContext) -> Option<Tell> {
-    let (log, written) = (context.log.clone()?, AtomicUsize::new(0));
-    Some(Arc::new(move |decision| match written.fetch_add(1, Ordering::Relaxed) {
-        number if number < limits::EGRESS_LOGGED_MAX => {
-            let level = match (decision.refused, decision.wish) {
-                (Some(_), _) => LogLevel::Warn,
-                (None, Wish::Dns) => LogLevel::Debug,
-                (None, _) => LogLevel::Info,
-            };
-            log.line(level, line(decision), entry(decision));
+    let (log, connections, others) = (context.log.clone()?, AtomicUsize::new(0), AtomicUsize::new(0));
+    Some(Arc::new(move |decision| {
+        let written = if decision.address.is_some() { &connections } else { &others };
+        match written.fetch_add(1, Ordering::Relaxed) {
+            number if number < limits::EGRESS_LOGGED_MAX => log.line(level(decision), line(decision), entry(decision)),
+            limits::EGRESS_LOGGED_MAX => {
+                let which = if decision.address.is_some() { "connections are" } else { "what else is decided is" };
+                let text = format!("egress: from now on {which} counted, and not logged any more");
+                log.line(LogLevel::Warn, text, Value::Null);
+            }
+            _ => {}
         }
-        limits::EGRESS_LOGGED_MAX => {
-            let text = "egress: what is decided from now on is counted, and not logged any more";
-            log.line(LogLevel::Warn, text.to_owned(), Value::Null);
-        }
-        _ => {}
     }))
+}
+
+fn level(decision: &Decision) -> LogLevel {
+    match (decision.refused, decision.wish) {
+        (Some(_), _) => LogLevel::Warn,
+        (None, Wish::Dns) => LogLevel::Debug,
+        // Plain requests are short.
+        (None, Wish::Http) if decision.took.is_none() => LogLevel::Debug,
+        (None, _) => LogLevel::Info,
+    }
 }
 
 fn line(decision: &Decision) -> String {
@@ -232,6 +252,7 @@ fn line(decision: &Decision) -> String {
     match decision.refused {
         Some(reason) => format!("egress: refused {what}: {reason}"),
         None if decision.wish == Wish::Dns => format!("egress: allowed {what}"),
+        None if decision.took.is_none() => format!("egress: {what} begins"),
         None => {
             let (sent, received) = (show_size(decision.sent_bytes), show_size(decision.received_bytes));
             format!("egress: allowed {what}, {sent} sent, {received} received")

@@ -39,6 +39,7 @@ fn the_lists_are_asked_without_opening_anything() {
     let labels = bed.value("return aegis.egress.labels()");
     assert_eq!((&labels["aegis.owner"], &labels["aegis.daemon"]), (&json!("s"), &json!("d")));
     assert!(labels["aegis.run"].is_string());
+    assert_eq!(labels["aegis.attempt"], json!("1"));
 }
 
 #[test]

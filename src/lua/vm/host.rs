@@ -21,9 +21,9 @@ use crate::lua::scope::{LogSink, RunScope};
 use crate::lua::show::clip;
 use crate::lua::standard::Standard;
 use crate::model::LogLevel;
-use crate::primitives::http;
 use crate::primitives::permit::Reach;
 use crate::primitives::sql::Open;
+use crate::primitives::{egress, http};
 
 /// Lives in the VM's app data. A console changes its scope with every line.
 #[derive(Debug)]
@@ -44,6 +44,7 @@ pub struct Host {
     /// What the script holds open in data sources.
     open: Arc<Open>,
     streams: Arc<http::Open>,
+    gates: Arc<egress::Open>,
     fixtures: Rc<Fixtures>,
 }
 
@@ -83,6 +84,7 @@ impl Host {
             held_bytes: Cell::new(0),
             open: Arc::default(),
             streams: Arc::default(),
+            gates: Arc::default(),
             fixtures: Rc::default(),
         }
     }
@@ -248,6 +250,7 @@ impl Host {
             given,
             open: self.open.clone(),
             streams: self.streams.clone(),
+            gates: self.gates.clone(),
             reach: Reach::default(),
             name,
             function,

@@ -16,6 +16,8 @@ pub enum EgressError {
     Names(String),
     #[error("{most} executions are let out already", most = limits::EGRESS_GATES_MAX)]
     TooMany,
+    #[error("this run lets {most} executions out already", most = limits::EGRESS_GATES_OF_RUN_MAX)]
+    TooManyOfRun,
     #[error("no execution is let out under the id {0:?}")]
     Unknown(String),
     #[error("the rules that hold an execution in cannot be made: {0}")]
@@ -49,7 +51,7 @@ impl EgressError {
             Self::Off => "egress.off",
             Self::NoDaemon => "egress.no_daemon",
             Self::Names(_) => "egress.names",
-            Self::TooMany => "egress.too_many",
+            Self::TooMany | Self::TooManyOfRun => "egress.too_many",
             Self::Unknown(_) => "egress.unknown",
             Self::Firewall(_) => "egress.firewall",
             Self::Elsewhere { .. } => "egress.elsewhere",
@@ -64,6 +66,7 @@ impl EgressError {
             Self::Off => "set it, or run the execution with network_policy = { mode = \"none\" }",
             Self::NoDaemon => "start the job through the daemon: aegis trigger",
             Self::Names(_) => "write names such as \"api.example.com\", \"*.example.com:8443\" or \"10.0.0.5:5432\"",
+            Self::TooManyOfRun => "close those that are over: aegis.egress.close(gate.id)",
             Self::TooMany => "let fewer executions run at once, or close those that are over",
             Self::Unknown(_) => "it was closed, or its run is over",
             Self::Firewall(problem) => problem.remedy(),

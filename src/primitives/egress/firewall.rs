@@ -25,6 +25,8 @@ const PRIORITY: i32 = -10;
 /// What holds one execution in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence<'a> {
+    /// Whose it is.
+    pub daemon: &'a str,
     pub id: &'a str,
     /// The interface of its network.
     pub bridge: &'a str,
@@ -35,8 +37,8 @@ impl Fence<'_> {
     /// The rules. What comes from the network is dropped unless it is for the proxy or the name server, and whatever
     /// would be passed on to or from it is; the last two keep everybody else on the machine away from the two.
     fn script(&self) -> String {
-        let Self { id, bridge, peers: Peers { subnet, gateway } } = self;
-        let table = format!("{TABLE_FAMILY} {TABLE_PREFIX}{id}");
+        let Self { daemon, id, bridge, peers: Peers { subnet, gateway } } = self;
+        let table = format!("{TABLE_FAMILY} {}{id}", prefix(daemon));
         format!(
             "add table {table}\n\
              delete table {table}\n\
@@ -58,27 +60,34 @@ impl Fence<'_> {
         )
     }
 
+    /// In place of those that are there.
     pub async fn raise(&self, clock: &Clock) -> Result<(), Firewall> {
         run(clock, &["-f", "-"], &self.script()).await.map(drop)
     }
 }
 
+/// What the tables of one daemon begin with: nobody takes away another's.
+fn prefix(daemon: &str) -> String {
+    let daemon: String = daemon.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("{TABLE_PREFIX}{daemon}_")
+}
+
 /// Takes an execution's rules away; that there are none is as good.
-pub async fn lower(clock: &Clock, id: &str) -> Result<(), Firewall> {
-    let table = format!("{TABLE_FAMILY} {TABLE_PREFIX}{id}");
+pub async fn lower(clock: &Clock, daemon: &str, id: &str) -> Result<(), Firewall> {
+    let table = format!("{TABLE_FAMILY} {}{id}", prefix(daemon));
     // One that is not there would fail the transaction.
     run(clock, &["-f", "-"], &format!("add table {table}\ndelete table {table}\n")).await.map(drop)
 }
 
-/// The ids of executions that have rules.
-pub async fn fenced(clock: &Clock) -> Result<Vec<String>, Firewall> {
-    Ok(ids(&run(clock, &["list", "tables"], "").await?))
+/// The ids of one daemon's executions that have rules.
+pub async fn fenced(clock: &Clock, daemon: &str) -> Result<Vec<String>, Firewall> {
+    Ok(ids(&run(clock, &["list", "tables"], "").await?, daemon))
 }
 
-fn ids(listed: &str) -> Vec<String> {
+fn ids(listed: &str, daemon: &str) -> Vec<String> {
+    let prefix = prefix(daemon);
     let own = |line: &str| {
-        let id =
-            line.trim().strip_prefix("table ")?.strip_prefix(TABLE_FAMILY)?.trim_start().strip_prefix(TABLE_PREFIX)?;
+        let id = line.trim().strip_prefix("table ")?.strip_prefix(TABLE_FAMILY)?.trim_start().strip_prefix(&prefix)?;
         id.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| id.to_owned())
     };
     listed.lines().filter_map(own).collect()
@@ -117,9 +126,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tables_of_executions_are_told_from_others() {
-        let listed =
-            "table ip nat\ntable inet filter\ntable inet aegis_01abc\ntable ip aegis_02\ntable inet aegis_a_b\n";
-        assert_eq!(ids(listed), ["01abc"]);
+    fn a_daemon_s_tables_are_told_from_another_s_and_from_an_operator_s() {
+        let listed = "table ip nat\ntable inet filter\ntable inet aegis_me_01abc\ntable ip aegis_me_02\n\
+            table inet aegis_other_03\ntable inet aegis_filter\ntable inet aegis_me_b_c\ntable inet aegis_me\n";
+        assert_eq!(ids(listed, "m-e"), ["01abc"]);
+        assert_eq!(prefix("aegis-01\n{"), "aegis_aegis01_");
     }
 }

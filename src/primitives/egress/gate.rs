@@ -12,11 +12,11 @@ use super::accept::accept;
 use super::error::{EgressError, Firewall};
 use super::firewall::{self, Fence};
 use super::ledger::{Ledger, Tell};
-use super::outbound::Outbound;
+use super::outbound::{Outbound, leads_here};
 use super::peers::Peers;
 use super::rules::Rules;
-use super::{DNS_PORT, Egress, PREFIX, PROXY_PORT, Shared, dns, proxy};
-use crate::base::{Clock, RunId, limits};
+use super::{Attempt, DNS_PORT, Egress, PREFIX, PROXY_PORT, Shared, dns, proxy};
+use crate::base::{RunId, limits};
 use crate::primitives::docker::{ChangeOptions, CreateNetworkOptions, DockerError, Network};
 use crate::primitives::option::Pairs;
 use crate::primitives::permit::DockerPermit;
@@ -52,16 +52,25 @@ impl Opened {
 
 /// A way out that is open. Dropped, its listeners are closed; the network and the rules stay until they are taken away.
 pub struct Gate {
-    run: RunId,
+    attempt: Attempt,
     pub ledger: Ledger,
     bridge: String,
     peers: Peers,
     _listeners: JoinSet<()>,
 }
 
+#[cfg(test)]
+impl Gate {
+    /// One whose rules no packet filter takes.
+    pub fn that_cannot_be_held(attempt: Attempt, peers: Peers, clock: crate::base::Clock) -> Self {
+        let (ledger, bridge) = (Ledger::new(clock, 1, None), "a\"; drop".to_owned());
+        Self { attempt, ledger, bridge, peers, _listeners: JoinSet::new() }
+    }
+}
+
 /// A place among those that are open.
 pub enum Slot {
-    Opening(RunId),
+    Opening(Attempt),
     Open(Arc<Gate>),
 }
 
@@ -74,10 +83,10 @@ impl Slot {
         }
     }
 
-    pub fn run(&self) -> RunId {
+    pub fn attempt(&self) -> Attempt {
         match self {
-            Self::Opening(run) => *run,
-            Self::Open(gate) => gate.run,
+            Self::Opening(attempt) => *attempt,
+            Self::Open(gate) => gate.attempt,
         }
     }
 }
@@ -108,7 +117,7 @@ impl Drop for Place<'_> {
 pub async fn build(
     shared: &Shared,
     docker: &DockerPermit,
-    (id, run, labels): (&str, RunId, BTreeMap<String, String>),
+    (id, attempt, labels): (&str, Attempt, BTreeMap<String, String>),
     (rules, tell): (Rules, Option<Tell>),
 ) -> Result<(Gate, Opened), EgressError> {
     let name = network_name(id);
@@ -121,21 +130,22 @@ pub async fn build(
     if !tokio::fs::try_exists(Path::new(INTERFACES).join(&bridge)).await.unwrap_or(false) {
         return Err(EgressError::Elsewhere { network: name, bridge });
     }
-    let fence = Fence { id, bridge: &bridge, peers };
+    let fence = Fence { daemon: shared.daemon(), id, bridge: &bridge, peers };
     fence.raise(&shared.clock).await.map_err(EgressError::Firewall)?;
 
     let ledger = Ledger::new(shared.clock.clone(), shared.options.bytes_max, tell);
-    let (names, clock) = (shared.names.clone(), shared.clock.clone());
-    let outbound = Outbound { rules, names, ledger: ledger.clone(), clock };
+    let (names, clock) = (shared.names.of_another(), shared.clock.clone());
+    let outbound = Outbound { rules, names, ledger: ledger.clone(), clock, here: leads_here };
     let listeners = listen(peers, &outbound).await?;
     let opened = Opened { id: id.to_owned(), network: name, gateway: peers.gateway, labels };
-    Ok((Gate { run, ledger, bridge, peers, _listeners: listeners }, opened))
+    Ok((Gate { attempt, ledger, bridge, peers, _listeners: listeners }, opened))
 }
 
 impl Gate {
-    /// Puts the rules in place again, when somebody has taken them away.
-    pub async fn hold(&self, id: &str, clock: &Clock) -> Result<(), Firewall> {
-        Fence { id, bridge: &self.bridge, peers: self.peers }.raise(clock).await
+    /// Puts the rules in place, whatever is there of them.
+    pub async fn hold(&self, id: &str, shared: &Shared) -> Result<(), Firewall> {
+        let fence = Fence { daemon: shared.daemon(), id, bridge: &self.bridge, peers: self.peers };
+        fence.raise(&shared.clock).await
     }
 }
 
@@ -174,14 +184,17 @@ fn peers(network: &Network) -> Result<Peers, EgressError> {
 }
 
 impl Egress {
-    pub(super) fn reserve(&self, run: RunId) -> Result<Place<'_>, EgressError> {
+    pub(super) fn reserve(&self, attempt: Attempt) -> Result<Place<'_>, EgressError> {
         let made = RunId::generate().to_string();
         let id = made[made.len() - ID_CHARS..].to_owned();
         let mut gates = self.gates();
         if gates.len() >= limits::EGRESS_GATES_MAX {
             return Err(EgressError::TooMany);
         }
-        gates.insert(id.clone(), Slot::Opening(run));
+        if gates.values().filter(|slot| slot.attempt().run == attempt.run).count() >= limits::EGRESS_GATES_OF_RUN_MAX {
+            return Err(EgressError::TooManyOfRun);
+        }
+        gates.insert(id.clone(), Slot::Opening(attempt));
         drop(gates);
         Ok(Place { egress: self, id, filled: false })
     }
@@ -189,17 +202,23 @@ impl Egress {
     /// A run finds what it opened itself.
     pub(super) fn find(&self, run: RunId, id: &str) -> Result<Arc<Gate>, EgressError> {
         match self.gates().get(id) {
-            Some(Slot::Open(gate)) if gate.run == run => Ok(gate.clone()),
+            Some(Slot::Open(gate)) if gate.attempt.run == run => Ok(gate.clone()),
             _ => Err(EgressError::Unknown(id.chars().take(ID_CHARS * 2).collect())),
         }
     }
 
     /// Removes a network, and its rules once nothing can be on it any more.
-    pub(super) async fn tear(&self, docker: &DockerPermit, id: &str) -> Result<(), EgressError> {
+    pub(super) async fn tear(&self, docker: &DockerPermit, daemon: &str, id: &str) -> Result<(), EgressError> {
         match self.0.docker.remove_network(docker, &network_name(id), ChangeOptions::default()).await {
             Ok(_) | Err(DockerError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        firewall::lower(&self.0.clock, id).await.map_err(EgressError::Firewall)
+        self.lower(daemon, id).await
+    }
+
+    /// Not while rules are put in place, which would be those of one that is closed by now.
+    pub(super) async fn lower(&self, daemon: &str, id: &str) -> Result<(), EgressError> {
+        let _turn = self.0.fences.lock().await;
+        firewall::lower(&self.0.clock, daemon, id).await.map_err(EgressError::Firewall)
     }
 }

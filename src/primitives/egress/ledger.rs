@@ -41,6 +41,8 @@ pub enum Reason {
     Literal,
     /// What the name turned out to be.
     Address(Kind),
+    /// It turned out to be this machine.
+    Machine,
     /// It cannot be understood, or is no host and port.
     Malformed,
     Unresolved,
@@ -56,6 +58,7 @@ impl fmt::Display for Reason {
             Self::Denied => "it is closed",
             Self::Literal => "an address in place of a name must be listed itself",
             Self::Address(kind) => return write!(f, "the name leads to {kind}, which must be listed itself"),
+            Self::Machine => "the name leads to this machine, whose address must be listed itself",
             Self::Malformed => "this is no request for a host and a port",
             Self::Unresolved => "the name has no address",
             Self::Unreachable => "nothing answers there",
@@ -71,7 +74,7 @@ impl Reason {
             Self::NotListed => "not_listed",
             Self::Denied => "denied",
             Self::Literal => "literal",
-            Self::Address(_) => "address",
+            Self::Address(_) | Self::Machine => "address",
             Self::Malformed => "malformed",
             Self::Unresolved => "unresolved",
             Self::Unreachable => "unreachable",
@@ -111,7 +114,7 @@ pub struct Totals {
     pub forgotten: u64,
 }
 
-/// Told of each decision: of a refusal at once, of a connection when it has ended.
+/// Told of each decision: of a connection when it begins, and again when it has ended.
 pub type Tell = Arc<dyn Fn(&Decision) + Send + Sync>;
 
 /// The decisions of one execution. Clones are one.
@@ -121,25 +124,39 @@ pub struct Ledger(Arc<Shared>);
 struct Shared {
     clock: Clock,
     bytes_max: u64,
-    bytes: AtomicU64,
+    moved: Moved,
     tell: Option<Tell>,
     kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
 struct Kept {
-    decisions: VecDeque<Decision>,
+    /// Connections that were made. Whoever asks for much else does not have them forgotten.
+    flows: VecDeque<(Decision, Arc<Moved>)>,
+    others: VecDeque<Decision>,
     last: u64,
     totals: Totals,
+}
+
+/// Bytes, while they move.
+#[derive(Debug, Default)]
+struct Moved {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+impl Moved {
+    fn now(&self) -> (u64, u64) {
+        (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
+    }
 }
 
 /// A connection that goes on. Dropped, it has ended.
 pub struct Flow {
     ledger: Ledger,
-    number: u64,
-    began: Timestamp,
-    sent: AtomicU64,
-    received: AtomicU64,
+    /// As it began.
+    decision: Decision,
+    moved: Arc<Moved>,
 }
 
 impl fmt::Debug for Ledger {
@@ -150,80 +167,77 @@ impl fmt::Debug for Ledger {
 
 impl Ledger {
     pub fn new(clock: Clock, bytes_max: u64, tell: Option<Tell>) -> Self {
-        Self(Arc::new(Shared { clock, bytes_max, bytes: AtomicU64::new(0), tell, kept: Mutex::default() }))
+        Self(Arc::new(Shared { clock, bytes_max, moved: Moved::default(), tell, kept: Mutex::default() }))
     }
 
     pub fn refuse(&self, wish: Wish, host: &str, port: Option<u16>, reason: Reason) {
-        let decision = self.keep(wish, host, port, Some(reason), None);
-        self.tell(&decision);
+        self.other(wish, host, port, Some(reason));
     }
 
-    /// An answer to a question, which is over at once.
+    /// An answer to a question.
     pub fn answer(&self, host: &str) {
-        let mut decision = self.keep(Wish::Dns, host, None, None, None);
-        decision.took = Some(Duration::ZERO);
-        self.change(decision.number, |kept| kept.took = decision.took);
-        self.tell(&decision);
+        self.other(Wish::Dns, host, None, None);
     }
 
     pub fn begin(&self, wish: Wish, target: &Target, address: IpAddr) -> Flow {
-        let host = target.host.to_string();
-        let decision = self.keep(wish, &host, Some(target.port), None, Some(address));
-        let (number, began) = (decision.number, decision.at);
-        Flow { ledger: self.clone(), number, began, sent: AtomicU64::new(0), received: AtomicU64::new(0) }
+        let made = Decision { address: Some(address), ..self.made(wish, &target.host.to_string(), Some(target.port)) };
+        let moved = Arc::<Moved>::default();
+        let decision = self.kept(|kept| {
+            let decision = kept.number(made);
+            kept.flows.push_back((decision.clone(), moved.clone()));
+            if kept.flows.len() > limits::EGRESS_DECISIONS_MAX {
+                kept.flows.pop_front();
+                kept.totals.forgotten += 1;
+            }
+            decision
+        });
+        self.tell(&decision);
+        Flow { ledger: self.clone(), decision, moved }
     }
 
     pub fn is_spent(&self) -> bool {
-        self.0.bytes.load(Ordering::Relaxed) >= self.0.bytes_max
+        let (sent, received) = self.0.moved.now();
+        sent.saturating_add(received) >= self.0.bytes_max
     }
 
+    /// With what has moved until now.
     pub fn totals(&self) -> Totals {
-        self.kept(|kept| kept.totals)
+        let (sent_bytes, received_bytes) = self.0.moved.now();
+        Totals { sent_bytes, received_bytes, ..self.kept(|kept| kept.totals) }
     }
 
     /// Those behind a number, the oldest first.
     pub fn decisions(&self, after: u64) -> Vec<Decision> {
-        self.kept(|kept| kept.decisions.iter().filter(|decision| decision.number > after).cloned().collect())
+        let so_far = |(decision, moved): &(Decision, Arc<Moved>)| {
+            let (sent_bytes, received_bytes) = moved.now();
+            Decision { sent_bytes, received_bytes, ..decision.clone() }
+        };
+        let mut found: Vec<Decision> =
+            self.kept(|kept| kept.flows.iter().map(so_far).chain(kept.others.iter().cloned()).collect());
+        found.retain(|decision| decision.number > after);
+        found.sort_unstable_by_key(|decision| decision.number);
+        found
     }
 
-    fn keep(
-        &self,
-        wish: Wish,
-        host: &str,
-        port: Option<u16>,
-        refused: Option<Reason>,
-        address: Option<IpAddr>,
-    ) -> Decision {
-        let at = self.0.clock.now();
-        let host = shown(host);
-        self.kept(|kept| {
-            kept.last += 1;
-            let (number, sent_bytes, received_bytes) = (kept.last, 0, 0);
-            let took = refused.map(|_| Duration::ZERO);
-            let decision =
-                Decision { number, at, wish, host, port, refused, address, sent_bytes, received_bytes, took };
-            match refused {
-                Some(_) => kept.totals.refused += 1,
-                None => kept.totals.allowed += 1,
-            }
-            if kept.decisions.len() >= limits::EGRESS_DECISIONS_MAX {
-                kept.decisions.pop_front();
+    /// What is over at once.
+    fn other(&self, wish: Wish, host: &str, port: Option<u16>, refused: Option<Reason>) {
+        let made = Decision { refused, took: Some(Duration::ZERO), ..self.made(wish, host, port) };
+        let decision = self.kept(|kept| {
+            let decision = kept.number(made);
+            kept.others.push_back(decision.clone());
+            if kept.others.len() > limits::EGRESS_DECISIONS_MAX {
+                kept.others.pop_front();
                 kept.totals.forgotten += 1;
             }
-            kept.decisions.push_back(decision.clone());
             decision
-        })
+        });
+        self.tell(&decision);
     }
 
-    /// Changes a decision that is still kept, and gives it as it is then.
-    fn change(&self, number: u64, change: impl FnOnce(&mut Decision)) -> Option<Decision> {
-        self.kept(|kept| {
-            let first = kept.decisions.front()?.number;
-            let place = usize::try_from(number.checked_sub(first)?).ok()?;
-            let found = kept.decisions.get_mut(place)?;
-            change(found);
-            Some(found.clone())
-        })
+    fn made(&self, wish: Wish, host: &str, port: Option<u16>) -> Decision {
+        let (number, sent_bytes, received_bytes) = (0, 0, 0);
+        let (at, host, refused, address, took) = (self.0.clock.now(), shown(host), None, None, None);
+        Decision { number, at, wish, host, port, refused, address, sent_bytes, received_bytes, took }
     }
 
     fn tell(&self, decision: &Decision) {
@@ -248,27 +262,40 @@ impl Flow {
     /// Notes bytes that moved; false when the execution may move no more of them.
     pub fn moved(&self, way: Way, bytes: usize) -> bool {
         let bytes = bytes as u64;
-        let side = if way == Way::Out { &self.sent } else { &self.received };
-        side.fetch_add(bytes, Ordering::Relaxed);
         let shared = &self.ledger.0;
-        shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes <= shared.bytes_max
+        for moved in [&*self.moved, &shared.moved] {
+            let side = if way == Way::Out { &moved.sent } else { &moved.received };
+            side.fetch_add(bytes, Ordering::Relaxed);
+        }
+        let (sent, received) = shared.moved.now();
+        sent.saturating_add(received) <= shared.bytes_max
     }
 }
 
 impl Drop for Flow {
     fn drop(&mut self) {
-        let (sent, received) = (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed));
-        let took = since(self.ledger.0.clock.now(), self.began);
+        let (sent_bytes, received_bytes) = self.moved.now();
+        let took = Some(since(self.ledger.0.clock.now(), self.decision.at));
+        let ended = Decision { sent_bytes, received_bytes, took, ..self.decision.clone() };
         self.ledger.kept(|kept| {
-            kept.totals.sent_bytes += sent;
-            kept.totals.received_bytes += received;
+            let found = kept.flows.binary_search_by_key(&ended.number, |(decision, _)| decision.number);
+            if let Some((kept, _)) = found.ok().and_then(|place| kept.flows.get_mut(place)) {
+                kept.took = took;
+            }
         });
-        let ended = self.ledger.change(self.number, |kept| {
-            (kept.sent_bytes, kept.received_bytes, kept.took) = (sent, received, Some(took));
-        });
-        if let Some(decision) = ended {
-            self.ledger.tell(&decision);
+        self.ledger.tell(&ended);
+    }
+}
+
+impl Kept {
+    /// Counts a decision.
+    fn number(&mut self, decision: Decision) -> Decision {
+        self.last += 1;
+        match decision.refused {
+            Some(_) => self.totals.refused += 1,
+            None => self.totals.allowed += 1,
         }
+        Decision { number: self.last, ..decision }
     }
 }
 
@@ -296,7 +323,12 @@ mod tests {
         let flow = ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4]));
         assert!(flow.moved(Way::Out, 40) && flow.moved(Way::In, 60) && !ledger.decisions(0).is_empty());
         assert!(!flow.moved(Way::In, 1) && ledger.is_spent());
-        assert!(told.lock().expect("told").is_empty());
+        let begun = told.lock().expect("told").pop().expect("told at its beginning");
+        assert_eq!((begun.took, begun.sent_bytes), (None, 0));
+        // What has moved is seen while it goes on.
+        let so_far = ledger.decisions(0).pop().expect("it is kept");
+        assert_eq!((so_far.took, so_far.sent_bytes, so_far.received_bytes), (None, 40, 61));
+        assert_eq!((ledger.totals().sent_bytes, ledger.totals().received_bytes), (40, 61));
         hand.advance(Duration::from_secs(2));
         drop(flow);
         let ended = told.lock().expect("told").pop().expect("told at its end");
@@ -306,11 +338,23 @@ mod tests {
             ledger.refuse(Wish::Dns, &"\u{1b}[31m\n".repeat(200), None, Reason::NotListed);
         }
         let kept = ledger.decisions(0);
-        assert_eq!((kept.len(), kept[0].number), (limits::EGRESS_DECISIONS_MAX, 6));
-        assert!(kept[0].host.is_ascii() && kept[0].host.len() <= limits::EGRESS_NAME_SHOWN_BYTES);
-        assert!(!kept[0].host.contains(['\u{1b}', '\n']));
+        // Connections are not forgotten over questions, however many.
+        let numbers = (kept[0].number, kept[1].number);
+        assert_eq!((kept.len(), numbers), (limits::EGRESS_DECISIONS_MAX + 1, (1, 6)));
+        assert!(kept[1].host.is_ascii() && kept[1].host.len() <= limits::EGRESS_NAME_SHOWN_BYTES);
+        assert!(!kept[1].host.contains(['\u{1b}', '\n']));
         let totals = ledger.totals();
-        assert_eq!((totals.allowed, totals.refused, totals.forgotten), (1, 1_004, 5));
+        assert_eq!((totals.allowed, totals.refused, totals.forgotten), (1, 1_004, 4));
         assert_eq!(ledger.decisions(1_004).len(), 1);
+        // One that goes on for longer than it is kept is told of all the same.
+        let long = ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4]));
+        for _ in 0..limits::EGRESS_DECISIONS_MAX {
+            drop(ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4])));
+        }
+        let number = long.decision.number;
+        assert!(ledger.decisions(0).iter().all(|decision| decision.number != number));
+        drop(long);
+        let last = told.lock().expect("told").pop().expect("told at its end");
+        assert!(last.number == number && last.took.is_some(), "{last:?}");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! rules      what may be reached: the execution's list, within its job's grant and under the operator's deny list
-//! outbound   from a wish to a connection; a name is resolved here, and the address that was checked is connected to
+//! outbound   from a wish to a connection; the address that was checked is connected to; names: addresses of names
 //! proxy      tunnels and plain HTTP for the execution; dns and message: addresses of names that it may reach
 //! ledger     what was asked for and decided, for the run's trace
 //! firewall   a table of nftables: of the whole machine only those two ports are reached
@@ -21,6 +21,8 @@ mod firewall;
 mod gate;
 mod ledger;
 mod message;
+mod names;
+mod open;
 mod outbound;
 mod peers;
 mod proxy;
@@ -37,15 +39,17 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::net::UdpSocket;
+use tokio::sync::Notify;
 
 pub use error::{EgressError, Firewall};
 pub use gate::Opened;
 pub use ledger::{Decision, Reason, Tell, Totals, Wish};
+pub use open::Open;
 pub use rules::{Mode, Request};
-pub use sweep::Runs;
+pub use sweep::{Runs, Standing};
 
 use self::gate::Slot;
-use self::outbound::Names;
+use self::names::Names;
 use self::rules::Rules;
 use crate::base::{Clock, RunId, limits};
 use crate::primitives::docker::Docker;
@@ -63,6 +67,8 @@ const OWNER_LABEL: &str = "aegis.owner";
 /// Which daemon's, of those that share the database.
 const DAEMON_LABEL: &str = "aegis.daemon";
 const RUN_LABEL: &str = "aegis.run";
+/// Which of the run's attempts.
+const ATTEMPT_LABEL: &str = "aegis.attempt";
 const GATE_LABEL: &str = "aegis.egress";
 
 /// As the configuration has it, in `egress`.
@@ -90,6 +96,13 @@ pub struct Owner {
     pub daemon: String,
 }
 
+/// Who lets executions out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    pub run: RunId,
+    pub number: u32,
+}
+
 /// The service. Cheap to clone; until [`Egress::begin`] nobody is let out.
 #[derive(Clone)]
 pub struct Egress(Arc<Shared>);
@@ -102,6 +115,16 @@ struct Shared {
     clock: Clock,
     owner: OnceLock<Owner>,
     gates: Mutex<BTreeMap<String, Slot>>,
+    /// Whoever changes rules of what is open, or was, has it.
+    fences: tokio::sync::Mutex<()>,
+    /// That something was closed whose containers are still there.
+    closed_early: Notify,
+}
+
+impl Shared {
+    fn daemon(&self) -> &str {
+        self.owner.get().map_or("", |owner| &owner.daemon)
+    }
 }
 
 impl std::fmt::Debug for Egress {
@@ -119,9 +142,18 @@ impl Egress {
         lookup: Arc<dyn Lookup>,
         clock: Clock,
     ) -> Self {
-        let names = Names { hosts: Arc::new(options.hosts.clone()), lookup };
-        let (owner, gates) = (OnceLock::new(), Mutex::default());
-        Self(Arc::new(Shared { options, closed, docker, names, clock, owner, gates }))
+        let names = Names::new(Arc::new(options.hosts.clone()), lookup, clock.clone());
+        Self(Arc::new(Shared {
+            options,
+            closed,
+            docker,
+            names,
+            clock,
+            owner: OnceLock::new(),
+            gates: Mutex::default(),
+            fences: tokio::sync::Mutex::default(),
+            closed_early: Notify::new(),
+        }))
     }
 
     pub fn is_enabled(&self) -> bool {
@@ -133,11 +165,15 @@ impl Egress {
         let _ = self.0.owner.set(owner);
     }
 
-    /// What tells a run's containers and volumes from others', so that they go when it is over.
-    pub fn labels(&self, run: RunId) -> BTreeMap<String, String> {
+    /// What tells an attempt's containers and volumes from others', so that they go when it is over.
+    pub fn labels(&self, attempt: Attempt) -> BTreeMap<String, String> {
         let Some(owner) = self.0.owner.get() else { return BTreeMap::new() };
-        let labels =
-            [(OWNER_LABEL, owner.store.clone()), (DAEMON_LABEL, owner.daemon.clone()), (RUN_LABEL, run.to_string())];
+        let labels = [
+            (OWNER_LABEL, owner.store.clone()),
+            (DAEMON_LABEL, owner.daemon.clone()),
+            (RUN_LABEL, attempt.run.to_string()),
+            (ATTEMPT_LABEL, attempt.number.to_string()),
+        ];
         labels.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
@@ -158,26 +194,26 @@ impl Egress {
         Ok(rules::target(authority).ok_or(Reason::Malformed).and_then(|target| rules.check(&target)))
     }
 
-    /// Makes a network that leads nowhere but to where the request says, for the containers of `run`.
+    /// Makes a network that leads nowhere but to where the request says, for the containers of an attempt.
     pub async fn open(
         &self,
         permit: &EgressPermit,
         docker: &DockerPermit,
         request: &Request,
-        (run, tell): (RunId, Option<Tell>),
+        (attempt, tell): (Attempt, Option<Tell>),
     ) -> Result<Opened, EgressError> {
         self.owner()?;
         let rules = Rules::new(request, permit, &self.0.closed)?;
-        let place = self.reserve(run)?;
-        let labels = self.labels(run).into_iter().chain([(GATE_LABEL.to_owned(), place.id.clone())]).collect();
-        tracing::debug!(id = place.id, %run, "letting an execution out");
-        match gate::build(&self.0, docker, (&place.id, run, labels), (rules, tell)).await {
+        let place = self.reserve(attempt)?;
+        let labels = self.labels(attempt).into_iter().chain([(GATE_LABEL.to_owned(), place.id.clone())]).collect();
+        tracing::debug!(id = place.id, run = %attempt.run, "letting an execution out");
+        match gate::build(&self.0, docker, (&place.id, attempt, labels), (rules, tell)).await {
             Ok((gate, opened)) => {
                 place.fill(gate);
                 Ok(opened)
             }
             Err(error) => {
-                let torn = self.tear(docker, &place.id).await;
+                let torn = self.tear(docker, self.0.daemon(), &place.id).await;
                 if let Err(left) = torn {
                     tracing::warn!(id = place.id, %left, "a half-made way out stays behind for now");
                 }
@@ -198,7 +234,7 @@ impl Egress {
         self.gates().remove(id);
         let totals = gate.ledger.totals();
         drop(gate);
-        self.tear(docker, id).await?;
+        self.tear(docker, self.0.daemon(), id).await?;
         Ok(totals)
     }
 
@@ -228,7 +264,7 @@ impl Egress {
 /// # Errors
 /// What is wrong and what to do, in words.
 pub async fn check(clock: &Clock) -> Result<(), String> {
-    firewall::fenced(clock).await.map_err(|problem| format!("{problem}: {}", problem.remedy()))?;
+    firewall::fenced(clock, "").await.map_err(|problem| format!("{problem}: {}", problem.remedy()))?;
     // An address of this machine that nobody has: whether it is taken is not the question.
     match UdpSocket::bind((Ipv4Addr::new(127, 53, 53, 53), DNS_PORT)).await {
         Err(failure) if failure.kind() == io::ErrorKind::PermissionDenied => {

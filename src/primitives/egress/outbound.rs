@@ -1,26 +1,18 @@
 //! From a wish to a connection: the lists, the name's addresses, the lists again, and the very address that was checked.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use super::ledger::{Flow, Ledger, Reason, Wish};
+use super::names::Names;
 use super::rules::Rules;
 use crate::base::{Clock, limits};
-use crate::primitives::net::Target;
+use crate::primitives::net::address::kind;
 use crate::primitives::net::policy::Destination;
-use crate::primitives::net::resolve::Lookup;
-
-/// How names become addresses: those of the configuration, then the machine's own way.
-#[derive(Debug, Clone)]
-pub struct Names {
-    pub hosts: Arc<BTreeMap<String, IpAddr>>,
-    pub lookup: Arc<dyn Lookup>,
-}
+use crate::primitives::net::{Kind, Target};
 
 /// One execution's way out.
 #[derive(Debug, Clone)]
@@ -29,6 +21,8 @@ pub struct Outbound {
     pub names: Names,
     pub ledger: Ledger,
     pub clock: Clock,
+    /// Whether an address is this machine's own: [`leads_here`].
+    pub here: fn(IpAddr) -> bool,
 }
 
 impl Outbound {
@@ -93,6 +87,7 @@ impl Outbound {
         let mut allowed = Vec::new();
         for ip in found {
             match self.rules.check_address(target, *ip) {
+                Ok(()) if self.is_machine(target, *ip) => refused = Reason::Machine,
                 Ok(()) => allowed.push(*ip),
                 Err(reason) => refused = reason,
             }
@@ -101,16 +96,23 @@ impl Outbound {
         if allowed.is_empty() { Err(refused) } else { Ok(allowed) }
     }
 
-    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Reason> {
-        if let Some(ip) = self.names.hosts.get(name) {
-            return Ok(vec![*ip]);
-        }
-        let asked = within(&self.clock, limits::EGRESS_RESOLVE_WAIT, self.names.lookup.lookup(name.to_owned())).await;
-        match asked {
-            Some(Ok(found)) if !found.is_empty() => Ok(found),
-            _ => Err(Reason::Unresolved),
-        }
+    /// Whether a name of the outside has led to the machine itself.
+    fn is_machine(&self, target: &Target, ip: IpAddr) -> bool {
+        kind(ip) == Kind::Public && !self.rules.lists(target.port, ip) && (self.here)(ip.to_canonical())
     }
+
+    async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Reason> {
+        self.names.resolve(name).await.ok_or(Reason::Unresolved)
+    }
+}
+
+/// Whether an address is one of this machine's own, which a public one may be as well. What comes from the machine itself
+/// is let past most packet filters. Nothing is sent.
+pub fn leads_here(ip: IpAddr) -> bool {
+    let any: IpAddr = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let Ok(socket) = UdpSocket::bind((any, 0)) else { return true };
+    // Where no way leads to, nothing is reached.
+    socket.connect((ip, 9)).and_then(|()| socket.local_addr()).is_ok_and(|own| own.ip() == ip || own.ip().is_loopback())
 }
 
 /// What comes of `work` in time.
@@ -118,5 +120,17 @@ pub async fn within<T>(clock: &Clock, wait: Duration, work: impl Future<Output =
     tokio::select! {
         done = work => Some(done),
         () = clock.sleep(wait) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_machine_are_told_from_others() {
+        for (ip, is_own) in [("127.0.0.1", true), ("127.9.9.9", true), ("192.0.2.1", false), ("2001:db8::1", false)] {
+            assert_eq!(leads_here(ip.parse().expect("an address")), is_own, "{ip}");
+        }
     }
 }

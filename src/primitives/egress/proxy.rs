@@ -1,6 +1,7 @@
 //! The proxy of one execution: tunnels (RFC 9110 section 9.3.6) and requests in plain HTTP (RFC 9112 section 3.2.2).
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use super::pulse::Pulse;
 use super::rules;
 use super::tunnel::Tunnel;
 use crate::base::limits;
+use crate::primitives::net::Target;
+use crate::primitives::net::policy::Destination;
 
 /// Of one hop (RFC 9110 section 7.6.1), with those that only proxies are sent.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -104,9 +107,8 @@ async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>)
     };
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let host = if has_port { authority.clone() } else { format!("{authority}:{HTTP_PORT}") };
-    let (Some(target), Ok(named)) = (rules::target(&host), HeaderValue::from_str(&authority)) else {
-        return Err(malformed(outbound, Wish::Http, host));
-    };
+    let asked = rules::target(&host).and_then(|target| Some((HeaderValue::from_str(&named(&target)).ok()?, target)));
+    let Some((named, target)) = asked else { return Err(malformed(outbound, Wish::Http, host)) };
     let dialed = outbound.dial(Wish::Http, &target).await;
     let (stream, flow) = dialed.map_err(|reason| Refusal { host: host.clone(), reason })?;
     let flow = Arc::new(flow);
@@ -132,6 +134,15 @@ async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>)
     strip(&mut head.headers);
     let body = Metered { body, flow, way: Way::In, pulse: pulse.clone() };
     Ok(Response::from_parts(head, Driven { driver, body }.boxed_unsync()))
+}
+
+/// The host as the other side is told of it (RFC 9110 section 7.2): the one that was looked at, however it was written.
+fn named(target: &Target) -> String {
+    let host = match &target.host {
+        Destination::Address(IpAddr::V6(ip)) => format!("[{ip}]"),
+        host => host.to_string(),
+    };
+    if target.port == HTTP_PORT { host } else { format!("{host}:{}", target.port) }
 }
 
 /// Takes out what is meant for this hop alone.
@@ -169,4 +180,21 @@ fn refused(refusal: &Refusal) -> Response<Body> {
 
 fn said(text: &str) -> Body {
     Full::new(Bytes::copy_from_slice(text.as_bytes())).map_err(|never| match never {}).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_side_is_told_the_host_that_was_looked_at() {
+        for (asked, told) in [
+            ("API.Example.com.:80", "api.example.com"),
+            ("api.example.com:8080", "api.example.com:8080"),
+            ("0x7f.1:80", "127.0.0.1"),
+            ("[0:0::1]:81", "[::1]:81"),
+        ] {
+            assert_eq!(named(&rules::target(asked).expect("a target")), told);
+        }
+    }
 }

@@ -76,13 +76,15 @@ impl Rules {
 
     /// Before anything is resolved.
     pub fn check(&self, target: &Target) -> Result<(), Reason> {
-        if let Destination::Address(ip) = target.host {
-            let is_listed = |pattern: &HostPattern| pattern.covers_port(target.port) && pattern.covers_address(ip);
-            if !self.allow.iter().any(is_listed) {
-                return Err(Reason::Literal);
-            }
+        if matches!(target.host, Destination::Address(ip) if !self.lists(target.port, ip)) {
+            return Err(Reason::Literal);
         }
         self.policy.check(target).map_err(|blocked| reason(&blocked))
+    }
+
+    /// Whether an address is on the execution's list itself.
+    pub fn lists(&self, port: u16, ip: IpAddr) -> bool {
+        self.allow.iter().any(|pattern| pattern.covers_port(port) && pattern.covers_address(ip))
     }
 
     /// `ip` is what `target` turned out to be.
@@ -174,6 +176,7 @@ mod tests {
             ("[::1]:80", Reason::Literal),
             ("[::ffff:169.254.169.254]:80", Reason::Literal),
             ("api.example.com", Reason::Malformed),
+            ("api.example.com..:443", Reason::Malformed),
             ("api.example.com:0", Reason::Malformed),
             ("api.example.com:443@10.0.0.1:443", Reason::Malformed),
             ("api.example.com:443/x", Reason::Malformed),
@@ -198,6 +201,10 @@ mod tests {
             ("x.evil.example:443", Reason::Denied),
             ("bad.example.net:80", Reason::Denied),
             ("closed.example.com:443", Reason::Denied),
+            ("closed.example.com.:443", Reason::Denied),
+            ("closed.example.com..:443", Reason::Malformed),
+            ("bad.example.net...:80", Reason::Malformed),
+            ("x..evil.example:443", Reason::Malformed),
             ("api.example.com:22", Reason::NotListed),
             ("1.1.1.1:443", Reason::Literal),
         ];

@@ -9,6 +9,9 @@ use super::address::{Kind, canonical, kind, translated};
 use super::pattern::{HostPart, HostPattern};
 use crate::model::rights::is_internal_name;
 
+/// RFC 1035 section 2.3.4, without the dot at the end.
+const NAME_BYTES_MAX: usize = 253;
+
 /// Where a URL leads: what is checked, and what is connected to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -46,7 +49,7 @@ impl Target {
         let host = match url.host() {
             Some(Host::Ipv4(ip)) => Destination::Address(IpAddr::V4(ip)),
             Some(Host::Ipv6(ip)) => Destination::Address(canonical(IpAddr::V6(ip))),
-            Some(Host::Domain(name)) => Destination::from_name(name),
+            Some(Host::Domain(name)) => Destination::from_name(name)?,
             None => return Err(Blocked::BadTarget("the URL has no host".into())),
         };
         Ok(Self { host, port })
@@ -54,12 +57,15 @@ impl Target {
 }
 
 impl Destination {
-    fn from_name(name: &str) -> Self {
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        match name.parse::<IpAddr>() {
-            Ok(ip) => Self::Address(canonical(ip)),
-            Err(_) => Self::Name(name),
+    /// One dot at the end says that a name is whole. Of `evil.example..` no pattern would know that resolvers take it for
+    /// `evil.example`.
+    fn from_name(name: &str) -> Result<Self, Blocked> {
+        let bare = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if bare.len() > NAME_BYTES_MAX || bare.split('.').any(str::is_empty) {
+            let shown: String = name.chars().take(NAME_BYTES_MAX).collect();
+            return Err(Blocked::BadTarget(format!("{shown:?} is no name of a host")));
         }
+        Ok(bare.parse::<IpAddr>().map_or(Self::Name(bare), |ip| Self::Address(canonical(ip))))
     }
 }
 
@@ -201,7 +207,7 @@ mod tests {
     }
 
     /// Every one of these leads to this machine, its network or its cloud's metadata, or to nowhere good.
-    const EVASIONS: [&str; 62] = [
+    const EVASIONS: [&str; 67] = [
         "http://127.0.0.1/",
         "http://127.1/",
         "http://127.0.1/",
@@ -264,6 +270,11 @@ mod tests {
         "http://api.github.com:443@127.0.0.1:80/#@api.github.com",
         "http://127.0.0.1\\@api.github.com/",
         "http://①②⑦.⓪.⓪.①/",
+        "http://api.github.com../",
+        "http://api.github.com.../",
+        "http://api..github.com/",
+        "http://.api.github.com/",
+        "http://api.github.com。。/",
     ];
 
     #[test]
@@ -336,6 +347,20 @@ mod tests {
         assert!(matches!(check(&granted, "http://evil.example.com/"), Err(Blocked::Denied { .. })));
         assert!(matches!(check(&granted, "http://10.9.1.1/"), Err(Blocked::Denied { .. })));
         assert!(check(&granted, "http://10.8.1.1/").is_ok());
+        let deny: Arc<[HostPattern]> =
+            ["evil.example.com", "*.evil.example"].map(|t| t.parse().expect("a pattern")).into();
+        let granted = policy(&["*", "*.evil.example.com."]).denying(deny);
+        let long = format!("http://{}x/", "a.".repeat(127));
+        for url in [
+            "http://evil.example.com../",
+            "http://a.evil.example...:80/",
+            "http://evil.example.com%2e%2e/",
+            "http://../",
+            &long,
+        ] {
+            assert!(matches!(check(&granted, url), Err(Blocked::BadTarget(_))), "{url}");
+        }
+        assert!(matches!(check(&granted, "http://evil.example.com./"), Err(Blocked::Denied { .. })));
         let deny: Arc<[HostPattern]> = ["1.2.3.0/24".parse().expect("a pattern")].into();
         let granted = policy(&["*"]).denying(deny);
         let inside = check(&granted, "http://[64:ff9b::1.2.3.4]/");

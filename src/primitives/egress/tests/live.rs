@@ -18,7 +18,9 @@ use crate::model::Grants;
 use crate::primitives::docker::testing::{Lab, docker, options};
 use crate::primitives::egress::firewall::{Fence, fenced, lower};
 use crate::primitives::egress::peers::Peers;
-use crate::primitives::egress::{Egress, EgressError, Firewall, Mode, Opened, Options, Owner, Request, Runs};
+use crate::primitives::egress::{
+    Attempt, Egress, EgressError, Firewall, Mode, Opened, Options, Owner, Request, Runs, Standing,
+};
 use crate::primitives::http::testing::{Server, answer};
 use crate::primitives::permit;
 
@@ -30,9 +32,10 @@ const SECRET: &str = "the machine itself";
 struct Over(BTreeSet<RunId>);
 
 impl Runs for Over {
-    fn over(&self, runs: BTreeSet<RunId>) -> BoxFuture<'_, Result<BTreeSet<RunId>, Fault>> {
-        let over = runs.intersection(&self.0).copied().collect();
-        async move { Ok(over) }.boxed()
+    fn standings(&self, runs: BTreeSet<RunId>) -> BoxFuture<'_, Result<BTreeMap<RunId, Standing>, Fault>> {
+        let standing = |run| if self.0.contains(&run) { Standing::Over } else { Standing::Attempt(1) };
+        let standings = runs.into_iter().map(|run| (run, standing(run))).collect();
+        async move { Ok(standings) }.boxed()
     }
 }
 
@@ -67,7 +70,7 @@ impl Bed {
         let grants = Grants { egress: names.to_vec(), ..Grants::default() };
         let permit = permit::egress(&grants, names).expect("granted");
         let request = Request { mode: Mode::Allow, names: names.to_vec() };
-        egress.open(&permit, &self.lab.permit, &request, (run, None)).await.expect("opened")
+        egress.open(&permit, &self.lab.permit, &request, (Attempt { run, number: 1 }, None)).await.expect("opened")
     }
 
     async fn container(&self, short: &str, opened: &Opened, more: serde_json::Value) -> String {
@@ -85,6 +88,11 @@ impl Bed {
         let command = json!({ "command": ["sh", "-c", script], "timeout": "60s" });
         let done = self.lab.docker.exec(&self.lab.permit, container, options(command)).await.expect("executed");
         format!("{}{}", done.stdout, done.stderr)
+    }
+
+    /// The table of an execution of this test's usual daemon.
+    fn table(&self, id: &str) -> String {
+        format!("aegis_{}_{id}", self.owner.daemon.replace('-', ""))
     }
 
     /// Names of networks and tables that are there for this test.
@@ -107,7 +115,7 @@ impl Drop for Bed {
         }
         for name in listed(&["network", "ls"], "{{.Name}}").split_whitespace() {
             docker(&["network", "rm", name]);
-            let table = name.replace("aegis-exec-", "aegis_");
+            let table = self.table(name.trim_start_matches("aegis-exec-"));
             let _ = Command::new("nft").args(["delete", "table", "inet", &table]).output();
         }
     }
@@ -264,9 +272,12 @@ async fn an_execution_reaches_what_is_named_and_nothing_else() {
     scene.what_the_proxy_sees_is_refused_and_noted(&egress).await;
 
     // Rules that somebody else took away are put in place again.
-    let table = format!("aegis_{}", scene.opened.id);
-    Command::new("nft").args(["delete", "table", "inet", &table]).output().expect("nft");
-    egress.sweep(&Over::default()).await.expect("swept");
+    let table = scene.bed.table(&scene.opened.id);
+    for spoilt in [&["delete", "table", "inet", &table][..], &["flush", "table", "inet", &table]] {
+        Command::new("nft").args(spoilt).output().expect("nft");
+        egress.hold().await;
+        scene.nothing_is_reached_past_the_proxy().await;
+    }
     // A daemon that is killed lets nobody out, and opens nothing.
     drop(egress);
     let (bed, gateway, port) = (&scene.bed, scene.opened.gateway, scene.port);
@@ -326,7 +337,8 @@ async fn a_way_out_that_cannot_be_made_leaves_nothing_and_names_the_remedy() {
         Egress::new(options, Arc::default(), bed.lab.docker.clone(), Arc::new(Nobody), Clock::system())
     };
     for (egress, code) in [(new(false), "egress.off"), (new(true), "egress.no_daemon")] {
-        let error = egress.open(&permit, &bed.lab.permit, &request, (RunId::generate(), None)).await;
+        let attempt = Attempt { run: RunId::generate(), number: 1 };
+        let error = egress.open(&permit, &bed.lab.permit, &request, (attempt, None)).await;
         let fault = Fault::from(error.expect_err("nothing to open with"));
         assert!(fault.code == code && fault.hint.is_some(), "{fault:?}");
     }
@@ -347,25 +359,28 @@ async fn a_way_out_that_cannot_be_made_leaves_nothing_and_names_the_remedy() {
     assert_eq!(bed.left(&[first.id, second.id]), (String::new(), Vec::new()));
 }
 
-/// On the machine's own packet filter: on a bridge that does not exist the rules hold nobody. The network is there because
-/// rules without one are swept away by whatever daemon sees them.
+/// On the machine's own packet filter: on a bridge that does not exist the rules hold nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_come_whole_and_go_whole() {
     let (bed, clock, id) = (Bed::new(), Clock::system(), RunId::generate().to_string());
-    let label = format!("aegis.owner={}", bed.owner.store);
-    docker(&["network", "create", "--internal", "--label", &label, &format!("aegis-exec-{id}")]);
     let peers = Peers { subnet: "198.51.100.0/24".parse().expect("a network"), gateway: [198, 51, 100, 1].into() };
-    let fence = Fence { id: &id, bridge: "aegis-none", peers };
+    let daemon = &bed.owner.daemon;
+    let fence = Fence { daemon, id: &id, bridge: "aegis-none", peers };
     fence.raise(&clock).await.expect("raised; nftables and CAP_NET_ADMIN are needed");
     fence.raise(&clock).await.expect("raised again, in place of the first");
-    assert!(fenced(&clock).await.expect("listed").contains(&id));
-    let listed = Command::new("nft").args(["list", "table", "inet", &format!("aegis_{id}")]).output().expect("nft");
+    assert!(fenced(&clock, daemon).await.expect("listed").contains(&id));
+    // Another daemon neither sees them nor takes them away, though it knows of no network that they are for.
+    let stranger = bed.daemon_called("stranger");
+    stranger.sweep(&Over::default()).await.expect("swept");
+    lower(&clock, "stranger", &id).await.expect("nothing to lower");
+    assert!(fenced(&clock, daemon).await.expect("listed").contains(&id));
+    let listed = Command::new("nft").args(["list", "table", "inet", &bed.table(&id)]).output().expect("nft");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     assert_eq!(listed.matches(" drop").count(), 5, "{listed}");
-    lower(&clock, &id).await.expect("lowered");
-    lower(&clock, &id).await.expect("lowered, though nothing is there");
-    assert!(!fenced(&clock).await.expect("listed").contains(&id));
+    lower(&clock, daemon, &id).await.expect("lowered");
+    lower(&clock, daemon, &id).await.expect("lowered, though nothing is there");
+    assert!(!fenced(&clock, daemon).await.expect("listed").contains(&id));
     let bad = Fence { bridge: "a\"; drop", ..fence };
     assert!(matches!(bad.raise(&clock).await, Err(Firewall::Refused(_))));
-    assert!(!fenced(&clock).await.expect("listed").contains(&id));
+    assert!(!fenced(&clock, daemon).await.expect("listed").contains(&id));
 }

@@ -1,5 +1,6 @@
 //! The proxy and the name server, driven over loopback by a client of the tests' own; then from within real containers.
 
+mod gates;
 mod live;
 mod names;
 mod proxy;
@@ -16,7 +17,8 @@ use tokio::task::JoinSet;
 
 use super::accept::accept;
 use super::ledger::Ledger;
-use super::outbound::{Names, Outbound};
+use super::names::Names;
+use super::outbound::{Outbound, leads_here};
 use super::peers::Peers;
 use super::rules::{Mode, Request, Rules};
 use super::{Decision, proxy as served};
@@ -49,8 +51,9 @@ fn outbound(names: &[&str], hosts: &[(&str, [u8; 4])], bytes_max: u64, clock: &C
     let rules = Rules::new(&request, &permit, &[]).expect("rules");
     let hosts: BTreeMap<String, IpAddr> =
         hosts.iter().map(|(name, ip)| ((*name).to_owned(), IpAddr::from(*ip))).collect();
-    let names = Names { hosts: Arc::new(hosts), lookup: Arc::new(Nobody) };
-    Outbound { rules, names, ledger: Ledger::new(clock.clone(), bytes_max, None), clock: clock.clone() }
+    let names = Names::new(Arc::new(hosts), Arc::new(Nobody), clock.clone());
+    let ledger = Ledger::new(clock.clone(), bytes_max, None);
+    Outbound { rules, names, ledger, clock: clock.clone(), here: leads_here }
 }
 
 /// A proxy on loopback, until it is dropped.

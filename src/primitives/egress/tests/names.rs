@@ -1,6 +1,6 @@
 //! The name server, over both of its transports.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -50,6 +50,20 @@ async fn only_names_that_may_be_reached_have_addresses() {
     }
     let addresses = dns::answer(&out, &ask("api.test", A)).await.expect("an answer");
     assert!(addresses.ends_with(&[10, 1, 2, 3]));
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_this_machine_is_refused_but_for_a_listed_address() {
+    let (own, elsewhere) = ([140, 82, 121, 4], [140, 82, 121, 5]);
+    let hosts = [("api.example.com", own), ("other.example.com", elsewhere), ("inside.test", [10, 0, 0, 5])];
+    for (listed, expected) in [("other.example.com", Err(Reason::Machine)), ("140.82.121.4", Ok(vec![own.into()]))] {
+        let names = ["*.example.com", "inside.test", listed];
+        let mut out = outbound(&names, &hosts, 1, &Clock::system());
+        out.here = |ip| ip == IpAddr::from([140, 82, 121, 4]) || ip == IpAddr::from([10, 0, 0, 5]);
+        assert_eq!(out.addresses("api.example.com").await, expected, "{listed}");
+        assert_eq!(out.addresses("other.example.com").await, Ok(vec![elsewhere.into()]));
+        assert_eq!(out.addresses("inside.test").await, Ok(vec![[10, 0, 0, 5].into()]), "written out");
+    }
 }
 
 #[tokio::test]

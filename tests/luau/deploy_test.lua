@@ -423,16 +423,17 @@ test.describe("deploy", function()
 end)
 
 -- A HAProxy of which each look finds ten more requests, of which so many have failed.
-local function edge(failed)
+local function edge(failed, requests)
   local servers, log = {}, {}
   for _, name in { "blue1", "blue2", "green1", "green2" } do
     servers[name] = { name = name, state = "maint", up = true, requests = 0, errors = 0, weight = 0 }
   end
   local proxy = { kind = "haproxy", log = log }
+  proxy.by_name = servers
   function proxy:servers()
     local list = {}
     for _, server in servers do
-      server.requests += 10
+      server.requests += requests or 10
       server.errors += failed
       table.insert(list, table.clone(server))
     end
@@ -522,6 +523,153 @@ test.describe("deploy behind a proxy", function()
     end
     expect(through(proxy, { strategy = "canary", steps = { "ten" } }).result.code).to_be("deploy.steps")
   end)
+end)
+
+test.describe("a stack behind a proxy", function()
+  local places = { web = { backend = "web", port = 8080 } }
+  local function web(options)
+    local service = { name = "web", image = "web:1", image_id = "w2", running = { "w1" } }
+    for key, value in options or {} do
+      service[key] = value
+    end
+    return service
+  end
+  local function begin(proxy, service)
+    local world = engine { services = { service } }
+    world.fakes.proxy = {
+      open = function(name)
+        expect(name).to_be("edge")
+        return proxy
+      end,
+    }
+    return world
+  end
+  local function behind(world, params, more)
+    local all = { proxy = "edge", places = places, interval = 10, soak = 0 }
+    for key, value in params or {} do
+      all[key] = value
+    end
+    return deploy(world, all, more)
+  end
+
+  test.it("stays there: later deployments and the way back go through the same one", function()
+    for _, file in { "deploy.lua", "rollback.lua" } do
+      local proxy = edge(0)
+      local world = begin(proxy, web())
+      local first = behind(world)
+      expect(first.ok).to_be(true)
+      expect(proxy.shares()[3]).to_be("ready 256")
+      local kv = first.seen.kv
+      expect(kv["shared:rollouts/shop/01jtest0000000000000000000"].proxy).to_equal { name = "edge", places = places }
+      if file == "deploy.lua" then
+        world.tags["web:1"] = "w3"
+      end
+      local second = deploy(world, {}, { file = file, kv = kv })
+      expect(second.ok).to_be(true)
+      expect(proxy.shares()).to_equal { "ready 256", "maint 0", "maint 0", "maint 0" }
+    end
+  end)
+
+  test.it("is not deployed past it unless that is said", function()
+    local world = begin(edge(0), web())
+    local kv = behind(world).seen.kv
+    local elsewhere = { places = { db = { backend = "db", port = 1 } } }
+    local lacking = behind(world, elsewhere, { kv = kv })
+    expect(lacking.result.code).to_be("rollout.no_proxy")
+    expect(lacking.result.message).to_contain("of shop web stood behind the proxy edge, and this one has no place for it")
+    -- A proxy of a job's own has no name by which it is found again.
+    kv["shared:rollouts/shop/01jtest0000000000000000000"].proxy.name = nil
+    local none = deploy(world, {}, { kv = kv })
+    expect(none.result.code).to_be("rollout.no_proxy")
+    expect(none.result.message).to_be("the rollout 00000000 of shop went through a proxy, and this one is given none")
+    world.tags["web:1"] = "w3"
+    expect(deploy(world, { without_proxy = true }, { kv = kv }).ok).to_be(true)
+  end)
+
+  test.it("gets all containers of a service anew as soon as one is, in the colour that does not serve", function()
+    local proxy = edge(0)
+    local service = web()
+    local world = begin(proxy, service)
+    local kv = behind(world).seen.kv
+    service.replicas = 2
+    world.log = {}
+    local done = deploy(world, {}, { kv = kv })
+    expect(done.ok).to_be(true)
+    expect(table.find(world.log, "create shop-web-1.next.00000000") ~= nil).to_be(true)
+    expect(proxy.shares()).to_equal { "ready 128", "ready 128", "maint 0", "maint 0" }
+    local addresses = {}
+    for _, one in world.containers do
+      expect(one.labels["aegis.color"]).to_be("blue")
+      addresses[one.networks[1].ip_address] = true
+    end
+    expect(addresses[proxy.by_name.blue1.address]).to_be(true)
+    expect(addresses[proxy.by_name.blue2.address]).to_be(true)
+  end)
+
+  test.it("has its requests back at the old one that was stopped first when a later service fails", function()
+    local proxy = edge(0)
+    local world = engine {
+      services = {
+        web { alone = "it writes to data" },
+        { name = "zoo", image = "zoo:1", image_id = "z2", running = { "z1" } },
+      },
+      broken = { z2 = { oom_killed = true } },
+    }
+    world.fakes.proxy = begin(proxy, web()).fakes.proxy
+    local before = world.state()
+    local done = behind(world)
+    expect(done.result.code).to_be("rollout.unwell")
+    expect(world.state()).to_equal(before)
+    expect(proxy.shares()).to_equal { "ready 256", "maint 0", "maint 0", "maint 0" }
+    expect(proxy.by_name.blue1.address).to_be("10.0.0.1")
+  end)
+
+  test.it("does not take silence for success, nor a server that is down", function()
+    local canary = { strategy = "canary", steps = { "10:20s" } }
+    local quiet = behind(begin(edge(0, 0), web()), canary)
+    expect(quiet.result.code).to_be("rollout.analysis")
+    expect(quiet.result.message).to_contain("it got 0 requests, and 1 are the least")
+    canary.min_requests = 0
+    expect(behind(begin(edge(0, 0), web()), canary).ok).to_be(true)
+    local proxy = edge(0)
+    local set_weight = proxy.set_weight
+    function proxy:set_weight(backend, name, weight)
+      set_weight(self, backend, name, weight)
+      proxy.by_name[name].up = weight == 0 or name ~= "green1"
+    end
+    local down = behind(begin(proxy, web()), canary)
+    expect(down.result.code).to_be("rollout.analysis")
+    expect(down.result.message).to_contain("0 of 1 servers are up")
+  end)
+
+  for what, case in
+    {
+      ["a place for nobody"] = { {}, { places = { wbe = places.web } }, 'the proxy has a place for "wbe", and shop has no' },
+      ["no places"] = { {}, { places = {} }, "the proxy stands before no service of shop" },
+      ["a canary of what cannot run twice"] = {
+        { alone = "it writes to data" },
+        { strategy = "canary" },
+        "web: its containers are replaced stop-first (it writes to data), so that canary can send nothing to both",
+      },
+      ["several that cannot run side by side"] = {
+        { alone = "it has a fixed address", replicas = 2 },
+        {},
+        "web: 2 containers behind the proxy cannot be replaced stop-first (it has a fixed address)",
+      },
+      ["too few servers"] = { { replicas = 3 }, {}, "the backend web has 2 servers for blue, and web has 3 containers" },
+      ["a step above everything"] = { {}, { strategy = "canary", steps = { "101:1m" } }, "a step has the weight 101" },
+      ["a step of nothing"] = { {}, { strategy = "canary", steps = { "0:1m" } }, "a step has the weight 0" },
+    }
+  do
+    test.it(`is not touched with {what}`, function()
+      local world = begin(edge(0), web(case[1]))
+      local done = behind(world, case[2])
+      expect(done.ok).to_be(false)
+      expect(done.result.message).to_contain(case[3])
+      expect(done.result.hint ~= nil).to_be(true)
+      expect(world.log).to_equal {}
+    end)
+  end
 end)
 
 test.describe("rollback", function()

@@ -624,6 +624,22 @@ test.describe("a stack behind a proxy", function()
     expect(proxy.by_name.blue1.address).to_be("10.0.0.1")
   end)
 
+  test.it("has all its old ones behind the proxy again when one of them was too many", function()
+    local proxy = edge(0)
+    local world = engine {
+      services = {
+        web { running = { "w2", "w2" }, replicas = 1 },
+        { name = "zoo", image = "zoo:1", image_id = "z2", running = { "z1" } },
+      },
+      broken = { z2 = { oom_killed = true } },
+    }
+    world.fakes.proxy = begin(proxy, web()).fakes.proxy
+    local before = world.state()
+    expect(behind(world).result.code).to_be("rollout.unwell")
+    expect(world.state()).to_equal(before)
+    expect(proxy.shares()).to_equal { "ready 128", "ready 128", "maint 0", "maint 0" }
+  end)
+
   test.it("does not take silence for success, nor a server that is down", function()
     local canary = { strategy = "canary", steps = { "10:20s" } }
     local quiet = behind(begin(edge(0, 0), web()), canary)

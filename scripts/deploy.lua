@@ -4,6 +4,7 @@
 --   aegis deploy shop --approve --refresh
 -- Behind a load balancer of the configuration, blue-green and canary too:
 --   aegis deploy shop --strategy canary -p proxy=edge -p 'places={"web": {"backend": "web", "port": 8080}}'
+-- Later deployments go through the same one, at the same places, unless others are given.
 
 local rollout = require("@std/rollout")
 
@@ -54,9 +55,11 @@ return aegis.job {
     min_healthy = { type = "duration", default = "10s", description = "How long one without a health check must run" },
     healthy_deadline = { type = "duration", default = "5m", description = "Until a container must be well" },
     keep = { type = "integer", default = 0, min = 0, max = 5, description = "Rollouts whose old containers stay" },
-    proxy = { type = "string", default = "", description = "A load balancer of the configuration; none when empty" },
+    proxy = { type = "string", default = "", description = "A load balancer of the configuration; that of the last deployment when empty" },
     places = { type = "map", default = {}, description = "By service: its backend and port behind the load balancer" },
     steps = { type = "list", default = { "10:2m", "50:5m" }, description = "Of a canary: percent, and for how long" },
+    without_proxy = { type = "boolean", default = false, description = "Stop going through the load balancer" },
+    min_requests = { type = "integer", default = 1, min = 0, description = "With fewer between two looks one is bad" },
     soak = { type = "duration", default = "30s", description = "How long the old colour waits" },
     interval = { type = "duration", default = "10s", description = "Between two looks at what requests come to" },
     failure_limit = { type = "integer", default = 0, min = 0, description = "Looks that may be bad" },
@@ -66,6 +69,12 @@ return aegis.job {
 
   run = function(ctx)
     local p = ctx.params
+    local proxy = nil
+    if p.proxy ~= "" then
+      proxy = rollout.through(p.proxy, p.places)
+    elseif not p.without_proxy then
+      proxy = rollout.remembered(ctx, p.stack)
+    end
     return rollout.deploy(ctx, p.stack, p.strategy, {
       approve = if p.approve then "1d" else nil,
       refresh = p.refresh,
@@ -75,7 +84,9 @@ return aegis.job {
       keep = p.keep,
       forbid = if #p.forbid > 0 then p.forbid else nil,
       rivals = { "rollback" },
-      proxy = if p.proxy ~= "" then rollout.through(p.proxy, p.places) else nil,
+      proxy = proxy,
+      without_proxy = p.without_proxy,
+      min_requests = p.min_requests,
       steps = steps(p.steps),
       soak = p.soak,
       interval = p.interval,

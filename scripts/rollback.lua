@@ -14,6 +14,7 @@ return aegis.job {
   permissions = {
     docker = "admin",
     stack = { "*" },
+    proxy = "write",
     host = "read",
     kv = { "shared:rollouts" },
     runs = { "deploy", "rollback" },
@@ -33,6 +34,8 @@ return aegis.job {
       min_healthy = p.min_healthy,
       healthy_deadline = p.healthy_deadline,
       rivals = { "deploy" },
+      -- Requests must find the containers of then, as they find those of now.
+      proxy = rollout.remembered(ctx, p.stack),
     })
   end,
 }

@@ -98,16 +98,36 @@ test.describe("rollout.haproxy", function()
     expect(edge.told()).to_equal {}
   end)
 
-  test.it("drains, and goes on when somebody does not let go", function()
-    proxy.drain("web", "blue", both)
-    expect(edge.told()).to_equal { "blue1 drains", "blue1 maint", "blue2 drains", "blue2 maint" }
-    edge.is_stuck = true
-    proxy.drain("web", "blue", both)
-    expect(#edge.told()).to_be(4)
+  test.it("counts what a colour got, what failed of it, and who is up", function()
+    expect(proxy.sample("web", "green")).to_equal { requests = 200, errors = 6, up = 2 }
+    edge.list[4].up = false
+    expect(proxy.sample("web", "green").up).to_be(1)
+    edge.list[4].up = true
   end)
 
-  test.it("counts what a colour got and what failed of it", function()
-    expect(proxy.sample("web", "green")).to_equal { requests = 200, errors = 6 }
+  test.it("says which colour serves, and nothing while both do", function()
+    expect(proxy.serving("web")).to_be("green")
+    proxy.weight("web", "green", 50, both)
+    expect(proxy.serving("web")).to_be(nil)
+    proxy.weight("web", "green", 0, both)
+    expect(proxy.serving("web")).to_be("blue")
+    proxy.weight("web", "green", 100, both)
+    edge.told()
+  end)
+
+  test.it("drains all at once, leaves those alone that are out, and goes on when somebody does not let go", function()
+    proxy.drain("web", "blue", both)
+    expect(edge.told()).to_equal { "blue1 drain", "blue1 drains", "blue1 maint" }
+    edge.is_stuck = true
+    proxy.drain("web", "green", both)
+    expect(edge.told()).to_equal {
+      "green1 drain",
+      "green2 drain",
+      "green1 drains",
+      "green1 maint",
+      "green2 drains",
+      "green2 maint",
+    }
   end)
 
   test.it("says when there are too few servers, or a container cannot be reached", function()

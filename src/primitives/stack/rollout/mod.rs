@@ -4,6 +4,8 @@
 mod kept;
 mod standing;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -27,6 +29,8 @@ pub struct PrepareOptions {
     pub services: Texts,
     /// Asks for newer images too, and builds anew what is built here.
     pub refresh: bool,
+    /// Services whose images are neither fetched nor built, whatever the files say.
+    pub keep_images: Texts,
     /// Default: 10 min.
     pub timeout: Option<Span>,
     pub dry_run: bool,
@@ -85,6 +89,7 @@ impl Stacks {
         if options.refresh {
             refresh(&desired, &options.services, &mut plan);
         }
+        keep_images(&desired, &options.keep_images, &mut plan)?;
         unchanged_networks(&plan)?;
         let apply =
             Apply { stacks: self, permit: permit.docker(), desired: &desired, observed: &observed, plan: &plan, told };
@@ -150,6 +155,17 @@ fn refresh(desired: &Desired, services: &Texts, plan: &mut Plan) {
             plan.add(Action::image(verb, &service.image, &service.name, plan::Reason::Forced));
         }
     }
+}
+
+/// What the names of these services' images stand for stays, for whoever else uses them too.
+fn keep_images(desired: &Desired, services: &Texts, plan: &mut Plan) -> Result<(), Fault> {
+    let mut kept = BTreeSet::new();
+    for name in &services.0 {
+        known_service(desired, name)?;
+        kept.extend(desired.services.get(name).map(|service| service.image.as_str()));
+    }
+    plan.actions.retain(|action| action.kind != Kind::Image || !kept.contains(action.name.as_str()));
+    Ok(())
 }
 
 /// A network cannot be made anew around containers that go on running.

@@ -204,3 +204,23 @@ fn replaced<'a>(observed: &'a Observed, service: &str, id: &str) -> Result<&'a p
         Fault::new("stack.missing", message).hint("look with `aegis stack ps`")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitives::stack::desired::tests::desired;
+
+    #[test]
+    fn images_that_are_kept_are_neither_fetched_nor_built_for_whoever_has_them() {
+        let files = "services: { web: { image: w, pull_policy: always }, api: { image: w }, db: { image: d } }";
+        let desired = desired(files);
+        let asked = planned(&desired, &UpOptions::default()).expect("it can be planned");
+        let mut plan = plan::plan(&desired, &Observed::default(), &asked);
+        let images = |plan: &Plan| plan.on(Kind::Image).map(|action| action.name.clone()).collect::<BTreeSet<_>>();
+        assert_eq!(images(&plan), BTreeSet::from(["d".to_owned(), "w".to_owned()]));
+        keep_images(&desired, &Texts(vec!["api".to_owned()]), &mut plan).expect("there is such a service");
+        assert_eq!(images(&plan), BTreeSet::from(["d".to_owned()]));
+        let unknown = keep_images(&desired, &Texts(vec!["nonesuch".to_owned()]), &mut plan);
+        assert!(unknown.expect_err("there is none").to_string().contains("nonesuch"));
+    }
+}

@@ -374,7 +374,11 @@ test.describe("deploy", function()
     }
     local done = deploy(world)
     expect(done.result.message).to_contain("not everything could be brought back: shop-api-1 cannot come back")
-    expect(world.state()).to_equal { "shop-db-1 id2 d1 running", "shop-web-1 id3 w1 running" }
+    expect(world.state()).to_equal {
+      "shop-api-1 id4 a2 running",
+      "shop-db-1 id2 d1 running",
+      "shop-web-1 id3 w1 running",
+    }
     world.containers.id2.name = "shop-db-1.kept.lost0000"
     world.containers.id3.name = "shop-web-1.kept.main"
     deploy(world)

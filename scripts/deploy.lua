@@ -28,7 +28,8 @@ end
 return aegis.job {
   description = "Deploys a stack, health-gated, and brings back what was there when that fails",
   resume = true,
-  timeout = "4h",
+  -- Longer than a person may take to approve.
+  timeout = "30h",
   -- Stacks of different names at once, deployments of one stack one after the other; of those that wait, the newest.
   overlap = "parallel",
   concurrency = { key = "deploy/${stack}", limit = 1 },

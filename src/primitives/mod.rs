@@ -175,7 +175,6 @@ impl Primitives {
         let volumes = volumes::Volumes::new(volumes, clock.clone());
         let proxies = proxy::Proxies::new(proxies, &clock);
         let host = host::Host::new(clock);
-        let (image, secrets) = (image::Images::default(), vault);
         Ok(Self {
             docker,
             http,
@@ -184,13 +183,13 @@ impl Primitives {
             redis,
             graph,
             llm,
-            image,
+            image: image::Images::default(),
             fs,
             process,
             host,
             probe,
             prober,
-            secrets,
+            secrets: vault,
             stacks,
             volumes,
             proxies,

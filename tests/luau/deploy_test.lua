@@ -91,7 +91,10 @@ local function engine(options)
         note("start", one.name)
         local fault = (options.broken or {})[one.image_id]
         if fault == "port" then
-          error({ code = "docker.failed", message = "port is already allocated" }, 0)
+          error({ code = "docker.engine", message = "port is already allocated", retryable = true }, 0)
+        end
+        if options.on_start then
+          options.on_start(world, one)
         end
         one.state = "running"
         for key, value in if type(fault) == "table" then fault else {} do
@@ -179,12 +182,16 @@ local function engine(options)
         end
         return { project = "shop", actions = actions, missing = options.missing or {}, warnings = {} }
       end,
-      prepare = function()
+      prepare = function(_, given)
+        local kept = {}
+        for _, name in given.keep_images or {} do
+          kept[spec(name).image] = true
+        end
         if options.unreachable then
           error({ code = "docker.registry", message = "the registry does not answer" }, 0)
         end
         for name, id in options.newer or {} do
-          world.tags[name] = id
+          world.tags[name] = if kept[name] then world.tags[name] else id
         end
         return { changed = true }
       end,
@@ -210,7 +217,7 @@ local function engine(options)
         if given.states[1] == "running" then
           return { { id = "01jtest0000000000000000000", key = if options.no_key then nil else key } }
         end
-        return if options.newer_run then { { id = options.newer_run, key = key } } else {}
+        return if options.newer_run then { { id = options.newer_run, key = key, dry_run = options.is_dry == true } } else {}
       end,
     },
   }
@@ -280,8 +287,9 @@ test.describe("deploy", function()
       services = { { name = "db", image = "db:1", image_id = "d2", running = { "d1" }, alone = "it writes to data" } },
     }
     expect(deploy(world).ok).to_be(true)
-    expect(world.log[2]).to_be("stop shop-db-1")
-    expect(world.log[3]).to_be("start shop-db-1.next.00000000")
+    expect(world.log[2]).to_be("rename shop-db-1 shop-db-1.kept.00000000")
+    expect(world.log[3]).to_be("stop shop-db-1.kept.00000000")
+    expect(world.log[4]).to_be("start shop-db-1.next.00000000")
   end)
 
   test.it("brings everything back when a later service does not become well", function()
@@ -323,8 +331,124 @@ test.describe("deploy", function()
       expect(done.ok).to_be(false)
       expect(done.result.message).to_contain(case[2])
       expect(world.state()).to_equal(before)
+      -- What is no matter of time is not tried again while nothing serves.
+      expect(case[1] ~= "port" or done.seen.slept < 1).to_be(true)
     end)
   end
+
+  test.it("takes what ends well and is not to be started again for well", function()
+    local world = shop { broken = { w2 = { state = "exited", exit_code = 0, restart_policy = "no" } } }
+    expect(deploy(world).ok).to_be(true)
+    expect(world.state()[2]).to_be("shop-web-1 id4 w2 exited")
+    world = shop { broken = { w2 = { state = "exited", exit_code = 0, restart_policy = "always" } } }
+    expect(deploy(world).result.code).to_be("rollout.unwell")
+  end)
+
+  test.it("looks at what it starts again", function()
+    local world = engine {
+      services = { { name = "api", image = "api:1", image_id = "a1", running = { "a1" } } },
+      broken = { a1 = { state = "exited", exit_code = 4 } },
+    }
+    world.containers.id1.state = "exited"
+    local done = deploy(world)
+    expect(done.result.message).to_contain("api: the container shop-api-1 ended with exit code 4")
+  end)
+
+  local function two()
+    return {
+      { name = "api", image = "api:1", image_id = "a2", running = { "a1" } },
+      { name = "db", image = "db:1", image_id = "d2", running = { "d1" }, alone = "it writes to data" },
+      { name = "web", image = "web:1", image_id = "w2", running = { "w1" } },
+    }
+  end
+
+  test.it("brings the others back when one cannot come back, and never removes what was left of it", function()
+    local world = engine {
+      services = two(),
+      on_start = function(world, one)
+        if one.image_id == "w2" then
+          world.containers.id1 = nil
+          one.restart_count = 1
+        end
+      end,
+    }
+    local done = deploy(world)
+    expect(done.result.message).to_contain("not everything could be brought back: shop-api-1 cannot come back")
+    expect(world.state()).to_equal {
+      "shop-api-1 id4 a2 running",
+      "shop-db-1 id2 d1 running",
+      "shop-web-1 id3 w1 running",
+    }
+    world.containers.id2.name = "shop-db-1.kept.lost0000"
+    world.containers.id3.name = "shop-web-1.kept.main"
+    deploy(world)
+    expect(world.containers.id2.name).to_be("shop-db-1.kept.lost0000")
+    expect(world.containers.id3.name).to_be("shop-web-1.kept.main")
+  end)
+
+  test.it("has the old one well again before the new one goes", function()
+    local looks = 0
+    local world = engine {
+      services = two(),
+      broken = { w2 = { oom_killed = true } },
+      on_start = function(_, one)
+        if one.id == "id1" then
+          one.health = "starting"
+        end
+      end,
+      on_look = function(_, one)
+        if one.id == "id1" and one.health == "starting" then
+          looks += 1
+          one.health = if looks > 8 then "healthy" else "starting"
+        end
+      end,
+    }
+    expect(deploy(world).ok).to_be(false)
+    expect(looks).to_be(9)
+    local removed = table.find(world.log, "remove shop-api-1")
+    local started = table.find(world.log, "start shop-api-1.kept.00000000")
+    expect(started ~= nil and removed ~= nil and started < removed).to_be(true)
+  end)
+
+  test.it("starts an old one anew whose end was under way", function()
+    local world = engine { services = two(), broken = { d2 = { oom_killed = true } } }
+    -- The stop does not come to its end before somebody looks.
+    world.fakes.docker.stop = function(name)
+      local found = world.fakes.docker.inspect(name)
+      table.insert(world.log, `stop {found.name}`)
+      found.state = if found.ending then "exited" else "running"
+      found.ending = true
+    end
+    local done = deploy(world)
+    expect(done.result.message).to_contain("shop is as it was before: db")
+    expect(world.containers.id2.name).to_be("shop-db-1")
+    local start = table.find(world.log, "start shop-db-1.kept.00000000")
+    expect(start ~= nil and world.log[start - 1]).to_be("stop shop-db-1.kept.00000000")
+  end)
+
+  test.it("switches nothing to a new one that has died since it was well", function()
+    local steps = 0
+    local world = engine {
+      services = { { name = "web", image = "web:1", image_id = "w2", running = { "w1" } } },
+      on_look = function(world, one)
+        if string.find(one.name, ".next.", 1, true) and one.state == "running" then
+          steps += 1
+          -- The log is read once the gate is done.
+          one.state = if world.is_through then "exited" else "running"
+        end
+      end,
+    }
+    world.fakes.docker.logs = function()
+      world.is_through = true
+      return { lines = {} }
+    end
+    local before = world.state()
+    local done = deploy(world, { forbid = { "panic" } })
+    expect(done.result.code).to_be("rollout.unwell")
+    expect(steps > 0).to_be(true)
+    expect(world.state()).to_equal(before)
+    expect(table.find(world.log, "stop shop-web-1.kept.00000000")).to_be(nil)
+  end)
 
   for what, case in
     {
@@ -365,6 +489,7 @@ test.describe("deploy", function()
     expect(done.result.code).to_be("rollout.superseded")
     expect(done.result.message).to_contain("run 01jtest1000000000000000000 is newer")
     expect(deploy(shop { newer_run = "01jtest00000000000000000" }).ok).to_be(true)
+    expect(deploy(shop { newer_run = "01jtest1000000000000000000", is_dry = true }).ok).to_be(true)
     expect(deploy(shop { no_key = true }).result.code).to_be("rollout.no_key")
   end)
 
@@ -380,6 +505,18 @@ test.describe("deploy", function()
       "recreate shop-web-1: another image, start-first: two of it can run at once"
     )
     expect(world.log).to_equal({})
+  end)
+
+  test.it("does only what was approved", function()
+    local world = shop()
+    local function decide()
+      world.tags["web:1"] = "w9"
+      return true
+    end
+    local done = deploy(world, { approve = true }, { approvals = { switch = decide } })
+    expect(done.result.code).to_be("rollout.stale")
+    expect(world.log).to_equal({})
+    expect(deploy(shop(), { approve = true }, { approvals = { switch = true } }).ok).to_be(true)
   end)
 
   test.it("tells in a dry run what it would do", function()
@@ -432,6 +569,16 @@ test.describe("rollback", function()
 
   test.it("deploys the images of the one before, and moves their names back", function()
     local done, world = rolled("")
+    expect(done.ok).to_be(true)
+    expect(world.tags["web:1"]).to_be("w1")
+    expect(world.state()[2]).to_contain("shop-web-1 id6 w1 running")
+  end)
+
+  test.it("fetches nothing newer over the image that it goes back to", function()
+    local world = shop { newer = { ["web:1"] = "w3" } }
+    local first = deploy(world)
+    expect(world.tags["web:1"]).to_be("w3")
+    local done = deploy(world, { to = "" }, { file = "rollback.lua", kv = first.seen.kv })
     expect(done.ok).to_be(true)
     expect(world.tags["web:1"]).to_be("w1")
     expect(world.state()[2]).to_contain("shop-web-1 id6 w1 running")

@@ -10,6 +10,7 @@ pub const PREPARE: Record = Record {
     fields: &[
         Field::optional("services", TEXTS, "Only these, and those that they wait for"),
         Field::optional("refresh", Type::Boolean, "Ask for newer images too, and build anew what is built here"),
+        Field::optional("keep_images", TEXTS, "Services whose images are neither fetched nor built"),
         Field::optional("timeout", Type::Duration, "For all of it; 10m unless said otherwise"),
         Field::DRY_RUN,
     ],

@@ -4,6 +4,8 @@
 mod kept;
 mod standing;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -27,6 +29,8 @@ pub struct PrepareOptions {
     pub services: Texts,
     /// Asks for newer images too, and builds anew what is built here.
     pub refresh: bool,
+    /// Services whose images are neither fetched nor built, whatever the files say.
+    pub keep_images: Texts,
     /// Default: 10 min.
     pub timeout: Option<Span>,
     pub dry_run: bool,
@@ -85,6 +89,7 @@ impl Stacks {
         if options.refresh {
             refresh(&desired, &options.services, &mut plan);
         }
+        keep_images(&desired, &options.keep_images, &mut plan)?;
         unchanged_networks(&plan)?;
         let apply =
             Apply { stacks: self, permit: permit.docker(), desired: &desired, observed: &observed, plan: &plan, told };
@@ -152,6 +157,17 @@ fn refresh(desired: &Desired, services: &Texts, plan: &mut Plan) {
     }
 }
 
+/// What the names of these services' images stand for stays, for whoever else uses them too.
+fn keep_images(desired: &Desired, services: &Texts, plan: &mut Plan) -> Result<(), Fault> {
+    let mut kept = BTreeSet::new();
+    for name in &services.0 {
+        known_service(desired, name)?;
+        kept.extend(desired.services.get(name).map(|service| service.image.as_str()));
+    }
+    plan.actions.retain(|action| action.kind != Kind::Image || !kept.contains(action.name.as_str()));
+    Ok(())
+}
+
 /// A network cannot be made anew around containers that go on running.
 fn unchanged_networks(plan: &Plan) -> Result<(), Fault> {
     match plan.on(Kind::Network).find(|action| action.verb == Verb::Recreate) {
@@ -187,4 +203,24 @@ fn replaced<'a>(observed: &'a Observed, service: &str, id: &str) -> Result<&'a p
         let message = format!("the service {service:?} has no container {id:?} whose place could be taken");
         Fault::new("stack.missing", message).hint("look with `aegis stack ps`")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::primitives::stack::desired::tests::desired;
+
+    #[test]
+    fn images_that_are_kept_are_neither_fetched_nor_built_for_whoever_has_them() {
+        let files = "services: { web: { image: w, pull_policy: always }, api: { image: w }, db: { image: d } }";
+        let desired = desired(files);
+        let asked = planned(&desired, &UpOptions::default()).expect("it can be planned");
+        let mut plan = plan::plan(&desired, &Observed::default(), &asked);
+        let images = |plan: &Plan| plan.on(Kind::Image).map(|action| action.name.clone()).collect::<BTreeSet<_>>();
+        assert_eq!(images(&plan), BTreeSet::from(["d".to_owned(), "w".to_owned()]));
+        keep_images(&desired, &Texts(vec!["api".to_owned()]), &mut plan).expect("there is such a service");
+        assert_eq!(images(&plan), BTreeSet::from(["d".to_owned()]));
+        let unknown = keep_images(&desired, &Texts(vec!["nonesuch".to_owned()]), &mut plan);
+        assert!(unknown.expect_err("there is none").to_string().contains("nonesuch"));
+    }
 }

@@ -9,6 +9,9 @@ use crate::primitives::stack::desired::{Condition, Desired, Service};
 use crate::primitives::stack::order;
 use crate::primitives::stack::plan::Observed;
 
+/// What stands for a volume that the files give no name.
+const UNNAMED: &str = "a volume without a name";
+
 /// A service before a rollout.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
@@ -110,13 +113,14 @@ fn alone(
     if let Some(address) = networks.into_iter().find_map(fixed) {
         return Some(format!("its address is always {address}"));
     }
+    // Each replica has its own, and the new container takes over that of the old one.
+    if inherits || writes.iter().any(|place| place == UNNAMED) {
+        return Some("the new one takes over its volume without a name".to_owned());
+    }
     if service.replicas > 1 {
         return None;
     }
-    match writes.first() {
-        Some(place) => Some(format!("it writes to {place}, and there is one of it")),
-        None => inherits.then(|| "it has a volume of its own, and there is one of it".to_owned()),
-    }
+    writes.first().map(|place| format!("it writes to {place}, and there is one of it"))
 }
 
 /// Those that are said: one that the engine chooses is another one for each container.
@@ -145,7 +149,7 @@ fn writes(service: &Service) -> Vec<String> {
         table => {
             let is_read = table.get("read_only").and_then(Value::as_bool) == Some(true);
             let is_kept = table.get("type").and_then(Value::as_str) != Some("tmpfs");
-            let source = table.get("source").and_then(Value::as_str).unwrap_or("a volume without a name");
+            let source = table.get("source").and_then(Value::as_str).unwrap_or(UNNAMED);
             (is_kept && !is_read).then(|| source.to_owned())
         }
     };
@@ -183,7 +187,8 @@ mod tests {
             ("volumes: ['data:/data']", "it writes to shop_data, and there is one of it"),
             ("volumes: ['data:/data'], scale: 2", ""),
             ("volumes: ['data:/data:ro']", ""),
-            ("volumes: ['/scratch']", "it writes to a volume without a name, and there is one of it"),
+            ("volumes: ['/scratch']", "the new one takes over its volume without a name"),
+            ("volumes: ['/scratch'], scale: 2", "the new one takes over its volume without a name"),
             ("volumes: ['./conf:/conf']", "it writes to /srv/shop/conf, and there is one of it"),
             ("volumes: ['/run/docker.sock:/run/docker.sock']", ""),
             ("tmpfs: ['/tmp']", ""),

@@ -27,7 +27,8 @@ fn files(colour: &str) -> String {
     let serve = serde_json::to_string(&serve).expect("a text");
     format!(
         "services:\n  web:\n    image: {IMAGE}\n    command: [sh, -c, {serve}]\n    init: true\n    scale: 2\n    \
-         stop_grace_period: 1s\n    healthcheck: {{ test: [CMD, busybox, nc, -z, 127.0.0.1, '8080'], interval: 300ms }}\n"
+         stop_grace_period: 1s\n    healthcheck:\n      interval: 300ms\n      \
+         test: [CMD-SHELL, 'busybox timeout 1 busybox nc 127.0.0.1 8080 < /dev/null']\n"
     )
 }
 

@@ -38,10 +38,10 @@ impl Fence<'_> {
     /// would be passed on to or from it is; the last two keep everybody else on the machine away from the two.
     fn script(&self) -> String {
         let Self { daemon, id, bridge, peers: Peers { subnet, gateway } } = self;
-        let table = format!("{TABLE_FAMILY} {}{id}", prefix(daemon));
+        let table = table(daemon, id);
+        let without = removal(&table);
         format!(
-            "add table {table}\n\
-             delete table {table}\n\
+            "{without}\
              table {table} {{\n\
              chain input {{\n\
              type filter hook input priority {PRIORITY}; policy accept;\n\
@@ -72,11 +72,19 @@ fn prefix(daemon: &str) -> String {
     format!("{TABLE_PREFIX}{daemon}_")
 }
 
+/// An execution's table, by family and name.
+fn table(daemon: &str, id: &str) -> String {
+    format!("{TABLE_FAMILY} {}{id}", prefix(daemon))
+}
+
+/// Takes a table away. One that is not there would fail the transaction, so it is made before.
+fn removal(table: &str) -> String {
+    format!("add table {table}\ndelete table {table}\n")
+}
+
 /// Takes an execution's rules away; that there are none is as good.
 pub async fn lower(clock: &Clock, daemon: &str, id: &str) -> Result<(), Firewall> {
-    let table = format!("{TABLE_FAMILY} {}{id}", prefix(daemon));
-    // One that is not there would fail the transaction.
-    run(clock, &["-f", "-"], &format!("add table {table}\ndelete table {table}\n")).await.map(drop)
+    run(clock, &["-f", "-"], &removal(&table(daemon, id))).await.map(drop)
 }
 
 /// The ids of one daemon's executions that have rules.

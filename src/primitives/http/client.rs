@@ -57,14 +57,23 @@ struct Shared {
     lookup: Arc<dyn Lookup>,
     /// One for each policy, the most recently used last: a connection that one policy allowed must not serve another.
     clients: Mutex<Vec<(String, Client)>>,
-    slots: Arc<Semaphore>,
-    /// An alert must get out however many streams scripts hold open.
-    own_slots: Arc<Semaphore>,
     rules: Rules,
-    gates: Gates,
-    /// A host that scripts keep busy is asked by the daemon all the same.
-    own_gates: Gates,
+    for_scripts: Places,
+    /// An alert must get out however many streams scripts hold open, and however busy they keep a host.
+    own: Places,
     room: Room,
+}
+
+/// How many requests may be under way, in all and to each host.
+struct Places {
+    slots: Arc<Semaphore>,
+    gates: Gates,
+}
+
+impl Places {
+    fn new(most: usize) -> Self {
+        Self { slots: Arc::new(Semaphore::new(most)), gates: Gates::default() }
+    }
 }
 
 impl Http {
@@ -83,12 +92,10 @@ impl Http {
             rules: Rules::new(&options.hosts, |certificate, key| {
                 tls::config(options.ca_file.as_deref(), Some((certificate, key)))
             })?,
-            gates: Gates::default(),
-            own_gates: Gates::default(),
             lookup,
             clients: Mutex::default(),
-            slots: Arc::new(Semaphore::new(limits::HTTP_REQUESTS_AT_ONCE_MAX)),
-            own_slots: Arc::new(Semaphore::new(limits::HTTP_OWN_REQUESTS_AT_ONCE_MAX)),
+            for_scripts: Places::new(limits::HTTP_REQUESTS_AT_ONCE_MAX),
+            own: Places::new(limits::HTTP_OWN_REQUESTS_AT_ONCE_MAX),
             room: Room::new(limits::HTTP_BODIES_BYTES_MAX),
         })))
     }
@@ -221,8 +228,8 @@ impl Http {
         let late = |phase, after| HttpError::Timeout { target: target.clone(), phase, after };
         let first = reach.check(&prepared, 0)?;
         // The host's turn first: whoever waits for it takes no place that others could use.
-        let slots = if reach.is_own() { &self.0.own_slots } else { &self.0.slots };
-        let queued = async { (self.turn(reach, &first).await, slots.clone().acquire_owned().await) };
+        let slots = self.places(reach).slots.clone();
+        let queued = async { (self.turn(reach, &first).await, slots.acquire_owned().await) };
         let (turn, slot) = tokio::select! {
             (turn, slot) = queued => (turn?, slot.map_err(|_| stopped())?),
             () = clock.sleep_until(deadline) => return Err(late(Phase::Queue, request.timeout)),
@@ -242,8 +249,11 @@ impl Http {
 
     async fn turn(&self, reach: &Reach<'_>, target: &Target) -> Result<Turn, HttpError> {
         let options = self.0.rules.of(target).map(|(_, rule)| &rule.options);
-        let gates = if reach.is_own() { &self.0.own_gates } else { &self.0.gates };
-        gates.pass(target, options, &self.0.clock).await.ok_or_else(stopped)
+        self.places(reach).gates.pass(target, options, &self.0.clock).await.ok_or_else(stopped)
+    }
+
+    fn places(&self, reach: &Reach<'_>) -> &Places {
+        if reach.is_own() { &self.0.own } else { &self.0.for_scripts }
     }
 
     /// Sends `request`, then what its redirects ask for, each after its own check.

@@ -1,10 +1,14 @@
-//! One client's connection: a reader that takes calls in, threads that execute them, a writer that sends answers.
+//! One client's connection: a reader that takes calls in, threads that execute them, a writer that sends answers. What
+//! has to wait for nothing is executed by the reader itself, which is several times faster than the way to another
+//! thread and back.
 //!
 //! Everything that a client can make pile up is bounded: calls by a semaphore, the bytes of calls and answers by
 //! another. Both are given back when the answer has been sent, so that a client that reads nothing stops being read.
 
+use std::fmt::Display;
 use std::io;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,9 +146,13 @@ impl Connection {
         if let Err(failure) = ended
             && failure.is_panic()
         {
-            add(&self.shared.service.counters.panics, 1);
-            error!(peer = %self.peer, %failure, "an NFS call panicked");
+            self.note_panic(failure);
         }
+    }
+
+    fn note_panic(&self, failure: &dyn Display) {
+        add(&self.shared.service.counters.panics, 1);
+        error!(peer = %self.peer, %failure, "an NFS call panicked");
     }
 
     /// Takes a call in: answers it, has it executed, or waits for the answer that is on its way already.
@@ -186,6 +194,10 @@ impl Connection {
         ticket: Option<Ticket>,
         held: Held,
     ) -> Result<(), ConnectionError> {
+        let (ticket, held) = match self.at_once(operation, &call, ticket, held) {
+            Some(unanswered) => unanswered,
+            None => return Ok(()),
+        };
         let running = self.shared.running.clone().acquire_owned().await.map_err(|_| ConnectionError::Deaf)?;
         let (service, answers, peer) = (self.shared.service.clone(), self.answers.clone(), self.peer);
         self.tasks.spawn_blocking(move || {
@@ -198,6 +210,35 @@ impl Connection {
             let _ = answers.try_send(Outgoing { reply: Arc::new(reply), _held: held });
         });
         Ok(())
+    }
+
+    /// Executes a call on this thread if it has nothing to wait for; gives back what an answer needs otherwise.
+    fn at_once(
+        &self,
+        operation: Operation,
+        call: &Call,
+        ticket: Option<Ticket>,
+        held: Held,
+    ) -> Option<(Option<Ticket>, Held)> {
+        if !operation.is_quick(self.tasks.is_empty()) {
+            return Some((ticket, held));
+        }
+        let service = &self.shared.service;
+        let reply = catch_unwind(AssertUnwindSafe(|| service.answer_at_once(self.peer, operation, call)));
+        match reply {
+            Ok(Some(reply)) => {
+                if let Some(ticket) = ticket {
+                    ticket.answer(&reply);
+                }
+                let _ = self.answers.try_send(Outgoing { reply: Arc::new(reply), _held: held });
+                None
+            }
+            Ok(None) => Some((ticket, held)),
+            Err(_) => {
+                self.note_panic(&"a call that was executed at once");
+                None
+            }
+        }
     }
 
     async fn send(&self, reply: Reply, record: &Bytes) -> Result<(), ConnectionError> {

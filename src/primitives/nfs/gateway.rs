@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -107,6 +108,7 @@ impl Gateway {
         info!(address = %self.address, "NFS gateway is listening");
         let places = Arc::new(Semaphore::new(self.options.connections_max));
         let mut connections = JoinSet::new();
+        let cut = CancellationToken::new();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -117,8 +119,11 @@ impl Gateway {
                 Ok((stream, peer)) => match places.clone().try_acquire_owned() {
                     Ok(place) => {
                         let shared = shared.clone();
-                        connections.spawn(async move {
-                            serve(stream, peer, shared).await;
+                        let cut = cut.clone();
+                        connections.spawn_blocking(move || {
+                            if let Err(failure) = serve_alone(stream, peer, shared, &cut) {
+                                debug!(%peer, %failure, "NFS connection was not served");
+                            }
                             drop(place);
                         });
                     }
@@ -139,19 +144,51 @@ impl Gateway {
         if drained.is_err() {
             warn!(connections = connections.len(), "NFS connections did not end in time and were dropped");
         }
-        connections.shutdown().await;
+        cut.cancel();
+        let ended =
+            timeout(limits::SHUTDOWN_PART_WAIT / 2, async { while connections.join_next().await.is_some() {} }).await;
+        if ended.is_err() {
+            warn!(
+                connections = connections.len(),
+                "NFS connections wait for a disk that does not answer; they are left"
+            );
+            connections.detach_all();
+        }
         Ok(())
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, shared: Shared) {
+/// Serves a connection on this thread, with threads of its own for calls that wait: nothing that it does holds up
+/// another connection, or the rest of the daemon.
+fn serve_alone(stream: TcpStream, peer: SocketAddr, shared: Shared, cut: &CancellationToken) -> io::Result<()> {
+    let stream = stream.into_std()?;
     let service = shared.service.clone();
-    add(&service.counters.connections_now, 1);
+    let counters = &service.counters;
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(limits::NFS_CALLS_IN_FLIGHT_MAX)
+        .thread_name("aegis-nfs")
+        .build()?;
+    let served = runtime.block_on(async {
+        let stream = TcpStream::from_std(stream)?;
+        add(&counters.connections_now, 1);
+        tokio::select! {
+            () = serve(stream, peer, shared) => {}
+            () = cut.cancelled() => {}
+        }
+        counters.connections_now.fetch_sub(1, Ordering::Relaxed);
+        Ok(())
+    });
+    // Whoever is still in execution after a cut is left to the disk that it waits for.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, shared: Shared) {
     match connection::serve(stream, peer.ip().to_canonical(), shared).await {
         Ok(()) => debug!(%peer, "NFS connection ended"),
         Err(failure) => debug!(%peer, %failure, "NFS connection was ended"),
     }
-    service.counters.connections_now.fetch_sub(1, Ordering::Relaxed);
 }
 
 impl Handle {

@@ -53,6 +53,11 @@ impl Operation {
         matches!(self, Self::Nfs(procedure) if procedure.changes())
     }
 
+    /// See [`Procedure::is_quick`].
+    pub fn is_quick(self, alone: bool) -> bool {
+        matches!(self, Self::Nfs(procedure) if procedure.is_quick(alone))
+    }
+
     /// The most that the answer can take.
     pub fn answer_bytes_max(self, arguments: &[u8]) -> usize {
         match self {
@@ -63,18 +68,31 @@ impl Operation {
     }
 }
 
+/// Whether the arguments could be read, and what the audit is told.
+type Executed = (Result<(), Malformed>, Option<AuditEvent>);
+
 impl Service {
     /// Executes a call; blocks for as long as that takes.
     pub fn answer(&self, peer: IpAddr, operation: Operation, call: &Call) -> Reply {
+        let answered = self.execute(peer, operation, call, false);
+        answered.unwrap_or_else(|| rpc::stopped(call.xid, Accepted::SystemError))
+    }
+
+    /// Executes a call unless it would have to wait for a disk; then nothing was done.
+    pub fn answer_at_once(&self, peer: IpAddr, operation: Operation, call: &Call) -> Option<Reply> {
+        self.execute(peer, operation, call, true)
+    }
+
+    fn execute(&self, peer: IpAddr, operation: Operation, call: &Call, at_once: bool) -> Option<Reply> {
         let start = Instant::now();
         let mut answer = Answer::new(rpc::accepted(call.xid, Accepted::Success, 512));
         let (executed, event) = match operation {
-            Operation::Nfs(procedure) => self.nfs(peer, procedure, call, &mut answer),
+            Operation::Nfs(procedure) => self.nfs(peer, procedure, call, at_once, &mut answer)?,
             Operation::Mount(procedure) => self.mount(peer, procedure, call, &mut answer),
         };
         if executed.is_err() {
             add(&self.counters.malformed, 1);
-            return rpc::stopped(call.xid, Accepted::GarbageArguments);
+            return Some(rpc::stopped(call.xid, Accepted::GarbageArguments));
         }
         let took = start.elapsed();
         if let Operation::Nfs(procedure) = operation {
@@ -90,26 +108,33 @@ impl Service {
         if let Some((audit, event)) = self.audit.as_ref().zip(event) {
             audit.record(AuditEvent { status: answer.status, took, ..event });
         }
-        answer.into_reply()
+        Some(answer.into_reply())
     }
 
+    /// None when the call would wait and must not.
     fn nfs(
         &self,
         peer: IpAddr,
         procedure: Procedure,
         call: &Call,
+        at_once: bool,
         answer: &mut Answer,
-    ) -> (Result<(), Malformed>, Option<AuditEvent>) {
+    ) -> Option<Executed> {
         let mut context = Context {
             exports: &self.exports,
             key: &self.key,
             peer,
             credential: &call.credential,
             export: None,
+            at_once,
+            would_wait: false,
             file: None,
             name: None,
         };
         let executed = v3::execute(procedure, &mut context, &call.arguments, answer);
+        if context.would_wait {
+            return None;
+        }
         let event = self.audit.is_some().then(|| AuditEvent {
             export: context.export.as_ref().map(|export| export.path.clone()),
             file: context.file,
@@ -117,16 +142,10 @@ impl Service {
             changes: procedure.changes(),
             ..self.event(peer, procedure.name(), call)
         });
-        (executed, event)
+        Some((executed, event))
     }
 
-    fn mount(
-        &self,
-        peer: IpAddr,
-        procedure: mount::Procedure,
-        call: &Call,
-        answer: &mut Answer,
-    ) -> (Result<(), Malformed>, Option<AuditEvent>) {
+    fn mount(&self, peer: IpAddr, procedure: mount::Procedure, call: &Call, answer: &mut Answer) -> Executed {
         let mut context =
             mount::Context { exports: &self.exports, key: &self.key, mounts: &self.mounts, peer, path: None };
         let executed = mount::execute(procedure, &mut context, &call.arguments, answer);

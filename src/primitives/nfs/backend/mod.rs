@@ -140,6 +140,17 @@ pub trait Backend: Send + Sync {
 
     fn read(&self, id: FileId, offset: u64, bytes: u32) -> Result<Read, nfsstat3>;
 
+    /// Whether calls of this kind come back without waiting for anything but memory, [`Self::read`] only if
+    /// [`Self::has_at_hand`] says so. They may then be made on a thread that others wait for.
+    fn is_quick(&self, _changes: bool) -> bool {
+        false
+    }
+
+    /// Whether these bytes can be read now without waiting for a disk. What it says may be over a moment later.
+    fn has_at_hand(&self, _id: FileId, _offset: u64, _bytes: u32) -> bool {
+        false
+    }
+
     fn write(&self, id: FileId, offset: u64, data: &[u8], stability: Stability) -> Result<Written, nfsstat3>;
 
     /// Brings all that was written to disk. After a failure [`Self::write_verifier`] is another.

@@ -20,7 +20,11 @@ pub fn read(context: &mut Context<'_>, arguments: &mut Decoder<'_>, answer: &mut
         attributes = Some(before);
         need_regular(&before)?;
         file.caller.need_data(&before, READ)?;
-        let read = file.export.backend.read(file.id, offset, count.min(limits::NFS_TRANSFER_BYTES_MAX))?;
+        let count = count.min(limits::NFS_TRANSFER_BYTES_MAX);
+        if context.at_once && !file.export.backend.has_at_hand(file.id, offset, count) {
+            context.may_wait()?;
+        }
+        let read = file.export.backend.read(file.id, offset, count)?;
         attributes = Some(file.present(read.attributes));
         Ok(read)
     });
@@ -54,6 +58,9 @@ pub fn write(context: &mut Context<'_>, arguments: &mut Decoder<'_>, answer: &mu
         around.after = Some(before);
         need_regular(&before)?;
         file.caller.need_data(&before, WRITE)?;
+        if stability != Stability::Unstable {
+            context.may_wait()?;
+        }
         let mut written = file.export.backend.write(file.id, offset, data, stability)?;
         if before.mode & (SET_UID | SET_GID) != 0 && !file.caller.is_root() {
             // Whoever can change a program must not be able to run it as its owner.

@@ -37,6 +37,9 @@ pub struct Context<'a> {
     pub credential: &'a Credential,
     /// The export that the call turned out to be about.
     pub export: Option<Arc<Export>>,
+    /// The call must not wait for a disk; where it would, it ends early and says so.
+    pub at_once: bool,
+    pub would_wait: bool,
     /// The file's number and the name that the call gave, for the audit.
     pub file: Option<u64>,
     pub name: Option<Vec<u8>>,
@@ -55,8 +58,17 @@ impl Context<'_> {
             (Grant::Read, Intent::Change) => return Err(nfsstat3::NFS3ERR_ROFS),
             (Grant::Read, Intent::Read) | (Grant::Write, _) => {}
         }
+        if !export.backend.is_quick(intent == Intent::Change) {
+            self.may_wait()?;
+        }
         let caller = export.squash.caller(self.credential);
         Ok(Object { export, id, caller })
+    }
+
+    /// What follows may wait for a disk: ends a call that must not, and that is then executed anew where it may.
+    pub fn may_wait(&mut self) -> Result<(), nfsstat3> {
+        self.would_wait = self.at_once;
+        if self.would_wait { Err(nfsstat3::NFS3ERR_JUKEBOX) } else { Ok(()) }
     }
 
     pub fn seal(&self, object: &Object, id: FileId) -> [u8; HANDLE_BYTES] {

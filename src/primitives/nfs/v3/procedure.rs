@@ -106,6 +106,20 @@ impl Procedure {
         )
     }
 
+    /// Whether a call of this kind can be tried on the thread that reads the connection, where whatever it waits for
+    /// holds up the calls behind it. What changes something can only if it is `alone`: a call in execution may hold a
+    /// lock for as long as a disk takes.
+    pub fn is_quick(self, alone: bool) -> bool {
+        match self {
+            Self::Create | Self::Mkdir | Self::Symlink | Self::Write => alone,
+            // Removing frees what the file held, which may be much; the rest is rare, or waits for the disk.
+            Self::Setattr | Self::Remove | Self::Rmdir | Self::Rename | Self::Link | Self::Mknod | Self::Commit => {
+                false
+            }
+            _ => true,
+        }
+    }
+
     /// The most that the answer to a call with these arguments can take.
     pub fn answer_bytes_max(self, arguments: &[u8]) -> usize {
         // In the arguments of all three, the last word is how much the client wants.

@@ -58,6 +58,8 @@ pub enum Accepted {
     ProgramMismatch = 2,
     ProcedureUnavailable = 3,
     GarbageArguments = 4,
+    /// The call could not be executed, for a reason of the server's.
+    SystemError = 5,
 }
 
 /// Reads the header of a call. A record that is not a call, or not even that, is [`Malformed`]: there is no answer to

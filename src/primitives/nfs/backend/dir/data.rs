@@ -1,14 +1,19 @@
 //! What is in regular files.
 
+use std::io::IoSliceMut;
+
 use nfsserve::nfs::nfsstat3;
 use rustix::buffer::spare_capacity;
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
+use rustix::io::{Errno, ReadWriteFlags};
 
 use super::Directory;
 use super::errno::status;
 use super::locate::{Found, identify};
 use crate::primitives::nfs::backend::{FileId, Read, Stability, Written};
+
+/// What the kernel keeps files in, at least.
+const PAGE_BYTES: u64 = 4096;
 
 impl Directory {
     pub(super) fn read_data(&self, id: FileId, offset: u64, bytes: u32) -> Result<Read, nfsstat3> {
@@ -19,6 +24,14 @@ impl Directory {
         let data = if wanted == 0 { Vec::new() } else { read_at(&file, offset, wanted).map_err(status)? };
         let end = offset.saturating_add(data.len() as u64) >= size;
         Ok(Read { data, end, attributes: found.attributes() })
+    }
+
+    /// Whether the kernel has the first and the last of these bytes in memory, and so most likely all.
+    pub(super) fn is_cached(&self, id: FileId, offset: u64, bytes: u32) -> bool {
+        let Ok(file) = self.regular(&self.read_tree(), id, false) else { return true };
+        let last = offset.saturating_add(u64::from(bytes).saturating_sub(1));
+        let has = |at| rustix::io::preadv2(&file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT).is_ok();
+        has(offset) && (offset / PAGE_BYTES == last / PAGE_BYTES || has(last))
     }
 
     pub(super) fn write_data(

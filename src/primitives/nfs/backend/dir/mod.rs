@@ -169,6 +169,14 @@ impl Backend for Directory {
         self.read_data(id, offset, bytes)
     }
 
+    fn is_quick(&self, changes: bool) -> bool {
+        !(changes && self.sync_names)
+    }
+
+    fn has_at_hand(&self, id: FileId, offset: u64, bytes: u32) -> bool {
+        self.is_cached(id, offset, bytes)
+    }
+
     fn write(&self, id: FileId, offset: u64, data: &[u8], stability: Stability) -> Result<Written, nfsstat3> {
         let _moving = self.moving()?;
         self.write_data(id, offset, data, stability)

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 use super::attempt::{cancelled, unwind_entry};
 use super::core::Comeback;
 use super::dispatcher::{Dispatcher, Done};
-use super::handle::Shared;
+use super::handle::{Handle, Shared};
 use super::recovery::{Plan, plan};
 use super::settle;
 use super::stop::Stopped;
@@ -76,28 +76,43 @@ impl Dispatcher {
         }));
     }
 
-    pub(super) fn cancel_parked(&mut self, job: JobName, only: Option<RunId>, stopped: Stopped) {
-        let Stopped::By { reason, .. } = stopped else { return };
+    pub(super) fn cancel_parked(&mut self, run: RunId, stopped: Stopped) {
         let handle = self.ports.0.clone();
         self.pending.push(Box::pin(async move {
-            let store = &handle.shared.store;
-            let found = match only {
-                Some(run) => store.run(run).await.map(|run| run.into_iter().collect()),
-                None => store.parked_of_job(&job, limits::RUN_WAKE_MAX).await,
-            };
-            match found {
-                Ok(runs) => {
-                    // One that was woken meanwhile is stopped when it comes back.
-                    for run in runs.into_iter().filter(|run| run.state == RunState::Parked) {
-                        if let Err(error) = handle.cancel_idle(&run, &reason).await {
-                            warn!(run = %run.id, %error, "a parked run could not be cancelled");
-                        }
-                    }
-                }
-                Err(error) => warn!(%job, %error, "the parked runs of a job could not be read"),
+            match handle.shared.store.run(run).await {
+                Ok(found) => cancel_others(&handle, found.into_iter().collect(), &stopped).await,
+                Err(error) => warn!(%run, %error, "a parked run could not be read, and so not cancelled"),
             }
             Done::Loaded { runs: Vec::new(), more: false }
         }));
+    }
+
+    pub(super) fn replace_others(&mut self, job: JobName, by: RunId, stopped: Stopped) {
+        let handle = self.ports.0.clone();
+        self.pending.push(Box::pin(async move {
+            match handle.shared.store.alive_before(&job, by, limits::RUN_WAKE_MAX).await {
+                Ok(runs) => cancel_others(&handle, runs, &stopped).await,
+                Err(error) => warn!(%job, %error, "the runs that a new one replaces could not be read"),
+            }
+            Done::Loaded { runs: Vec::new(), more: false }
+        }));
+    }
+}
+
+/// Cancels those of `runs` that have no entry here.
+async fn cancel_others(handle: &Handle, mut runs: Vec<Run>, stopped: &Stopped) {
+    let Stopped::By { actor, reason } = stopped else { return };
+    let others = handle.without_live(runs.iter().map(|run| run.id).collect());
+    runs.retain(|run| others.contains(&run.id));
+    for run in runs {
+        let run_id = run.id;
+        let done = match run.state {
+            RunState::Parked => handle.cancel_idle(&run, reason).await.map(drop),
+            _ => handle.cancel_because(run_id, actor.clone(), reason.clone()).await.map(drop),
+        };
+        if let Err(error) = done {
+            warn!(run = %run_id, %error, "a run that was to be cancelled could not be");
+        }
     }
 }
 

@@ -38,8 +38,10 @@ pub enum Effect {
     Parked { wake_at: Option<Timestamp>, asks: bool },
     /// A run is on disk and has no entry: read it; answered by [`Core::comes_back`].
     Load(RunId),
-    /// Cancel the parked runs of a job, or one of them; they have no entry here.
-    CancelParked { job: JobName, only: Option<RunId>, stopped: Stopped },
+    /// Cancel one run that was parked and has no entry here.
+    CancelParked { run: RunId, stopped: Stopped },
+    /// Cancel what came before run `by` of its job and has no entry here: what is parked, and what other daemons have.
+    ReplaceOthers { job: JobName, by: RunId, stopped: Stopped },
 }
 
 /// An attempt for a lane.
@@ -361,7 +363,7 @@ impl Core {
             RunState::Queued => self.wait_again(run, change.clear_deadline),
             RunState::Parked => {
                 let (asks, woken) = (entry.asks, entry.woken);
-                let (job, stopped) = (entry.run.job.clone(), entry.stop.why());
+                let stopped = entry.stop.why();
                 let wake_at = [change.wake_at, entry.run.deadline_at].into_iter().flatten().min();
                 self.publish(run, None);
                 self.live.park(run);
@@ -371,7 +373,7 @@ impl Core {
                 // Somebody cancelled it while this was on its way.
                 if let Some(stopped @ Stopped::By { .. }) = stopped {
                     self.owed.insert(run, stopped.clone());
-                    self.effects.push(Effect::CancelParked { job, only: Some(run), stopped });
+                    self.effects.push(Effect::CancelParked { run, stopped });
                 }
                 self.effects.push(Effect::Parked { wake_at, asks });
             }

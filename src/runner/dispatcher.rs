@@ -42,6 +42,7 @@ pub enum Message {
     Cancel {
         run: RunId,
         by: Actor,
+        reason: String,
         reply: oneshot::Sender<bool>,
     },
     Wait {
@@ -266,10 +267,7 @@ impl Dispatcher {
     fn take(&mut self, message: Message) {
         match message {
             Message::Submit { request, job, reply } => self.core.submit(*request, job, reply),
-            Message::Cancel { run, by, reply } => {
-                let reason = format!("cancelled by {by}");
-                self.core.cancel(run, by, reason, reply);
-            }
+            Message::Cancel { run, by, reason, reply } => self.core.cancel(run, by, reason, reply),
             Message::Wait { run, reply } => self.core.wait(run, reply),
             Message::Adopt { live, cancel } => self.core.adopt(live, cancel),
             Message::Forget { run } => self.core.forget(run),
@@ -353,7 +351,8 @@ impl Dispatcher {
             Effect::Parked { asks: true, .. } => self.look_for_next_wake(),
             Effect::Parked { wake_at, .. } => self.wake_by(wake_at),
             Effect::Load(run) => self.load(vec![run]),
-            Effect::CancelParked { job, only, stopped } => self.cancel_parked(job, only, stopped),
+            Effect::CancelParked { run, stopped } => self.cancel_parked(run, stopped),
+            Effect::ReplaceOthers { job, by, stopped } => self.replace_others(job, by, stopped),
         }
     }
 

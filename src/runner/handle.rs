@@ -14,13 +14,14 @@ use super::lane::Lanes;
 use super::live::LiveRun;
 use super::logs::Flusher;
 use super::metrics::Metrics;
+use super::settle;
 use crate::base::suggest::did_you_mean;
 use crate::base::{Clock, Fault, JobName, RunId};
 use crate::jobs::{Job, Registry};
 use crate::model::params::{self, BadParam, ParamType, Params};
 use crate::model::{Actor, Decision, Grants, NewEvent, Occurrence, Run, RunState, Signal, Trigger};
 use crate::primitives::secrets::Vault;
-use crate::store::{Decided, Guarded, Store, StoreError, Woken};
+use crate::store::{Decided, Guarded, StopRequest, Store, StoreError, Woken};
 
 /// How many runs there may be, and how long they may take to end.
 #[derive(Debug, Clone)]
@@ -200,23 +201,42 @@ impl Handle {
         })
     }
 
+    /// On whatever daemon it is. One that runs on another is told within a second.
     pub async fn cancel(&self, run: RunId, by: Actor) -> Result<CancelOutcome, StoreError> {
+        let reason = format!("cancelled by {by}");
+        self.cancel_because(run, by, reason).await
+    }
+
+    pub(super) async fn cancel_because(
+        &self,
+        run: RunId,
+        by: Actor,
+        reason: String,
+    ) -> Result<CancelOutcome, StoreError> {
         loop {
             let (reply, answer) = oneshot::channel();
-            self.inbox.send(Message::Cancel { run, by: by.clone(), reply }).map_err(|_| StoreError::Closed)?;
+            let message = Message::Cancel { run, by: by.clone(), reason: reason.clone(), reply };
+            self.inbox.send(message).map_err(|_| StoreError::Closed)?;
             if answer.await == Ok(true) {
                 return Ok(CancelOutcome::Cancelled);
             }
             match self.shared.store.run(run).await? {
                 Some(found) if matches!(found.state, RunState::Parked | RunState::Queued) => {
-                    let done = self.cancel_idle(&found, &format!("cancelled by {by}")).await?;
+                    let done = self.cancel_idle(&found, &reason).await?;
                     if done.is_some_and(|to| to != RunState::Parked) {
                         return Ok(CancelOutcome::Cancelled);
                     }
                     // It is parked now; or it was woken, taken by another daemon, or ended, meanwhile.
                 }
                 Some(found) if found.state.is_final() => return Ok(CancelOutcome::AlreadyFinal(found.state)),
-                Some(found) => return Ok(CancelOutcome::Elsewhere(found.state)),
+                Some(found) if !self.shared.store.is_shared() => return Ok(CancelOutcome::Elsewhere(found.state)),
+                Some(_) => {
+                    let (actor, at) = (by.clone(), self.shared.clock.now());
+                    let wish = StopRequest { run, actor, reason: reason.clone(), at };
+                    if self.shared.store.ask_to_stop(wish).await? {
+                        return Ok(CancelOutcome::Cancelled);
+                    }
+                }
                 None => return Ok(CancelOutcome::NotFound),
             }
         }
@@ -343,6 +363,12 @@ impl Handle {
     pub(super) fn misplaced_jobs(&self) -> Vec<JobName> {
         let lacks = |job: &&Arc<Job>| !job.spec.runs_with(&self.shared.labels);
         self.shared.registry.snapshot().jobs.values().filter(lacks).map(|job| job.spec.name.clone()).collect()
+    }
+
+    /// Jobs of which one run goes on at a time.
+    pub(super) fn jobs_alone(&self) -> Vec<JobName> {
+        let alone = |job: &&Arc<Job>| settle::runs_alone(&job.spec);
+        self.shared.registry.snapshot().jobs.values().filter(alone).map(|job| job.spec.name.clone()).collect()
     }
 
     /// Runs that wait here and that only another daemon may execute.

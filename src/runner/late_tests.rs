@@ -30,7 +30,7 @@ impl Bed {
     fn of(spec: JobSpec) -> Self {
         let job = Job::with(spec, "");
         let (clock, _) = Clock::fake(Timestamp::UNIX_EPOCH);
-        let mut core = new_core(clock, 3, true, Box::new(RunId::generate));
+        let mut core = new_core(clock, 3, true, vec![], Box::new(RunId::generate));
         let request = SubmitRequest {
             job: job.spec.name.clone(),
             params: Params::new(),

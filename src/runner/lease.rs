@@ -16,7 +16,7 @@ use crate::base::clock::{later, since};
 use crate::base::limits::{LEASE, LEASE_ORPHANS_MAX, LEASE_RENEW_EVERY, LEASE_STEAL_EVERY};
 use crate::base::{Clock, RunId};
 use crate::model::Run;
-use crate::store::{NodeRow, Store, StoreError};
+use crate::store::{NodeRow, StopRequest, Store, StoreError};
 
 /// This daemon's place among those that share the database. Run it under the supervisor, before the runner.
 #[derive(Debug)]
@@ -143,8 +143,17 @@ impl Lease {
     }
 
     async fn trade(&self, runner: &Handle) -> Result<(), StoreError> {
+        self.heed_stops(runner).await?;
         self.give_up_misplaced(runner).await?;
         self.help(runner).await
+    }
+
+    /// Cancels what others were asked to cancel and this daemon has.
+    async fn heed_stops(&self, runner: &Handle) -> Result<(), StoreError> {
+        for StopRequest { run, actor, reason, .. } in self.store.stops_of(&self.node.name).await? {
+            runner.cancel_because(run, actor, reason).await?;
+        }
+        Ok(())
     }
 
     /// Runs that waited here for a daemon with their labels, and have one now: nothing else tells of it, for this daemon
@@ -161,14 +170,15 @@ impl Lease {
         Ok(())
     }
 
-    /// Takes queued runs of others while nothing waits here.
+    /// Takes queued runs of others while there are lanes free. What waits here nevertheless waits for something else than
+    /// a lane, and perhaps for a run that another daemon has and may not execute.
     async fn help(&self, runner: &Handle) -> Result<(), StoreError> {
-        let numbers = runner.metrics();
-        let free = runner.shared.lanes.count().saturating_sub(numbers.running);
-        if numbers.waiting > 0 || free == 0 {
+        let free = runner.shared.lanes.count().saturating_sub(runner.metrics().running);
+        if free == 0 {
             return Ok(());
         }
-        let claimed = self.store.claim(runner.shared.clock.now(), free, runner.misplaced_jobs()).await?;
+        let claimed =
+            self.store.claim(runner.shared.clock.now(), free, runner.misplaced_jobs(), runner.jobs_alone()).await?;
         if !claimed.is_empty() {
             comes_back(runner, claimed).await;
         }

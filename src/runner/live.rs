@@ -494,7 +494,7 @@ impl Live {
 
     /// Whether another run fits on the lanes at all.
     pub fn has_room(&self) -> bool {
-        self.running < self.running_max
+        self.free() > 0
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Entry> {
@@ -503,6 +503,11 @@ impl Live {
 
     pub fn running(&self) -> usize {
         self.running
+    }
+
+    /// How many more may.
+    pub fn free(&self) -> usize {
+        self.running_max.saturating_sub(self.running)
     }
 
     pub fn waiting(&self) -> usize {

@@ -5,15 +5,21 @@ use std::sync::Arc;
 use super::core::NewId;
 pub use super::core::{Comeback, Core, Effect, Execution, Finished};
 use super::handle::LiveTable;
-use super::live::Phase;
+use super::live::{Entry, Phase};
 use super::logs::Flusher;
 pub use super::recovery::plan;
 pub use super::settle::{change, runs_alone};
 pub use super::stop::Stopped;
 use crate::base::{Clock, JobName, RunId};
 
-/// A core without anything around it.
-pub fn new_core(clock: Clock, running_max: usize, shares: bool, new_id: Box<dyn FnMut() -> RunId + Send>) -> Core {
+/// A core without anything around it, of a daemon with these labels.
+pub fn new_core(
+    clock: Clock,
+    running_max: usize,
+    shares: bool,
+    labels: Vec<String>,
+    new_id: Box<dyn FnMut() -> RunId + Send>,
+) -> Core {
     let mut core = Core::new(
         clock,
         Arc::default(),
@@ -22,6 +28,7 @@ pub fn new_core(clock: Clock, running_max: usize, shares: bool, new_id: Box<dyn 
         running_max,
         shares,
     );
+    core.live.labels = labels;
     core.new_id = NewId(new_id);
     core
 }
@@ -39,9 +46,17 @@ impl Core {
         self.live.contains(run)
     }
 
-    /// Runs that wait for a lane, a limit or their next attempt.
-    pub fn waiting(&self) -> usize {
-        self.live.waiting()
+    /// How many more runs may begin.
+    pub fn free(&self) -> usize {
+        self.live.free()
+    }
+
+    /// Runs that wait here for a daemon with other labels.
+    pub fn misplaced(&self) -> Vec<RunId> {
+        let waits = |entry: &&Entry| entry.phase == Phase::Waiting && !self.live.fits(&entry.job.spec);
+        let mut runs: Vec<RunId> = self.live.all().filter(waits).map(|entry| entry.run.id).collect();
+        runs.sort();
+        runs
     }
 
     /// The runs of a job that nobody has stopped and that have not come to their end.

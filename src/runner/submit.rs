@@ -47,10 +47,9 @@ impl Core {
             entry.deferred.push(Deferred { request, job, reply });
             return;
         }
-        let (start, replaces) = match decision {
-            Decision::Start => (!self.asks_the_store(&job, key.is_some()) && self.live.fits(&job.spec), false),
-            Decision::Queue => (false, false),
-            Decision::Replace => (false, true),
+        let start = match decision {
+            Decision::Start => !self.asks_the_store(&job, key.is_some()) && self.live.fits(&job.spec),
+            Decision::Queue | Decision::Replace => false,
             Decision::Coalesce { run } => {
                 self.metrics.update(|numbers| numbers.coalesced += 1);
                 let _ = reply.send(Ok(Submission::Coalesced { run }));
@@ -62,6 +61,8 @@ impl Core {
                 return;
             }
         };
+        // What is alive elsewhere is not known here.
+        let replaces = decision == Decision::Replace || (self.shares && job.spec.overlap == Overlap::Replace);
         let run = new_run((self.new_id.0)(), &request, &job, params, key, start, self.now);
         self.commit_new(run, request, job, reply, replaces);
     }
@@ -222,7 +223,7 @@ impl Core {
             }
         }
         if parked > 0 || self.shares {
-            self.effects.push(Effect::CancelParked { job, only: None, stopped });
+            self.effects.push(Effect::ReplaceOthers { job, by, stopped });
         }
     }
 

@@ -26,9 +26,21 @@ impl Store {
     }
 
     /// Takes over at most `limit` queued runs of other daemons whose time has come, oldest first, and returns them with
-    /// their new fences. Whoever held them is told [`Started::Lost`] when it starts them. None of the jobs in `except`.
-    pub async fn claim(&self, now: Timestamp, limit: usize, except: Vec<JobName>) -> Result<Vec<Run>> {
-        self.write(Command::Node(NodeCommand::Claim { now, limit, except })).await
+    /// their new fences. Whoever held them is told [`Started::Lost`] when it starts them. None of the jobs in `except`,
+    /// and of those in `alone` none that would have to wait for another run of its job.
+    pub async fn claim(
+        &self,
+        now: Timestamp,
+        limit: usize,
+        except: Vec<JobName>,
+        alone: Vec<JobName>,
+    ) -> Result<Vec<Run>> {
+        self.write(Command::Node(NodeCommand::Claim { now, limit, except, alone })).await
+    }
+
+    /// Asks whoever holds a running run to cancel it. False when it does not run.
+    pub async fn ask_to_stop(&self, wish: StopRequest) -> Result<bool> {
+        self.write(Command::Node(NodeCommand::Stop(wish))).await
     }
 
     /// Takes over at most `limit` queued and running runs of daemons that have no live lease, oldest first, and returns

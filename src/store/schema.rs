@@ -9,7 +9,7 @@ use super::StoreError;
 use super::sql::{Conn, Dialect, Raw, query};
 
 /// `(version, name, SQLite, PostgreSQL)`; a released step is never edited, only followed by another.
-const STEPS: [(i64, &str, &str, &str); 6] = [
+const STEPS: [(i64, &str, &str, &str); 7] = [
     (
         1,
         "init",
@@ -45,6 +45,12 @@ const STEPS: [(i64, &str, &str, &str); 6] = [
         "outbox",
         include_str!("../../migrations/sqlite/0006_outbox.sql"),
         include_str!("../../migrations/postgres/0006_outbox.sql"),
+    ),
+    (
+        7,
+        "stops",
+        include_str!("../../migrations/sqlite/0007_stops.sql"),
+        include_str!("../../migrations/postgres/0007_stops.sql"),
     ),
 ];
 

@@ -351,6 +351,15 @@ pub struct StartRun {
     pub events: Vec<NewEvent>,
 }
 
+/// A wish that a running run be cancelled, for the daemon that holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopRequest {
+    pub run: RunId,
+    pub actor: Actor,
+    pub reason: String,
+    pub at: Timestamp,
+}
+
 /// What became of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {

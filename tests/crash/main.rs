@@ -19,6 +19,7 @@ mod placed;
 mod postgres;
 mod proxy;
 mod record;
+mod replaced;
 mod report;
 mod sabotage;
 mod trial;

@@ -60,13 +60,16 @@ impl Store {
         row.map_or(Ok(0), |row| row.number("runs"))
     }
 
-    /// Parked runs of a job, oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).
-    pub async fn parked_of_job(&self, job: &JobName, limit: usize) -> Result<Vec<Run>> {
+    /// Runs of a job that run `by` takes the place of: those that are parked, and those that wait or run and were
+    /// queued before it. Oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).
+    pub async fn alive_before(&self, job: &JobName, by: RunId, limit: usize) -> Result<Vec<Run>> {
         let select = query(
-            "SELECT * FROM runs WHERE job = $1 AND state = 'parked' AND finished_at IS NULL
-             ORDER BY queued_at, id LIMIT $2",
+            "SELECT * FROM runs WHERE job = $1 AND id <> $2 AND finished_at IS NULL
+                 AND (state = 'parked' OR (state IN ('queued', 'running')
+                     AND (queued_at, id) < (SELECT newer.queued_at, newer.id FROM runs AS newer WHERE newer.id = $2)))
+             ORDER BY queued_at, id LIMIT $3",
         );
-        let rows = self.readers().fetch(select.bind(job).bind(limit_rows(limit))).await?;
+        let rows = self.readers().fetch(select.bind(job).bind(by).bind(limit_rows(limit))).await?;
         Ok(understood(&rows))
     }
 }

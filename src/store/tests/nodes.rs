@@ -1,7 +1,7 @@
 //! Daemons that share the database: leases, and runs that change hands.
 
 use super::support::*;
-use crate::model::{Run, RunState};
+use crate::model::{Actor, Run, RunState};
 use crate::store::*;
 
 fn node(name: &str, lease_until: i64) -> NodeRow {
@@ -36,6 +36,8 @@ on_both! {
     a_name_belongs_to_one_live_lease,
     a_lease_is_renewed_by_its_holder_only,
     queued_runs_of_others_are_claimed,
+    what_must_wait_for_a_run_of_its_job_stays_where_it_is,
+    whoever_holds_a_run_hears_that_it_shall_stop,
     runs_of_a_dead_daemon_are_taken_over,
     recovery_reads_its_own_runs,
 }
@@ -73,14 +75,60 @@ async fn queued_runs_of_others_are_claimed(db: &mut Db) {
     let runs = held_elsewhere(db).await;
     db.store.accept_run(new_run(&run("own", 1_000_000))).await.expect("accepted");
     let except = vec![job("a"), job("c")];
-    assert_eq!(db.store.claim(at(1_000_100), 10, except).await, Ok(vec![]), "none that this daemon may not execute");
-    let one = db.store.claim(at(1_000_100), 1, vec![]).await.expect("claimed");
+    assert_eq!(
+        db.store.claim(at(1_000_100), 10, except, vec![]).await,
+        Ok(vec![]),
+        "none that this daemon may not execute"
+    );
+    let one = db.store.claim(at(1_000_100), 1, vec![], vec![]).await.expect("claimed");
     assert_eq!(names(&one), [("a", 1)]);
-    let rest = db.store.claim(at(1_000_100), 10, vec![]).await.expect("claimed");
+    let rest = db.store.claim(at(1_000_100), 10, vec![], vec![]).await.expect("claimed");
     assert_eq!(names(&rest), [("c", 1)], "one runs, and one waits for its time");
-    assert_eq!(db.store.claim(at(1_000_100), 10, vec![]).await, Ok(vec![]));
+    assert_eq!(db.store.claim(at(1_000_100), 10, vec![], vec![]).await, Ok(vec![]));
     assert_eq!(db.store.start_run(start(&runs[0], 0, 1)).await, Ok(Started::Lost), "who held it does not know");
     assert_eq!(db.store.start_run(start(&runs[0], 1, 1)).await, Ok(Started::Applied));
+}
+
+async fn what_must_wait_for_a_run_of_its_job_stays_where_it_is(db: &mut Db) {
+    let (goes_on, waits) = (running("a", 1_000_000), run("a", 1_000_001));
+    for run in [&goes_on, &waits] {
+        db.store.accept_run(new_run(run)).await.expect("accepted");
+    }
+    db.execute("UPDATE runs SET node = 'other'").await;
+    let claim = || db.store.claim(at(1_000_100), 10, vec![], vec![job("a")]);
+    assert_eq!(claim().await, Ok(vec![]));
+    db.execute("UPDATE runs SET state = 'succeeded', finished_at = 1 WHERE state = 'running'").await;
+    assert_eq!(names(&claim().await.expect("claimed")), [("a", 1)]);
+    db.execute("UPDATE runs SET node = 'other', state = 'running', finished_at = NULL WHERE state = 'succeeded'").await;
+    db.execute("UPDATE runs SET node = 'other'").await;
+    let parallel = db.store.claim(at(1_000_100), 10, vec![], vec![job("b")]).await.expect("claimed");
+    assert_eq!(names(&parallel), [("a", 2)], "runs of it may go on side by side");
+}
+
+async fn whoever_holds_a_run_hears_that_it_shall_stop(db: &mut Db) {
+    let (one, two) = (running("a", 1_000_000), running("b", 1_000_001));
+    for run in [&one, &two] {
+        db.store.accept_run(new_run(run)).await.expect("accepted");
+    }
+    let wish = |run: &Run| StopRequest {
+        run: run.id,
+        actor: Actor::new("token:ann"),
+        reason: "cancelled by token:ann".into(),
+        at: at(1_000_010),
+    };
+    let me = db.store.node().to_owned();
+    assert_eq!(db.store.ask_to_stop(wish(&one)).await, Ok(true));
+    assert_eq!(db.store.ask_to_stop(wish(&one)).await, Ok(true), "it may be asked again");
+    assert_eq!(db.store.stops_of(&me).await, Ok(vec![wish(&one)]));
+    assert_eq!(db.store.stops_of("other").await, Ok(vec![]));
+    db.execute("UPDATE runs SET node = 'other'").await;
+    assert_eq!(db.store.stops_of("other").await, Ok(vec![wish(&one)]), "the wish goes where the run goes");
+    db.store.transition(change(&one, RunState::Running, RunState::Succeeded)).await.expect("ended");
+    assert_eq!(db.store.stops_of("other").await, Ok(vec![]));
+    assert_eq!(db.store.ask_to_stop(wish(&one)).await, Ok(false), "it is over");
+    assert_eq!(db.store.ask_to_stop(wish(&two)).await, Ok(true));
+    db.execute("UPDATE runs SET state = 'running', finished_at = NULL").await;
+    assert_eq!(db.store.stops_of("other").await, Ok(vec![wish(&two)]), "what was over is forgotten");
 }
 
 async fn runs_of_a_dead_daemon_are_taken_over(db: &mut Db) {

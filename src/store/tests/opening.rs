@@ -36,7 +36,7 @@ async fn a_newer_schema_is_left_alone(db: &mut Db) {
             StoreError::TooNew { found, known, .. } => (found, known),
             other => panic!("{other:?}"),
         }),
-        Err((9, 6))
+        Err((9, 7))
     );
 }
 

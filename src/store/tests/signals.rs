@@ -330,7 +330,12 @@ async fn parked_runs_in_numbers(db: &mut Db) {
     db.store.accept_run(new_run(&running("a", 1_000_000))).await.expect("accepted");
     assert_eq!(db.store.parked_counts().await, Ok(vec![(job("a"), 2), (job("b"), 1)]));
     assert_eq!(db.store.parked_keys().await, Ok(vec![("k".into(), 2)]));
-    let of_a = db.store.parked_of_job(&job("a"), 10).await.expect("readable");
-    assert!(of_a.len() == 2 && of_a.iter().all(|run| run.state == RunState::Parked));
-    assert_eq!(db.store.parked_of_job(&job("a"), 1).await.map(|runs| runs.len()), Ok(1));
+    let newest = running("a", 1_000_001);
+    db.store.accept_run(new_run(&newest)).await.expect("accepted");
+    db.store.accept_run(new_run(&running("a", 1_000_002))).await.expect("accepted");
+    let of_a = db.store.alive_before(&job("a"), newest.id, 10).await.expect("readable");
+    let states: Vec<RunState> = of_a.iter().map(|run| run.state).collect();
+    assert_eq!(states.iter().filter(|state| **state == RunState::Parked).count(), 2);
+    assert_eq!(states.iter().filter(|state| **state == RunState::Running).count(), 1);
+    assert_eq!(db.store.alive_before(&job("a"), newest.id, 1).await.map(|runs| runs.len()), Ok(1));
 }

@@ -3,6 +3,7 @@
 
 use super::command::Answer;
 use super::sheet::Sheet;
+use super::start::IN_THE_WAY;
 use crate::base::{JobName, Timestamp};
 use crate::model::Run;
 use crate::store::read::understood;
@@ -30,11 +31,13 @@ pub enum NodeCommand {
         now: Timestamp,
         limit: usize,
         except: Vec<JobName>,
+        alone: Vec<JobName>,
     },
     Orphans {
         now: Timestamp,
         limit: usize,
     },
+    Stop(StopRequest),
 }
 
 pub async fn run<'a>(
@@ -61,10 +64,13 @@ pub async fn run<'a>(
                 let release = query("DELETE FROM nodes WHERE name = $1 AND epoch = $2");
                 Answer::Flag(conn.execute(release.bind(name.as_str()).bind(*epoch)).await? > 0)
             }
-            NodeCommand::Claim { now, limit, except } => {
-                Answer::Runs(take(conn, CLAIM, node, *now, *limit, except).await?)
+            NodeCommand::Claim { now, limit, except, alone } => {
+                Answer::Runs(take(conn, CLAIM, node, *now, *limit, [except, alone]).await?)
             }
-            NodeCommand::Orphans { now, limit } => Answer::Runs(take(conn, ORPHANS, node, *now, *limit, &[]).await?),
+            NodeCommand::Orphans { now, limit } => {
+                Answer::Runs(take(conn, ORPHANS, node, *now, *limit, [&[], &[]]).await?)
+            }
+            NodeCommand::Stop(wish) => Answer::Flag(stop(conn, wish).await?),
         };
         if let Answer::Runs(runs) = &answer {
             sheet.touched.extend(runs.iter().map(|run| run.id));
@@ -113,25 +119,45 @@ const CLAIM: &str = "state = 'queued' AND finished_at IS NULL AND node <> $2
 const ORPHANS: &str = "state IN ('queued', 'running') AND finished_at IS NULL AND node <> $2
     AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.name = runs.node AND nodes.lease_until > $3)";
 
-/// Takes over what `which` says and is of none of the jobs in `except`, oldest first.
+/// Takes over what `which` says, oldest first: nothing of the jobs in `except`, and of those in `alone` only what has
+/// nothing in its way. A run that had to wait with its new holder would be taken from it in turn, and would not be seen by
+/// the daemon that asks whether a run of the schedule waits already.
 async fn take(
     conn: &mut Conn,
     which: &str,
     node: &str,
     now: Timestamp,
     limit: usize,
-    except: &[JobName],
+    [except, alone]: [&[JobName]; 2],
 ) -> Result<Vec<Run>> {
     // Rows that somebody else has locked, at a prompt say, are left for the next time instead of being waited for.
     let update = query(format!(
         "UPDATE runs SET node = $2, fence = fence + 1
-         WHERE id IN (SELECT id FROM runs WHERE {which} AND job NOT IN (SELECT value->>0 FROM {{rows}})
+         WHERE id IN (SELECT id FROM runs WHERE {which}
+                 AND NOT EXISTS (SELECT 1 FROM {{rows}} WHERE value->>0 = runs.job AND (value->>1 = 'never'
+                     OR EXISTS (SELECT 1 FROM runs AS other WHERE other.job = runs.job AND {IN_THE_WAY})))
              ORDER BY queued_at, id LIMIT $4{{skip_locked}})
          RETURNING *"
     ));
-    let except = Rows::of(except.iter().map(|job| [job]))?;
+    let never = except.iter().map(|job| (job, "never"));
+    let except = Rows::of(never.chain(alone.iter().map(|job| (job, "alone"))))?;
     let rows = conn.fetch(update.bind(except).bind(node).bind(now).bind(limit)).await?;
     let mut runs = understood(&rows);
     runs.sort_by_key(|run| (run.queued_at, run.id));
     Ok(runs)
+}
+
+/// Notes that somebody wants a running run cancelled. False when it does not run.
+async fn stop(conn: &mut Conn, wish: &StopRequest) -> Result<bool> {
+    const ALIVE: &str = "finished_at IS NULL AND state IN ('queued', 'running', 'parked')";
+    let over = format!("DELETE FROM stops WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = stops.run AND {ALIVE})");
+    conn.execute(query(over)).await?;
+    let insert = query(
+        "INSERT INTO stops (run, actor, reason, at)
+         SELECT id, $2, $3, $4 FROM runs WHERE id = $1 AND state = 'running' AND finished_at IS NULL
+         ON CONFLICT (run) DO UPDATE SET at = excluded.at",
+    );
+    let insert = insert.bind(wish.run).bind(clean(&wish.actor.0).into_owned());
+    let insert = insert.bind(clean(&wish.reason).into_owned()).bind(wish.at);
+    Ok(conn.execute(insert).await? > 0)
 }

@@ -17,6 +17,12 @@ const SET: &str = "state = 'running', finished_at = NULL, not_before = NULL, rea
 /// Ours, or of a daemon that is not among those that share the database.
 const OURS: &str = "(runs.node = $2 OR NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.name = runs.node))";
 
+/// `other` is in progress and goes before `runs`. Parked runs are in progress too, and so are those that were woken: they
+/// go before runs that have not begun.
+pub const IN_THE_WAY: &str =
+    "other.id <> runs.id AND other.finished_at IS NULL AND (other.state IN ('running', 'parked')
+        OR (other.state = 'queued' AND other.deadline_at IS NOT NULL AND runs.deadline_at IS NULL))";
+
 pub async fn start<'a>(
     conn: &mut Conn,
     list: &[(usize, &'a StartRun)],
@@ -65,12 +71,9 @@ async fn start_all(conn: &mut Conn, round: &[(usize, &StartRun)], node: &str) ->
 }
 
 async fn start_limited(conn: &mut Conn, start: &StartRun, node: &str) -> Result<Started> {
-    // Parked runs are in progress too, and so are those that were woken: they go before runs that have not begun.
-    let in_progress = "other.id <> runs.id AND other.finished_at IS NULL AND (other.state IN ('running', 'parked')
-        OR (other.state = 'queued' AND other.deadline_at IS NOT NULL AND runs.deadline_at IS NULL))";
-    let alone = format!("AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.job = runs.job AND {in_progress})");
+    let alone = format!("AND NOT EXISTS (SELECT 1 FROM runs AS other WHERE other.job = runs.job AND {IN_THE_WAY})");
     let keyed =
-        format!("AND (SELECT count(*) FROM runs AS other WHERE other.concurrency_key = $7 AND {in_progress}) < $8");
+        format!("AND (SELECT count(*) FROM runs AS other WHERE other.concurrency_key = $7 AND {IN_THE_WAY}) < $8");
     let update = query(format!(
         "UPDATE runs SET {SET}, attempt = $4, started_at = $5, fence = fence + 1, deadline_at = coalesce(deadline_at, $6)
          WHERE id = $1 AND state = 'queued' AND fence = $3 AND {OURS} {} {} RETURNING id",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Occurrence, Run, RunState};
+use crate::runner::sim::Stopped;
 use crate::store::{Accepted, Guarded, NewRun, StartRun, Started, Transition};
 
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Books {
     running: BTreeSet<RunId>,
     parked: BTreeSet<RunId>,
     dues: HashSet<(JobName, Timestamp)>,
+    /// Running runs that another daemon than theirs was asked to cancel, and why.
+    stops: BTreeMap<RunId, Stopped>,
 }
 
 impl Books {
@@ -74,20 +77,10 @@ impl Books {
             let own = row.run.state == RunState::Running && row.run.fence == start.fence + 1 && row.node == node;
             return if own { Started::Applied } else { Started::Lost };
         }
-        // In progress besides it: what runs, is parked, or was woken while it has not begun.
-        let (id, begun) = (row.run.id, row.run.deadline_at.is_some());
-        let in_progress = |run: &Run| match run.state {
-            RunState::Running | RunState::Parked => true,
-            RunState::Queued => run.deadline_at.is_some() && !begun,
-            _ => false,
-        };
-        let alive = || self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
-        let running = || alive().filter(|run| run.id != id && in_progress(run));
-        let job = &row.run.job;
         let crowded = start.key.as_ref().is_some_and(|(key, limit)| {
-            running().filter(|run| run.concurrency_key.as_ref() == Some(key)).count() >= *limit as usize
+            self.in_the_way(&row.run).filter(|run| run.concurrency_key.as_ref() == Some(key)).count() >= *limit as usize
         });
-        if crowded || (start.alone && running().any(|run| run.job == *job)) {
+        if crowded || (start.alone && self.has_one_in_the_way(&row.run)) {
             return Started::Busy;
         }
         if let Some(Row { run, .. }) = self.rows.get_mut(&start.run) {
@@ -99,6 +92,22 @@ impl Books {
         }
         self.note(start.run);
         Started::Applied
+    }
+
+    /// In progress besides `run`: what runs, is parked, or was woken while it has not begun.
+    fn in_the_way<'a>(&'a self, run: &Run) -> impl Iterator<Item = &'a Run> {
+        let (id, begun) = (run.id, run.deadline_at.is_some());
+        let in_progress = move |run: &Run| match run.state {
+            RunState::Running | RunState::Parked => true,
+            RunState::Queued => run.deadline_at.is_some() && !begun,
+            _ => false,
+        };
+        let alive = self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
+        alive.filter(move |other| other.id != id && in_progress(other))
+    }
+
+    fn has_one_in_the_way(&self, run: &Run) -> bool {
+        self.in_the_way(run).any(|other| other.job == run.job)
     }
 
     pub fn transition(&mut self, change: &Transition) -> Guarded {
@@ -157,10 +166,51 @@ impl Books {
         })
     }
 
-    /// Runs of other nodes that wait for no moment become `to`'s, at most so many.
-    pub fn claim(&mut self, now: Timestamp, to: usize, most: usize) -> Vec<Run> {
-        let may_begin = |run: &Run| run.not_before.is_none_or(|moment| moment <= now);
-        self.take(to, most, |row| row.node != to && row.run.state == RunState::Queued && may_begin(&row.run))
+    /// Runs of other nodes that wait for no moment become `to`'s, at most so many: what `may_begin` there, and nothing
+    /// that must run alone and could not.
+    pub fn claim(
+        &mut self,
+        now: Timestamp,
+        to: usize,
+        most: usize,
+        may_begin: impl Fn(&Run) -> bool,
+        alone: impl Fn(&Run) -> bool,
+    ) -> Vec<Run> {
+        let is_due = |run: &Run| run.not_before.is_none_or(|moment| moment <= now);
+        let waits = |row: &&Row| row.node != to && row.run.state == RunState::Queued;
+        let alive = self.alive.iter().filter_map(|id| self.rows.get(id)).filter(waits).map(|row| &row.run);
+        let free = alive.filter(|run| is_due(run) && may_begin(run) && !(alone(run) && self.has_one_in_the_way(run)));
+        let free: HashSet<RunId> = free.map(|run| run.id).take(most).collect();
+        self.take(to, most, |row| free.contains(&row.run.id))
+    }
+
+    /// Those of these runs that are another node's by now, or over.
+    pub fn not_held_by(&self, node: usize, runs: Vec<RunId>) -> Vec<RunId> {
+        let is_held = |run: &RunId| self.rows[run].node == node && self.alive.contains(run);
+        runs.into_iter().filter(|run| !is_held(run)).collect()
+    }
+
+    /// Notes that a running run shall be cancelled. False when it does not run.
+    pub fn ask_to_stop(&mut self, run: RunId, stopped: Stopped) -> bool {
+        let runs = self.running.contains(&run);
+        if runs {
+            self.stops.insert(run, stopped);
+        }
+        runs
+    }
+
+    /// What others were asked to cancel and `node` holds.
+    pub fn stops_of(&self, node: usize) -> Vec<(RunId, Stopped)> {
+        let held = |run: &RunId| self.alive.contains(run) && self.rows[run].node == node;
+        self.stops.iter().filter(|(run, _)| held(run)).map(|(run, stopped)| (*run, stopped.clone())).collect()
+    }
+
+    /// Runs of a job that run `by` takes the place of.
+    pub fn alive_before(&self, job: &JobName, by: RunId) -> Vec<Run> {
+        let order = |run: &Run| (run.queued_at, run.id);
+        let before = |run: &Run| self.rows.get(&by).is_some_and(|newer| order(run) < order(&newer.run));
+        let of_job = self.alive.iter().map(|id| &self.rows[id].run).filter(|run| run.job == *job && run.id != by);
+        of_job.filter(|run| run.state == RunState::Parked || before(run)).cloned().collect()
     }
 
     fn take(&mut self, to: usize, most: usize, which: impl Fn(&Row) -> bool) -> Vec<Run> {

@@ -1,12 +1,12 @@
 //! What a daemon does around the core: it carries answers in and effects out, and keeps its alarms.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use super::trace;
 use super::world::{Answer, Happening, World};
 use crate::base::clock::since;
-use crate::base::{RunId, Timestamp};
+use crate::base::{JobName, RunId, Timestamp};
 use crate::model::{Run, RunState};
 use crate::runner::sim::*;
 use crate::store::{Accepted, Guarded, Started};
@@ -140,14 +140,33 @@ impl World {
         taken.into_iter().for_each(|run| self.take_up(daemon, run));
     }
 
-    /// Queued runs of others, while nothing waits here.
+    /// Queued runs of others, while there is room for them.
     pub(super) fn claim(&mut self, daemon: usize) {
-        if self.daemons[daemon].as_ref().is_none_or(|alive| alive.core.waiting() > 0) {
-            return;
-        }
-        let claimed = self.books.claim(self.wall(daemon), daemon, 3);
+        let free = self.daemons[daemon].as_ref().map_or(0, |alive| alive.core.free());
+        let (wall, jobs) = (self.wall(daemon), self.jobs.clone());
+        let fit: BTreeSet<JobName> = jobs.keys().filter(|job| self.may_execute(daemon, job)).cloned().collect();
+        let alone = |run: &Run| runs_alone(&jobs[&run.job].spec);
+        let claimed = self.books.claim(wall, daemon, free, |run| fit.contains(&run.job), alone);
         claimed.iter().for_each(|_| self.trace.count("claimed"));
         claimed.into_iter().for_each(|run| self.take_up(daemon, run));
+    }
+
+    /// What others were asked to cancel is cancelled here.
+    pub(super) fn heed_stops(&mut self, daemon: usize) {
+        for (run, stopped) in self.books.stops_of(daemon) {
+            if let Stopped::By { actor, reason } = stopped {
+                self.cancel_run(daemon, run, actor, reason);
+            }
+        }
+    }
+
+    /// Runs that waited here for a daemon with other labels and are with it now.
+    pub(super) fn give_up_misplaced(&mut self, daemon: usize) {
+        let misplaced = self.daemons[daemon].as_ref().map(|alive| alive.core.misplaced()).unwrap_or_default();
+        let taken = self.books.not_held_by(daemon, misplaced);
+        if let Some(alive) = self.daemons[daemon].as_mut() {
+            alive.core.taken(&taken);
+        }
     }
 
     /// Runs that are this daemon's in the store and not here, since `age` at least.

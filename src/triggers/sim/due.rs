@@ -105,6 +105,8 @@ impl World {
     /// What the daemons that share a store do for each other now and then.
     fn see_to_leases(&mut self, daemon: usize, orphans: &HashSet<usize>) {
         self.take_over(daemon, orphans);
+        self.heed_stops(daemon);
+        self.give_up_misplaced(daemon);
         let strays_at = self.daemons[daemon].as_ref().map_or(self.now, |alive| alive.strays_at);
         match self.dice.below(10) {
             0..=2 => self.claim(daemon),

@@ -28,7 +28,8 @@ impl std::fmt::Debug for Script {
 
 impl World {
     pub(super) fn begin(&mut self, daemon: usize, life: u64, execution: Execution) {
-        self.law.begins(daemon, &execution);
+        let may = self.may_execute(daemon, &execution.job.spec.name);
+        self.law.begins(daemon, &execution, may);
         let done = self.books.steps.get(&execution.run.id).copied().unwrap_or(0);
         let steps = if execution.job.spec.resume { 3 } else { 0 };
         let script = Script { execution, steps, next: done, in_step: false };

@@ -48,8 +48,9 @@ impl Law {
         }
     }
 
-    /// A lane is given a run.
-    pub fn begins(&mut self, daemon: usize, execution: &Execution) {
+    /// A lane is given a run, by a daemon that `may` execute it.
+    pub fn begins(&mut self, daemon: usize, execution: &Execution, may: bool) {
+        assert!(may, "daemon {daemon} executes {}, which asks for other labels", execution.run.job);
         let (run, spec) = (&execution.run, &execution.job.spec);
         let (id, place) = (run.id, (daemon, run.fence));
         let before = self.executing.insert(id, place);

@@ -32,6 +32,9 @@ fn job(name: &str, change: impl FnOnce(&mut JobSpec)) -> Arc<Job> {
     Job::with(spec, "")
 }
 
+/// What only one of the daemons has.
+const LABEL: &str = "gpu";
+
 fn every(seconds: u64, catch_up: CatchUp) -> Vec<ScheduleSpec> {
     vec![ScheduleSpec { catch_up, ..ScheduleSpec::new(Rule::Every { interval: Duration::from_secs(seconds) }) }]
 }
@@ -57,6 +60,12 @@ fn jobs() -> Vec<Arc<Job>> {
             spec.overlap = Overlap::Parallel;
             spec.resume = true;
             spec.concurrency = Some(Concurrency { key: "deploy/${n}".into(), limit: 2 });
+        }),
+        job("train", |spec| {
+            spec.overlap = Overlap::Queue;
+            spec.resume = true;
+            spec.runs_on = vec![LABEL.to_owned()];
+            spec.schedules = every(19, CatchUp::Latest);
         }),
         job("flow", |spec| {
             spec.resume = true;

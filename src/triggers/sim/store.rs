@@ -1,7 +1,7 @@
 //! The line to the store: what is asked is done, or not, or nobody hears of it, and all of it takes a while.
 
 use super::world::{Answer, Happening, World};
-use crate::base::{JobName, RunId};
+use crate::base::RunId;
 use crate::model::{Run, RunState};
 use crate::runner::sim::*;
 use crate::store::{Guarded, StoreError};
@@ -49,8 +49,13 @@ impl World {
                 let queued = found.filter(|run| run.state == RunState::Queued);
                 Answer::Woken(queued.into_iter().collect(), self.books.next_wake())
             }
-            Effect::CancelParked { job, only, stopped } => {
-                return self.cancel_parked(daemon, life, &job, only, &stopped);
+            Effect::CancelParked { run, stopped } => {
+                let found = self.books.parked().find(|parked| parked.id == run).cloned();
+                return self.cancel_others(daemon, life, found.into_iter().collect(), &stopped);
+            }
+            Effect::ReplaceOthers { job, by, stopped } => {
+                let runs = self.books.alive_before(&job, by);
+                return self.cancel_others(daemon, life, runs, &stopped);
             }
             Effect::Execute(_) | Effect::Parked { .. } => return,
         };
@@ -67,21 +72,36 @@ impl World {
                 let error = StoreError::Unavailable { reason: "the simulation's store is away".into() };
                 self.soon(20, Happening::Answer(daemon, life, Answer::Accepted(new.run.id, Err(error))));
             }
-            Effect::CancelParked { .. } => {}
+            Effect::CancelParked { .. } | Effect::ReplaceOthers { .. } => {}
             other => self.ask(daemon, life, other),
         }
     }
 
-    fn cancel_parked(&mut self, daemon: usize, life: u64, job: &JobName, only: Option<RunId>, stopped: &Stopped) {
+    /// Cancels those of `runs` that the daemon has not in hand: what is parked or waits at once, and what another has by
+    /// asking it.
+    fn cancel_others(&mut self, daemon: usize, life: u64, runs: Vec<Run>, stopped: &Stopped) {
         let Stopped::By { reason, .. } = stopped else { return };
-        let wanted = |run: &&Run| run.job == *job && only.is_none_or(|only| only == run.id);
-        let parked: Vec<Run> = self.books.parked().filter(wanted).cloned().collect();
-        for run in parked {
-            let change = change(&run, RunState::Parked, RunState::Cancelled, reason, self.wall(daemon));
-            assert_eq!(self.books.transition(&change), Guarded::Applied, "it is parked");
-            self.trace.count("cancelled while parked");
-            let answer = Answer::Unparked(run.id, run.job, run.concurrency_key);
-            self.soon(20, Happening::Answer(daemon, life, answer));
+        let is_here = |run: &Run| self.daemons[daemon].as_ref().is_some_and(|alive| alive.core.holds(run.id));
+        let others: Vec<Run> = runs.into_iter().filter(|run| !is_here(run)).collect();
+        for run in others {
+            if run.state == RunState::Running {
+                self.ask_to_stop(run.id, stopped.clone());
+                continue;
+            }
+            let change = change(&run, run.state, RunState::Cancelled, reason, self.wall(daemon));
+            assert_eq!(self.books.transition(&change), Guarded::Applied, "it is as it was read");
+            if run.state == RunState::Parked {
+                self.trace.count("cancelled while parked");
+                let answer = Answer::Unparked(run.id, run.job, run.concurrency_key);
+                self.soon(20, Happening::Answer(daemon, life, answer));
+            }
+        }
+    }
+
+    /// Whoever has the run finds the wish when it next looks.
+    pub(super) fn ask_to_stop(&mut self, run: RunId, stopped: Stopped) {
+        if self.shares() && self.books.ask_to_stop(run, stopped) {
+            self.trace.count("stopped from elsewhere");
         }
     }
 

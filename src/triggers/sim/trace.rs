@@ -7,7 +7,7 @@ use crate::base::Timestamp;
 use crate::runner::sim::Effect;
 
 /// What every thorough set of histories contains. One that has none of something proves nothing about it.
-pub const KINDS: [&str; 24] = [
+pub const KINDS: [&str; 25] = [
     "acknowledged",
     "answered",
     "answers lost",
@@ -29,6 +29,7 @@ pub const KINDS: [&str; 24] = [
     "retried",
     "skipped",
     "slept",
+    "stopped from elsewhere",
     "strays",
     "taken over",
     "woken",

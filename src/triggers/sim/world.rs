@@ -141,6 +141,16 @@ impl World {
         self.daemons.len() > 1
     }
 
+    /// The last daemon has the label that a job asks for; another has to leave its runs to it.
+    fn labels(&self, daemon: usize) -> Vec<String> {
+        let is_last = daemon + 1 == self.daemons.len();
+        is_last.then(|| super::LABEL.to_owned()).into_iter().collect()
+    }
+
+    pub(super) fn may_execute(&self, daemon: usize, job: &JobName) -> bool {
+        self.jobs[job].spec.runs_with(&self.labels(daemon))
+    }
+
     /// What the daemon's clock shows.
     pub(super) fn wall(&self, daemon: usize) -> Timestamp {
         let ahead = Duration::from_secs(self.ahead_s[daemon]);
@@ -243,14 +253,19 @@ impl World {
             return;
         }
         let run = alive[self.dice.below(alive.len() as u64) as usize];
-        let (life, row) = (self.lives[daemon], self.books.rows[&run].run.clone());
-        let Some(found) = self.awake(daemon) else { return };
         let (by, reason) = (Actor::new("uid:0(sim)"), "cancelled by the simulation".to_owned());
+        self.cancel_run(daemon, run, by, reason);
+    }
+
+    pub(super) fn cancel_run(&mut self, daemon: usize, run: RunId, actor: Actor, reason: String) {
+        let (life, state) = (self.lives[daemon], self.books.rows[&run].run.state);
+        let Some(found) = self.awake(daemon) else { return };
         let (reply, mut answer) = tokio::sync::oneshot::channel();
-        found.core.cancel(run, by.clone(), reason.clone(), reply);
+        found.core.cancel(run, actor.clone(), reason.clone(), reply);
         let answer = answer.try_recv();
         // What is answered later may turn out to be another daemon's run: nothing is promised yet.
         let promised = answer == Ok(true);
+        let stopped = Stopped::By { actor, reason };
         if answer != Ok(false) {
             self.trace.count("cancelled");
             self.trace.line(self.now, || format!("daemon {daemon} cancels {run}"));
@@ -258,9 +273,10 @@ impl World {
                 self.law.cancelled.insert(run, (daemon, life));
             }
             self.turn(daemon);
-        } else if row.state == RunState::Parked {
-            let stopped = Stopped::By { actor: by, reason };
-            self.ask(daemon, life, Effect::CancelParked { job: row.job, only: Some(run), stopped });
+        } else if state == RunState::Parked {
+            self.ask(daemon, life, Effect::CancelParked { run, stopped });
+        } else if state == RunState::Running {
+            self.ask_to_stop(run, stopped);
         }
     }
 
@@ -307,7 +323,7 @@ impl World {
     fn start(&mut self, daemon: usize) {
         let wall = self.wall(daemon);
         let (clock, hand) = Clock::fake(wall);
-        let core = new_core(clock, 3, self.shares(), self.ids());
+        let core = new_core(clock, 3, self.shares(), self.labels(daemon), self.ids());
         self.died_at[daemon] = None;
         self.daemons[daemon] = Some(Daemon {
             core,

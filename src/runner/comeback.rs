@@ -76,12 +76,13 @@ impl Dispatcher {
         }));
     }
 
-    pub(super) fn cancel_parked(&mut self, run: RunId, stopped: Stopped) {
+    pub(super) fn cancel_gone(&mut self, run: RunId, stopped: Stopped) {
         let handle = self.ports.0.clone();
         self.pending.push(Box::pin(async move {
-            match handle.shared.store.run(run).await {
-                Ok(found) => cancel_others(&handle, found.into_iter().collect(), &stopped).await,
-                Err(error) => warn!(%run, %error, "a parked run could not be read, and so not cancelled"),
+            let tell = |error: &StoreError| warn!(%run, %error, "a run that is to be cancelled could not be read yet");
+            let Shared { store, clock, .. } = &*handle.shared;
+            if let Ok(found) = settle::patiently(clock, || store.run(run), tell).await {
+                cancel_others(&handle, found.into_iter().collect(), &stopped).await;
             }
             Done::Loaded { runs: Vec::new(), more: false }
         }));
@@ -90,9 +91,11 @@ impl Dispatcher {
     pub(super) fn replace_others(&mut self, job: JobName, by: RunId, stopped: Stopped) {
         let handle = self.ports.0.clone();
         self.pending.push(Box::pin(async move {
-            match handle.shared.store.alive_before(&job, by, limits::RUN_WAKE_MAX).await {
-                Ok(runs) => cancel_others(&handle, runs, &stopped).await,
-                Err(error) => warn!(%job, %error, "the runs that a new one replaces could not be read"),
+            let tell = |error: &StoreError| warn!(%job, %error, "what a new run replaces could not be read yet");
+            let Shared { store, clock, .. } = &*handle.shared;
+            let found = settle::patiently(clock, || store.alive_before(&job, by, limits::RUN_WAKE_MAX), tell).await;
+            if let Ok(runs) = found {
+                cancel_others(&handle, runs, &stopped).await;
             }
             Done::Loaded { runs: Vec::new(), more: false }
         }));
@@ -104,7 +107,7 @@ async fn cancel_others(handle: &Handle, mut runs: Vec<Run>, stopped: &Stopped) {
     let Stopped::By { actor, reason } = stopped else { return };
     let others = handle.without_live(runs.iter().map(|run| run.id).collect());
     runs.retain(|run| others.contains(&run.id));
-    for run in runs {
+    for run in runs.into_iter().filter(|run| !run.state.is_final()) {
         let run_id = run.id;
         let done = match run.state {
             RunState::Parked => handle.cancel_idle(&run, reason).await.map(drop),

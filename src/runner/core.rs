@@ -38,8 +38,8 @@ pub enum Effect {
     Parked { wake_at: Option<Timestamp>, asks: bool },
     /// A run is on disk and has no entry: read it; answered by [`Core::comes_back`].
     Load(RunId),
-    /// Cancel one run that was parked and has no entry here.
-    CancelParked { run: RunId, stopped: Stopped },
+    /// Cancel a run that has no entry here any more: it is parked, or another daemon has it.
+    CancelGone { run: RunId, stopped: Stopped },
     /// Cancel what came before run `by` of its job and has no entry here: what is parked, and what other daemons have.
     ReplaceOthers { job: JobName, by: RunId, stopped: Stopped },
 }
@@ -300,7 +300,14 @@ impl Core {
     /// Whoever waits for the end of a run that another daemon has asks the store.
     fn lose(&mut self, run: RunId) {
         info!(%run, "another daemon took this run");
-        self.remove(run);
+        self.let_others_stop(run);
+    }
+
+    /// Whoever cancelled a run that is another daemon's by now was told that it will be.
+    fn let_others_stop(&mut self, run: RunId) {
+        if let Some(stopped @ Stopped::By { .. }) = self.remove(run).and_then(|entry| entry.stop.why()) {
+            self.effects.push(Effect::CancelGone { run, stopped });
+        }
     }
 
     /// Runs that waited here for a daemon that may execute them, and are with it.
@@ -340,7 +347,7 @@ impl Core {
             Ok(Guarded::Applied) => {}
             Ok(Guarded::Refused) => {
                 warn!(%run, to = %change.to, "this run was changed by another daemon; the outcome here is not recorded");
-                self.remove(run);
+                self.let_others_stop(run);
                 return;
             }
             Err(error) => {
@@ -373,7 +380,7 @@ impl Core {
                 // Somebody cancelled it while this was on its way.
                 if let Some(stopped @ Stopped::By { .. }) = stopped {
                     self.owed.insert(run, stopped.clone());
-                    self.effects.push(Effect::CancelParked { run, stopped });
+                    self.effects.push(Effect::CancelGone { run, stopped });
                 }
                 self.effects.push(Effect::Parked { wake_at, asks });
             }

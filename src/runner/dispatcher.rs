@@ -351,7 +351,7 @@ impl Dispatcher {
             Effect::Parked { asks: true, .. } => self.look_for_next_wake(),
             Effect::Parked { wake_at, .. } => self.wake_by(wake_at),
             Effect::Load(run) => self.load(vec![run]),
-            Effect::CancelParked { run, stopped } => self.cancel_parked(run, stopped),
+            Effect::CancelGone { run, stopped } => self.cancel_gone(run, stopped),
             Effect::ReplaceOthers { job, by, stopped } => self.replace_others(job, by, stopped),
         }
     }

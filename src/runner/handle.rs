@@ -19,9 +19,9 @@ use crate::base::suggest::did_you_mean;
 use crate::base::{Clock, Fault, JobName, RunId};
 use crate::jobs::{Job, Registry};
 use crate::model::params::{self, BadParam, ParamType, Params};
-use crate::model::{Actor, Decision, Grants, NewEvent, Occurrence, Run, RunState, Signal, Trigger};
+use crate::model::{Actor, Decision, Grants, JobSpec, NewEvent, Occurrence, Run, RunState, Signal, Trigger};
 use crate::primitives::secrets::Vault;
-use crate::store::{Decided, Guarded, StopRequest, Store, StoreError, Woken};
+use crate::store::{ClaimRules, Decided, Guarded, StopRequest, Store, StoreError, Woken};
 
 /// How many runs there may be, and how long they may take to end.
 #[derive(Debug, Clone)]
@@ -365,10 +365,16 @@ impl Handle {
         self.shared.registry.snapshot().jobs.values().filter(lacks).map(|job| job.spec.name.clone()).collect()
     }
 
-    /// Jobs of which one run goes on at a time.
-    pub(super) fn jobs_alone(&self) -> Vec<JobName> {
-        let alone = |job: &&Arc<Job>| settle::runs_alone(&job.spec);
-        self.shared.registry.snapshot().jobs.values().filter(alone).map(|job| job.spec.name.clone()).collect()
+    /// What this daemon does not take from others: see [`ClaimRules`].
+    pub(super) fn claim_rules(&self) -> ClaimRules {
+        let snapshot = self.shared.registry.snapshot();
+        let specs = || snapshot.jobs.values().map(|job| &job.spec);
+        let limited = |spec: &Arc<JobSpec>| Some((spec.name.clone(), spec.concurrency.as_ref()?.limit));
+        ClaimRules {
+            never: self.misplaced_jobs(),
+            alone: specs().filter(|spec| settle::runs_alone(spec)).map(|spec| spec.name.clone()).collect(),
+            keyed: specs().filter_map(limited).collect(),
+        }
     }
 
     /// Runs that wait here and that only another daemon may execute.

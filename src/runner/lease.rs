@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -24,6 +25,8 @@ pub struct Lease {
     store: Store,
     node: NodeRow,
     renewed: Instant,
+    /// Runs that others were asked to cancel, on their way to the runner, which may be busy: the lease does not wait.
+    heeding: JoinSet<()>,
 }
 
 impl Lease {
@@ -41,7 +44,7 @@ impl Lease {
         let now = clock.now();
         let name = store.node().to_owned();
         let node = NodeRow { name, epoch: 0, address, labels, started_at: now, lease_until: later(now, LEASE) };
-        let mut lease = Self { store, node, renewed: Instant::now() };
+        let mut lease = Self { store, node, renewed: Instant::now(), heeding: JoinSet::new() };
         lease.sign_on(clock).await?;
         Ok(lease)
     }
@@ -142,16 +145,27 @@ impl Lease {
         }
     }
 
-    async fn trade(&self, runner: &Handle) -> Result<(), StoreError> {
+    async fn trade(&mut self, runner: &Handle) -> Result<(), StoreError> {
         self.heed_stops(runner).await?;
         self.give_up_misplaced(runner).await?;
         self.help(runner).await
     }
 
-    /// Cancels what others were asked to cancel and this daemon has.
-    async fn heed_stops(&self, runner: &Handle) -> Result<(), StoreError> {
+    /// Cancels what others were asked to cancel and this daemon has. A wish stands until its run is over.
+    async fn heed_stops(&mut self, runner: &Handle) -> Result<(), StoreError> {
+        while self.heeding.try_join_next().is_some() {}
+        if !self.heeding.is_empty() {
+            return Ok(());
+        }
         for StopRequest { run, actor, reason, .. } in self.store.stops_of(&self.node.name).await? {
-            runner.cancel_because(run, actor, reason).await?;
+            let runner = runner.clone();
+            self.heeding.spawn(async move {
+                match timeout(LEASE, runner.cancel_because(run, actor, reason)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => warn!(%run, %error, "a run that shall be cancelled could not be; trying again"),
+                    Err(_) => warn!(%run, "a run that shall be cancelled is not yet; trying again"),
+                }
+            });
         }
         Ok(())
     }
@@ -177,8 +191,7 @@ impl Lease {
         if free == 0 {
             return Ok(());
         }
-        let claimed =
-            self.store.claim(runner.shared.clock.now(), free, runner.misplaced_jobs(), runner.jobs_alone()).await?;
+        let claimed = self.store.claim(runner.shared.clock.now(), free, runner.claim_rules()).await?;
         if !claimed.is_empty() {
             comes_back(runner, claimed).await;
         }

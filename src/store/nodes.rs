@@ -3,7 +3,7 @@
 use super::handle::Store;
 use super::types::*;
 use super::write::{Command, NodeCommand};
-use crate::base::{JobName, Timestamp};
+use crate::base::Timestamp;
 use crate::model::Run;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -26,16 +26,9 @@ impl Store {
     }
 
     /// Takes over at most `limit` queued runs of other daemons whose time has come, oldest first, and returns them with
-    /// their new fences. Whoever held them is told [`Started::Lost`] when it starts them. None of the jobs in `except`,
-    /// and of those in `alone` none that would have to wait for another run of its job.
-    pub async fn claim(
-        &self,
-        now: Timestamp,
-        limit: usize,
-        except: Vec<JobName>,
-        alone: Vec<JobName>,
-    ) -> Result<Vec<Run>> {
-        self.write(Command::Node(NodeCommand::Claim { now, limit, except, alone })).await
+    /// their new fences. Whoever held them is told [`Started::Lost`] when it starts them. Only what `rules` allow.
+    pub async fn claim(&self, now: Timestamp, limit: usize, rules: ClaimRules) -> Result<Vec<Run>> {
+        self.write(Command::Node(NodeCommand::Claim { now, limit, rules })).await
     }
 
     /// Asks whoever holds a running run to cancel it. False when it does not run.

@@ -351,6 +351,17 @@ pub struct StartRun {
     pub events: Vec<NewEvent>,
 }
 
+/// Which queued runs of others a daemon leaves where they are.
+#[derive(Debug, Clone, Default)]
+pub struct ClaimRules {
+    /// Jobs that it may not execute.
+    pub never: Vec<JobName>,
+    /// Jobs of which one run goes on at a time: their runs while another is in the way.
+    pub alone: Vec<JobName>,
+    /// Jobs whose concurrency keys so many runs hold at once: their runs while that many hold theirs.
+    pub keyed: Vec<(JobName, u32)>,
+}
+
 /// A wish that a running run be cancelled, for the daemon that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopRequest {

@@ -31,6 +31,10 @@ pub const NFS_RECORD_WAIT: Duration = Duration::from_secs(30);
 pub const NFS_SEND_WAIT: Duration = Duration::from_secs(60);
 /// After the system refused a connection for want of file descriptors or memory.
 pub const NFS_ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Longer writes always go to another thread: a disk that is behind makes them wait.
+pub const NFS_QUICK_WRITE_BYTES_MAX: usize = 64 << 10;
+/// A thread of a connection that has nothing to do ends after this.
+pub const NFS_THREAD_IDLE_MAX: Duration = Duration::from_secs(1);
 /// How long calls in flight may take once the gateway was told to stop.
 pub const NFS_DRAIN_WAIT: Duration = Duration::from_secs(8);
 /// RFC 5531 section 8.2.

@@ -114,7 +114,11 @@ impl Gateway {
                 () = stop.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
-            while connections.try_join_next().is_some() {}
+            while let Some(ended) = connections.try_join_next() {
+                if let Err(failure) = ended {
+                    warn!(%failure, "an NFS connection ended badly");
+                }
+            }
             match accepted {
                 Ok((stream, peer)) => match places.clone().try_acquire_owned() {
                     Ok(place) => {
@@ -158,25 +162,39 @@ impl Gateway {
     }
 }
 
+/// A connection that is there.
+struct Counted(Arc<Service>);
+
+impl Counted {
+    fn new(service: Arc<Service>) -> Self {
+        add(&service.counters.connections_now, 1);
+        Self(service)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.counters.connections_now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves a connection on this thread, with threads of its own for calls that wait: nothing that it does holds up
 /// another connection, or the rest of the daemon.
 fn serve_alone(stream: TcpStream, peer: SocketAddr, shared: Shared, cut: &CancellationToken) -> io::Result<()> {
     let stream = stream.into_std()?;
-    let service = shared.service.clone();
-    let counters = &service.counters;
+    let _counted = Counted::new(shared.service.clone());
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(limits::NFS_CALLS_IN_FLIGHT_MAX)
+        .thread_keep_alive(limits::NFS_THREAD_IDLE_MAX)
         .thread_name("aegis-nfs")
         .build()?;
     let served = runtime.block_on(async {
         let stream = TcpStream::from_std(stream)?;
-        add(&counters.connections_now, 1);
         tokio::select! {
             () = serve(stream, peer, shared) => {}
             () = cut.cancelled() => {}
         }
-        counters.connections_now.fetch_sub(1, Ordering::Relaxed);
         Ok(())
     });
     // Whoever is still in execution after a cut is left to the disk that it waits for.

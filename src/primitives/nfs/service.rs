@@ -10,7 +10,7 @@ use super::export::Exports;
 use super::mount::{self, Mounts};
 use super::v3::answer::Answer;
 use super::v3::handle::HandleKey;
-use super::v3::object::Context;
+use super::v3::object::{Context, Patience};
 use super::v3::procedure::Procedure;
 use super::v3::{self};
 use super::wire::auth::Credential;
@@ -120,19 +120,19 @@ impl Service {
         at_once: bool,
         answer: &mut Answer,
     ) -> Option<Executed> {
+        let patience = if at_once { Patience::none() } else { Patience::default() };
         let mut context = Context {
             exports: &self.exports,
             key: &self.key,
             peer,
             credential: &call.credential,
             export: None,
-            at_once,
-            would_wait: false,
+            patience: patience.clone(),
             file: None,
             name: None,
         };
         let executed = v3::execute(procedure, &mut context, &call.arguments, answer);
-        if context.would_wait {
+        if patience.is_over() {
             return None;
         }
         let event = self.audit.is_some().then(|| AuditEvent {

@@ -1,8 +1,10 @@
 //! Reading which daemons share the database.
 
+use crate::base::limits::RUN_WAKE_MAX;
 use crate::model::Actor;
 use crate::store::handle::Store;
 use crate::store::sql::{Row, query};
+use crate::store::text::limit_rows;
 use crate::store::types::*;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -24,13 +26,15 @@ impl Store {
         nodes.collect()
     }
 
-    /// What other daemons were asked to cancel and `node` holds.
+    /// What other daemons were asked to cancel and `node` holds, or nobody because it is parked; so many at a time.
     pub async fn stops_of(&self, node: &str) -> Result<Vec<StopRequest>> {
         let select = query(
             "SELECT stops.run, stops.actor, stops.reason, stops.at FROM stops JOIN runs ON runs.id = stops.run
-             WHERE runs.node = $1 AND runs.finished_at IS NULL AND runs.state IN ('queued', 'running', 'parked')",
+             WHERE runs.finished_at IS NULL
+                 AND (runs.state = 'parked' OR (runs.state IN ('queued', 'running') AND runs.node = $1))
+             ORDER BY stops.at, stops.run LIMIT $2",
         );
-        let rows = self.readers().fetch(select.bind(node)).await?;
+        let rows = self.readers().fetch(select.bind(node).bind(limit_rows(RUN_WAKE_MAX))).await?;
         let wish = |row: &Row| {
             Ok(StopRequest {
                 run: row.parsed("run")?,

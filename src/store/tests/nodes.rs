@@ -80,11 +80,11 @@ async fn queued_runs_of_others_are_claimed(db: &mut Db) {
         Ok(vec![]),
         "none that this daemon may not execute"
     );
-    let one = db.store.claim(at(1_000_100), 1, vec![], vec![]).await.expect("claimed");
+    let one = db.store.claim(at(1_000_100), 1, ClaimRules::default()).await.expect("claimed");
     assert_eq!(names(&one), [("a", 1)]);
-    let rest = db.store.claim(at(1_000_100), 10, vec![], vec![]).await.expect("claimed");
+    let rest = db.store.claim(at(1_000_100), 10, ClaimRules::default()).await.expect("claimed");
     assert_eq!(names(&rest), [("c", 1)], "one runs, and one waits for its time");
-    assert_eq!(db.store.claim(at(1_000_100), 10, vec![], vec![]).await, Ok(vec![]));
+    assert_eq!(db.store.claim(at(1_000_100), 10, ClaimRules::default()).await, Ok(vec![]));
     assert_eq!(db.store.start_run(start(&runs[0], 0, 1)).await, Ok(Started::Lost), "who held it does not know");
     assert_eq!(db.store.start_run(start(&runs[0], 1, 1)).await, Ok(Started::Applied));
 }
@@ -95,14 +95,19 @@ async fn what_must_wait_for_a_run_of_its_job_stays_where_it_is(db: &mut Db) {
         db.store.accept_run(new_run(run)).await.expect("accepted");
     }
     db.execute("UPDATE runs SET node = 'other'").await;
-    let claim = || db.store.claim(at(1_000_100), 10, vec![], vec![job("a")]);
+    let alone = |name| ClaimRules { alone: vec![job(name)], ..ClaimRules::default() };
+    let claim = || db.store.claim(at(1_000_100), 10, alone("a"));
     assert_eq!(claim().await, Ok(vec![]));
     db.execute("UPDATE runs SET state = 'succeeded', finished_at = 1 WHERE state = 'running'").await;
     assert_eq!(names(&claim().await.expect("claimed")), [("a", 1)]);
     db.execute("UPDATE runs SET node = 'other', state = 'running', finished_at = NULL WHERE state = 'succeeded'").await;
     db.execute("UPDATE runs SET node = 'other'").await;
-    let parallel = db.store.claim(at(1_000_100), 10, vec![], vec![job("b")]).await.expect("claimed");
+    let parallel = db.store.claim(at(1_000_100), 10, alone("b")).await.expect("claimed");
     assert_eq!(names(&parallel), [("a", 2)], "runs of it may go on side by side");
+    db.execute("UPDATE runs SET node = 'other', concurrency_key = 'k'").await;
+    let keyed = |limit| ClaimRules { keyed: vec![(job("a"), limit)], ..ClaimRules::default() };
+    assert_eq!(db.store.claim(at(1_000_100), 10, keyed(1)).await, Ok(vec![]), "its key is held");
+    assert_eq!(names(&db.store.claim(at(1_000_100), 10, keyed(2)).await.expect("claimed")), [("a", 3)]);
 }
 
 async fn whoever_holds_a_run_hears_that_it_shall_stop(db: &mut Db) {

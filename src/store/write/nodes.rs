@@ -30,8 +30,7 @@ pub enum NodeCommand {
     Claim {
         now: Timestamp,
         limit: usize,
-        except: Vec<JobName>,
-        alone: Vec<JobName>,
+        rules: ClaimRules,
     },
     Orphans {
         now: Timestamp,
@@ -64,11 +63,11 @@ pub async fn run<'a>(
                 let release = query("DELETE FROM nodes WHERE name = $1 AND epoch = $2");
                 Answer::Flag(conn.execute(release.bind(name.as_str()).bind(*epoch)).await? > 0)
             }
-            NodeCommand::Claim { now, limit, except, alone } => {
-                Answer::Runs(take(conn, CLAIM, node, *now, *limit, [except, alone]).await?)
+            NodeCommand::Claim { now, limit, rules } => {
+                Answer::Runs(take(conn, CLAIM, node, *now, *limit, rules).await?)
             }
             NodeCommand::Orphans { now, limit } => {
-                Answer::Runs(take(conn, ORPHANS, node, *now, *limit, [&[], &[]]).await?)
+                Answer::Runs(take(conn, ORPHANS, node, *now, *limit, &ClaimRules::default()).await?)
             }
             NodeCommand::Stop(wish) => Answer::Flag(stop(conn, wish).await?),
         };
@@ -119,28 +118,34 @@ const CLAIM: &str = "state = 'queued' AND finished_at IS NULL AND node <> $2
 const ORPHANS: &str = "state IN ('queued', 'running') AND finished_at IS NULL AND node <> $2
     AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.name = runs.node AND nodes.lease_until > $3)";
 
-/// Takes over what `which` says, oldest first: nothing of the jobs in `except`, and of those in `alone` only what has
-/// nothing in its way. A run that had to wait with its new holder would be taken from it in turn, and would not be seen by
-/// the daemon that asks whether a run of the schedule waits already.
+/// Takes over what `which` says and `rules` allow, oldest first. A run that had to wait with its new holder would be taken
+/// from it in turn, and would not be seen by the daemon that asks whether a run of the schedule waits already.
 async fn take(
     conn: &mut Conn,
     which: &str,
     node: &str,
     now: Timestamp,
     limit: usize,
-    [except, alone]: [&[JobName]; 2],
+    rules: &ClaimRules,
 ) -> Result<Vec<Run>> {
     // Rows that somebody else has locked, at a prompt say, are left for the next time instead of being waited for.
     let update = query(format!(
         "UPDATE runs SET node = $2, fence = fence + 1
          WHERE id IN (SELECT id FROM runs WHERE {which}
                  AND NOT EXISTS (SELECT 1 FROM {{rows}} WHERE value->>0 = runs.job AND (value->>1 = 'never'
-                     OR EXISTS (SELECT 1 FROM runs AS other WHERE other.job = runs.job AND {IN_THE_WAY})))
+                     OR (value->>1 = 'alone'
+                         AND EXISTS (SELECT 1 FROM runs AS other WHERE other.job = runs.job AND {IN_THE_WAY}))
+                     OR (value->>1 = 'keyed'
+                         AND (SELECT count(*) FROM runs AS other
+                              WHERE other.concurrency_key = runs.concurrency_key AND {IN_THE_WAY})
+                             >= CAST(value->>2 AS BIGINT))))
              ORDER BY queued_at, id LIMIT $4{{skip_locked}})
          RETURNING *"
     ));
-    let never = except.iter().map(|job| (job, "never"));
-    let except = Rows::of(never.chain(alone.iter().map(|job| (job, "alone"))))?;
+    let whole =
+        |jobs: &[JobName], rule: &'static str| jobs.iter().map(|job| (job.clone(), rule, 0)).collect::<Vec<_>>();
+    let keyed = rules.keyed.iter().map(|(job, limit)| (job.clone(), "keyed", *limit));
+    let except = Rows::of(whole(&rules.never, "never").into_iter().chain(whole(&rules.alone, "alone")).chain(keyed))?;
     let rows = conn.fetch(update.bind(except).bind(node).bind(now).bind(limit)).await?;
     let mut runs = understood(&rows);
     runs.sort_by_key(|run| (run.queued_at, run.id));

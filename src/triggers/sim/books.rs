@@ -1,10 +1,12 @@
 //! The store as the simulation has it: rows in memory, with the guards that the real one promises.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::base::{JobName, RunId, Timestamp};
-use crate::model::{Occurrence, Run, RunState};
-use crate::runner::sim::Stopped;
+use crate::jobs::Job;
+use crate::model::{JobSpec, Occurrence, Run, RunState};
+use crate::runner::sim::{Stopped, runs_alone};
 use crate::store::{Accepted, Guarded, NewRun, StartRun, Started, Transition};
 
 #[derive(Debug, Clone)]
@@ -77,9 +79,7 @@ impl Books {
             let own = row.run.state == RunState::Running && row.run.fence == start.fence + 1 && row.node == node;
             return if own { Started::Applied } else { Started::Lost };
         }
-        let crowded = start.key.as_ref().is_some_and(|(key, limit)| {
-            self.in_the_way(&row.run).filter(|run| run.concurrency_key.as_ref() == Some(key)).count() >= *limit as usize
-        });
+        let crowded = start.key.as_ref().is_some_and(|(_, limit)| self.is_crowded(&row.run, *limit));
         if crowded || (start.alone && self.has_one_in_the_way(&row.run)) {
             return Started::Busy;
         }
@@ -104,6 +104,12 @@ impl Books {
         };
         let alive = self.alive.iter().filter_map(|id| self.rows.get(id)).map(|row| &row.run);
         alive.filter(move |other| other.id != id && in_progress(other))
+    }
+
+    /// Whether so many runs hold its concurrency key.
+    fn is_crowded(&self, run: &Run, limit: u32) -> bool {
+        let holds = |other: &&Run| run.concurrency_key.is_some() && other.concurrency_key == run.concurrency_key;
+        self.in_the_way(run).filter(holds).count() >= limit as usize
     }
 
     fn has_one_in_the_way(&self, run: &Run) -> bool {
@@ -167,19 +173,24 @@ impl Books {
     }
 
     /// Runs of other nodes that wait for no moment become `to`'s, at most so many: what `may_begin` there, and nothing
-    /// that must run alone and could not.
+    /// that would have to wait for another run.
     pub fn claim(
         &mut self,
         now: Timestamp,
         to: usize,
         most: usize,
-        may_begin: impl Fn(&Run) -> bool,
-        alone: impl Fn(&Run) -> bool,
+        jobs: &BTreeMap<JobName, Arc<Job>>,
+        may_begin: impl Fn(&JobSpec) -> bool,
     ) -> Vec<Run> {
         let is_due = |run: &Run| run.not_before.is_none_or(|moment| moment <= now);
         let waits = |row: &&Row| row.node != to && row.run.state == RunState::Queued;
         let alive = self.alive.iter().filter_map(|id| self.rows.get(id)).filter(waits).map(|row| &row.run);
-        let free = alive.filter(|run| is_due(run) && may_begin(run) && !(alone(run) && self.has_one_in_the_way(run)));
+        let is_free = |run: &Run| {
+            let spec = &jobs[&run.job].spec;
+            let crowded = spec.concurrency.as_ref().is_some_and(|limit| self.is_crowded(run, limit.limit));
+            may_begin(spec) && !crowded && !(runs_alone(spec) && self.has_one_in_the_way(run))
+        };
+        let free = alive.filter(|run| is_due(run) && is_free(run));
         let free: HashSet<RunId> = free.map(|run| run.id).take(most).collect();
         self.take(to, most, |row| free.contains(&row.run.id))
     }
@@ -201,7 +212,8 @@ impl Books {
 
     /// What others were asked to cancel and `node` holds.
     pub fn stops_of(&self, node: usize) -> Vec<(RunId, Stopped)> {
-        let held = |run: &RunId| self.alive.contains(run) && self.rows[run].node == node;
+        let is_held = |row: &Row| row.node == node || row.run.state == RunState::Parked;
+        let held = |run: &RunId| self.alive.contains(run) && is_held(&self.rows[run]);
         self.stops.iter().filter(|(run, _)| held(run)).map(|(run, stopped)| (*run, stopped.clone())).collect()
     }
 
@@ -210,7 +222,7 @@ impl Books {
         let order = |run: &Run| (run.queued_at, run.id);
         let before = |run: &Run| self.rows.get(&by).is_some_and(|newer| order(run) < order(&newer.run));
         let of_job = self.alive.iter().map(|id| &self.rows[id].run).filter(|run| run.job == *job && run.id != by);
-        of_job.filter(|run| run.state == RunState::Parked || before(run)).cloned().collect()
+        of_job.filter(|run| before(run)).cloned().collect()
     }
 
     fn take(&mut self, to: usize, most: usize, which: impl Fn(&Row) -> bool) -> Vec<Run> {

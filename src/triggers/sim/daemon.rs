@@ -1,12 +1,12 @@
 //! What a daemon does around the core: it carries answers in and effects out, and keeps its alarms.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::trace;
 use super::world::{Answer, Happening, World};
 use crate::base::clock::since;
-use crate::base::{JobName, RunId, Timestamp};
+use crate::base::{RunId, Timestamp};
 use crate::model::{Run, RunState};
 use crate::runner::sim::*;
 use crate::store::{Accepted, Guarded, Started};
@@ -144,9 +144,8 @@ impl World {
     pub(super) fn claim(&mut self, daemon: usize) {
         let free = self.daemons[daemon].as_ref().map_or(0, |alive| alive.core.free());
         let (wall, jobs) = (self.wall(daemon), self.jobs.clone());
-        let fit: BTreeSet<JobName> = jobs.keys().filter(|job| self.may_execute(daemon, job)).cloned().collect();
-        let alone = |run: &Run| runs_alone(&jobs[&run.job].spec);
-        let claimed = self.books.claim(wall, daemon, free, |run| fit.contains(&run.job), alone);
+        let labels = self.labels(daemon);
+        let claimed = self.books.claim(wall, daemon, free, &jobs, |spec| spec.runs_with(&labels));
         claimed.iter().for_each(|_| self.trace.count("claimed"));
         claimed.into_iter().for_each(|run| self.take_up(daemon, run));
     }

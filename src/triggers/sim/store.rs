@@ -49,9 +49,10 @@ impl World {
                 let queued = found.filter(|run| run.state == RunState::Queued);
                 Answer::Woken(queued.into_iter().collect(), self.books.next_wake())
             }
-            Effect::CancelParked { run, stopped } => {
-                let found = self.books.parked().find(|parked| parked.id == run).cloned();
-                return self.cancel_others(daemon, life, found.into_iter().collect(), &stopped);
+            Effect::CancelGone { run, stopped } => {
+                let found = self.books.rows.get(&run).map(|row| row.run.clone());
+                let alive = found.filter(|run| !run.state.is_final());
+                return self.cancel_others(daemon, life, alive.into_iter().collect(), &stopped);
             }
             Effect::ReplaceOthers { job, by, stopped } => {
                 let runs = self.books.alive_before(&job, by);
@@ -72,7 +73,7 @@ impl World {
                 let error = StoreError::Unavailable { reason: "the simulation's store is away".into() };
                 self.soon(20, Happening::Answer(daemon, life, Answer::Accepted(new.run.id, Err(error))));
             }
-            Effect::CancelParked { .. } | Effect::ReplaceOthers { .. } => {}
+            // It asks until it knows.
             other => self.ask(daemon, life, other),
         }
     }

@@ -142,7 +142,7 @@ impl World {
     }
 
     /// The last daemon has the label that a job asks for; another has to leave its runs to it.
-    fn labels(&self, daemon: usize) -> Vec<String> {
+    pub(super) fn labels(&self, daemon: usize) -> Vec<String> {
         let is_last = daemon + 1 == self.daemons.len();
         is_last.then(|| super::LABEL.to_owned()).into_iter().collect()
     }
@@ -274,7 +274,7 @@ impl World {
             }
             self.turn(daemon);
         } else if state == RunState::Parked {
-            self.ask(daemon, life, Effect::CancelParked { run, stopped });
+            self.ask(daemon, life, Effect::CancelGone { run, stopped });
         } else if state == RunState::Running {
             self.ask_to_stop(run, stopped);
         }

@@ -147,8 +147,13 @@ pub trait Backend: Send + Sync {
     }
 
     /// Whether these bytes can be read now without waiting for a disk. What it says may be over a moment later.
-    fn has_at_hand(&self, _id: FileId, _offset: u64, _bytes: u32) -> bool {
+    fn has_at_hand(&self, _id: FileId, _offset: u64, _bytes: u64) -> bool {
         false
+    }
+
+    /// As [`Self::lookup`], but None where that would have to look further than at one name.
+    fn lookup_at_once(&self, _directory: FileId, _name: &[u8]) -> Option<Result<(FileId, fattr3), nfsstat3>> {
+        None
     }
 
     fn write(&self, id: FileId, offset: u64, data: &[u8], stability: Stability) -> Result<Written, nfsstat3>;

@@ -46,6 +46,8 @@ fn reuse(directory: &Object, above: &fattr3, name: &[u8], wanted: Changes) -> Re
     need_regular(&before).map_err(|_| nfsstat3::NFS3ERR_EXIST)?;
     let file = directory.beside(id);
     if wanted.size.is_some() {
+        // What is cut off has to be freed.
+        directory.patience.may_wait()?;
         file.caller.need(&before, WRITE)?;
         apply(&file, &before, Changes { size: wanted.size, ..Changes::default() })?;
     }

@@ -21,9 +21,7 @@ pub fn read(context: &mut Context<'_>, arguments: &mut Decoder<'_>, answer: &mut
         need_regular(&before)?;
         file.caller.need_data(&before, READ)?;
         let count = count.min(limits::NFS_TRANSFER_BYTES_MAX);
-        if context.at_once && !file.export.backend.has_at_hand(file.id, offset, count) {
-            context.may_wait()?;
-        }
+        file.need_at_hand(&before, offset, count.into())?;
         let read = file.export.backend.read(file.id, offset, count)?;
         attributes = Some(file.present(read.attributes));
         Ok(read)
@@ -58,9 +56,11 @@ pub fn write(context: &mut Context<'_>, arguments: &mut Decoder<'_>, answer: &mu
         around.after = Some(before);
         need_regular(&before)?;
         file.caller.need_data(&before, WRITE)?;
-        if stability != Stability::Unstable {
-            context.may_wait()?;
+        if stability != Stability::Unstable || data.len() > limits::NFS_QUICK_WRITE_BYTES_MAX {
+            file.patience.may_wait()?;
         }
+        // Pages that are written in part are read before.
+        file.need_at_hand(&before, offset, data.len() as u64)?;
         let mut written = file.export.backend.write(file.id, offset, data, stability)?;
         if before.mode & (SET_UID | SET_GID) != 0 && !file.caller.is_root() {
             // Whoever can change a program must not be able to run it as its owner.

@@ -46,7 +46,7 @@ pub fn find(directory: &Object, above: &fattr3, name: &[u8]) -> Result<(FileId, 
             let id = backend.parent(directory.id)?;
             (id, backend.attributes(id)?)
         }
-        _ => backend.lookup(directory.id, name)?,
+        _ => directory.lookup(name)?,
     };
     Ok((id, directory.present(attributes)))
 }

@@ -1,6 +1,8 @@
 //! From a handle to a file that the caller may reach.
 
+use std::cell::Cell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::{Arc, PoisonError};
 
 use nfsserve::nfs::{fattr3, ftype3, nfsstat3};
@@ -29,6 +31,35 @@ pub enum Alone {
     No,
 }
 
+/// Whether a call may wait for a disk.
+#[derive(Debug, Clone, Default)]
+pub struct Patience {
+    at_once: bool,
+    would_wait: Rc<Cell<bool>>,
+}
+
+impl Patience {
+    /// Of a call that must not wait.
+    pub fn none() -> Self {
+        Self { at_once: true, ..Self::default() }
+    }
+
+    pub fn is_none(&self) -> bool {
+        self.at_once
+    }
+
+    /// What follows may wait. Ends a call that must not, before it has done anything; it is executed anew where it may.
+    pub fn may_wait(&self) -> Result<(), nfsstat3> {
+        self.would_wait.set(self.at_once);
+        if self.at_once { Err(nfsstat3::NFS3ERR_JUKEBOX) } else { Ok(()) }
+    }
+
+    /// Whether the call ended for that reason.
+    pub fn is_over(&self) -> bool {
+        self.would_wait.get()
+    }
+}
+
 /// What one call has at hand.
 pub struct Context<'a> {
     pub exports: &'a Exports,
@@ -37,9 +68,7 @@ pub struct Context<'a> {
     pub credential: &'a Credential,
     /// The export that the call turned out to be about.
     pub export: Option<Arc<Export>>,
-    /// The call must not wait for a disk; where it would, it ends early and says so.
-    pub at_once: bool,
-    pub would_wait: bool,
+    pub patience: Patience,
     /// The file's number and the name that the call gave, for the audit.
     pub file: Option<u64>,
     pub name: Option<Vec<u8>>,
@@ -59,16 +88,10 @@ impl Context<'_> {
             (Grant::Read, Intent::Read) | (Grant::Write, _) => {}
         }
         if !export.backend.is_quick(intent == Intent::Change) {
-            self.may_wait()?;
+            self.patience.may_wait()?;
         }
         let caller = export.squash.caller(self.credential);
-        Ok(Object { export, id, caller })
-    }
-
-    /// What follows may wait for a disk: ends a call that must not, and that is then executed anew where it may.
-    pub fn may_wait(&mut self) -> Result<(), nfsstat3> {
-        self.would_wait = self.at_once;
-        if self.would_wait { Err(nfsstat3::NFS3ERR_JUKEBOX) } else { Ok(()) }
+        Ok(Object { export, id, caller, patience: self.patience.clone() })
     }
 
     pub fn seal(&self, object: &Object, id: FileId) -> [u8; HANDLE_BYTES] {
@@ -122,6 +145,7 @@ pub struct Object {
     pub export: Arc<Export>,
     pub id: FileId,
     pub caller: Caller,
+    pub patience: Patience,
 }
 
 impl Object {
@@ -135,7 +159,28 @@ impl Object {
     }
 
     pub fn beside(&self, id: FileId) -> Self {
-        Self { export: self.export.clone(), id, caller: self.caller.clone() }
+        Self { export: self.export.clone(), id, caller: self.caller.clone(), patience: self.patience.clone() }
+    }
+
+    pub fn lookup(&self, name: &[u8]) -> Result<(FileId, fattr3), nfsstat3> {
+        if !self.patience.is_none() {
+            return self.export.backend.lookup(self.id, name);
+        }
+        match self.export.backend.lookup_at_once(self.id, name) {
+            Some(found) => found,
+            None => self.patience.may_wait().and(Err(nfsstat3::NFS3ERR_JUKEBOX)),
+        }
+    }
+
+    /// For `bytes` of the file from `offset` on, of which there are no more than its attributes say: see
+    /// [`Patience::may_wait`].
+    pub fn need_at_hand(&self, file: &fattr3, offset: u64, bytes: u64) -> Result<(), nfsstat3> {
+        let bytes = bytes.min(file.size.saturating_sub(offset));
+        let is_there = !self.patience.is_none() || bytes == 0;
+        if is_there || self.export.backend.has_at_hand(self.id, offset, bytes) {
+            return Ok(());
+        }
+        self.patience.may_wait()
     }
 }
 

@@ -112,10 +112,10 @@ impl Procedure {
     pub fn is_quick(self, alone: bool) -> bool {
         match self {
             Self::Create | Self::Mkdir | Self::Symlink | Self::Write => alone,
-            // Removing frees what the file held, which may be much; the rest is rare, or waits for the disk.
-            Self::Setattr | Self::Remove | Self::Rmdir | Self::Rename | Self::Link | Self::Mknod | Self::Commit => {
-                false
-            }
+            // Removing frees what the file held, and listing may have to look at a tree that is new, which may be much.
+            Self::Setattr | Self::Remove | Self::Rmdir | Self::Rename | Self::Readdir | Self::Readdirplus => false,
+            // Rare, or waits for the disk.
+            Self::Link | Self::Mknod | Self::Commit => false,
             _ => true,
         }
     }

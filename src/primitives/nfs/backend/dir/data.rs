@@ -12,8 +12,8 @@ use super::errno::status;
 use super::locate::{Found, identify};
 use crate::primitives::nfs::backend::{FileId, Read, Stability, Written};
 
-/// What the kernel keeps files in, at least.
-const PAGE_BYTES: u64 = 4096;
+/// What the kernel reads ahead is seldom less.
+const ASKED_EVERY_BYTES: usize = 128 << 10;
 
 impl Directory {
     pub(super) fn read_data(&self, id: FileId, offset: u64, bytes: u32) -> Result<Read, nfsstat3> {
@@ -26,12 +26,12 @@ impl Directory {
         Ok(Read { data, end, attributes: found.attributes() })
     }
 
-    /// Whether the kernel has the first and the last of these bytes in memory, and so most likely all.
-    pub(super) fn is_cached(&self, id: FileId, offset: u64, bytes: u32) -> bool {
+    /// Whether the kernel has these bytes, of which there is at least one, in memory. Of many it is asked for some.
+    pub(super) fn is_cached(&self, id: FileId, offset: u64, bytes: u64) -> bool {
         let Ok(file) = self.regular(&self.read_tree(), id, false) else { return true };
-        let last = offset.saturating_add(u64::from(bytes).saturating_sub(1));
+        let last = offset.saturating_add(bytes.saturating_sub(1));
         let has = |at| rustix::io::preadv2(&file, &mut [IoSliceMut::new(&mut [0])], at, ReadWriteFlags::NOWAIT).is_ok();
-        has(offset) && (offset / PAGE_BYTES == last / PAGE_BYTES || has(last))
+        (offset..last).step_by(ASKED_EVERY_BYTES).all(has) && has(last)
     }
 
     pub(super) fn write_data(

@@ -220,16 +220,27 @@ impl Directory {
     }
 
     pub(super) fn find(&self, directory: FileId, name: &[u8]) -> Result<(FileId, fattr3), nfsstat3> {
-        let tree = self.read_tree();
-        let descriptor = self.directory_of(&tree, directory)?;
-        let known = tree.child(directory, name)?;
-        let found = look(&descriptor, name).map_err(status).and_then(|found| self.inside(found));
-        if found.as_ref().ok().map(|found| found.id) == known {
-            return found.map(|found| (found.id, found.attributes()));
+        if let Some(found) = self.find_known(&self.read_tree(), directory, name)? {
+            return Ok(found);
         }
-        drop(tree);
         // Somebody changed the directory beside us.
         self.adopt_name(directory, name)
+    }
+
+    /// None when the name stands for something else than the tree knows.
+    pub(super) fn find_known(
+        &self,
+        tree: &Tree,
+        directory: FileId,
+        name: &[u8],
+    ) -> Result<Option<(FileId, fattr3)>, nfsstat3> {
+        let descriptor = self.directory_of(tree, directory)?;
+        let known = tree.child(directory, name)?;
+        let found = look(&descriptor, name).map_err(status).and_then(|found| self.inside(found));
+        if found.as_ref().ok().map(|found| found.id) != known {
+            return Ok(None);
+        }
+        found.map(|found| Some((found.id, found.attributes())))
     }
 
     /// What is mounted inside the volume is not of the volume.

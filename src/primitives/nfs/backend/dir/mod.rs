@@ -170,11 +170,15 @@ impl Backend for Directory {
     }
 
     fn is_quick(&self, changes: bool) -> bool {
-        !(changes && self.sync_names)
+        !(changes && self.sync_names) && self.tree.try_read().is_ok()
     }
 
-    fn has_at_hand(&self, id: FileId, offset: u64, bytes: u32) -> bool {
+    fn has_at_hand(&self, id: FileId, offset: u64, bytes: u64) -> bool {
         self.is_cached(id, offset, bytes)
+    }
+
+    fn lookup_at_once(&self, directory: FileId, name: &[u8]) -> Option<Result<(FileId, fattr3), nfsstat3>> {
+        self.find_known(&*self.tree.try_read().ok()?, directory, name).transpose()
     }
 
     fn write(&self, id: FileId, offset: u64, data: &[u8], stability: Stability) -> Result<Written, nfsstat3> {

@@ -60,6 +60,17 @@ impl Store {
         row.map_or(Ok(0), |row| row.number("runs"))
     }
 
+    /// The oldest run besides `except` that holds a concurrency key and changes something, on whichever daemon.
+    pub async fn changes_under_key(&self, key: &str, except: Option<RunId>) -> Result<Option<RunId>> {
+        let select = query(format!(
+            "SELECT id FROM runs WHERE concurrency_key = $1 AND id <> $2 AND dry_run = 0 AND {IN_PROGRESS}
+             ORDER BY queued_at, id LIMIT 1"
+        ));
+        let except = except.map(|run| run.to_string()).unwrap_or_default();
+        let row = self.readers().fetch_first(select.bind(clean(key).into_owned()).bind(except)).await?;
+        row.map(|row| row.parsed("id")).transpose()
+    }
+
     /// Parked runs of a job, oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).
     pub async fn parked_of_job(&self, job: &JobName, limit: usize) -> Result<Vec<Run>> {
         let select = query(

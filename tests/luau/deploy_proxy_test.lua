@@ -389,6 +389,28 @@ test.describe("a stack behind a proxy", function()
     end
   end)
 
+  test.it("is replaced also when the proxy cannot reach what runs, and told of when nothing is to be replaced", function()
+    local proxy = edge(0)
+    local world = begin(proxy, web())
+    local kv = behind(world).seen.kv
+    world.containers.id2.networks[1].ip_address = "10.0.9.9"
+    local set_address = proxy.set_address
+    function proxy:set_address(backend, name, address, port)
+      set_address(self, backend, name, address, port)
+      proxy.by_name[name].up = address ~= "10.0.9.9"
+    end
+    local told = deploy(world, {}, { kv = kv })
+    expect(told.result.code).to_be("rollout.proxy")
+    expect(told.result.message).to_contain("HAProxy does not see green of web within 30 s")
+    -- That run had the id of the one before: what it says of itself takes the place of that one's record.
+    kv = behind(begin(edge(0), web())).seen.kv
+    world.tags["web:1"] = "w3"
+    local done = deploy(world, {}, { kv = kv })
+    expect(done.ok).to_be(true)
+    expect(done.result.readmitted).to_equal {}
+    expect(world.state()).to_equal { "shop-web-1 id3 w3 running" }
+  end)
+
   test.it("tells who watches it that its proxy has other addresses", function()
     local proxy = edge(0)
     local world = begin(proxy, web())

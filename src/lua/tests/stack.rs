@@ -117,6 +117,7 @@ fn a_stack_that_a_run_deploys_is_changed_by_nobody_else() {
         let fault = reach.bed.fault(&reach.filled(&format!("aegis.stack.{call}('SHOP')")));
         assert_eq!(fault.code, "stack.busy", "{call}: {fault}");
         assert!(fault.message.contains(&other.to_string()) && fault.retryable, "{call}: {fault}");
+        assert_eq!(fault.details["run"], other.to_string());
     }
     let seen = reach.bed.value(
         &reach.filled("return { aegis.stack.rollout('SHOP'), aegis.stack.up('SHOP', { dry_run = true }).changed }"),

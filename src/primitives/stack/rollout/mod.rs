@@ -71,7 +71,10 @@ pub fn rollout_key(stack: &str) -> String {
 /// A stack that a run deploys is changed by nobody else.
 pub fn is_rolled_out(stack: &str, run: RunId) -> Fault {
     let hint = format!("follow it with `aegis logs {run} -f`, or end it with `aegis cancel {run}`");
-    Fault::new("stack.busy", format!("the stack {stack:?} is being deployed by the run {run}")).hint(hint).retryable()
+    Fault::new("stack.busy", format!("the stack {stack:?} is being deployed by the run {run}"))
+        .hint(hint)
+        .details(json!({ "run": run.to_string() }))
+        .retryable()
 }
 
 impl Stacks {

@@ -51,15 +51,6 @@ impl Store {
         row.map(|row| Ok((row.parsed("id")?, row.word("state", RunState::parse)?))).transpose()
     }
 
-    /// How many runs hold a concurrency key, besides `except`.
-    pub async fn in_progress_with_key(&self, key: &str, except: RunId) -> Result<u64> {
-        let count = query(format!(
-            "SELECT count(*) AS runs FROM runs WHERE concurrency_key = $1 AND id <> $2 AND {IN_PROGRESS}"
-        ));
-        let row = self.readers().fetch_first(count.bind(clean(key).into_owned()).bind(except)).await?;
-        row.map_or(Ok(0), |row| row.number("runs"))
-    }
-
     /// The oldest run besides `except` that holds a concurrency key and changes something, on whichever daemon.
     pub async fn changes_under_key(&self, key: &str, except: Option<RunId>) -> Result<Option<RunId>> {
         let select = query(format!(
@@ -69,6 +60,15 @@ impl Store {
         let except = except.map(|run| run.to_string()).unwrap_or_default();
         let row = self.readers().fetch_first(select.bind(clean(key).into_owned()).bind(except)).await?;
         row.map(|row| row.parsed("id")).transpose()
+    }
+
+    /// How many runs hold a concurrency key, besides `except`.
+    pub async fn in_progress_with_key(&self, key: &str, except: RunId) -> Result<u64> {
+        let count = query(format!(
+            "SELECT count(*) AS runs FROM runs WHERE concurrency_key = $1 AND id <> $2 AND {IN_PROGRESS}"
+        ));
+        let row = self.readers().fetch_first(count.bind(clean(key).into_owned()).bind(except)).await?;
+        row.map_or(Ok(0), |row| row.number("runs"))
     }
 
     /// Parked runs of a job, oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).

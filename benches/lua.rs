@@ -16,7 +16,7 @@ use aegis::model::checks::Check;
 use aegis::model::metrics::Sample;
 use aegis::model::run::Progress;
 use aegis::model::{Grants, LogLevel, NewAudit, Run, Signal, Trigger, TriggerKind};
-use aegis::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
+use aegis::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit, StackPermit};
 use aegis::primitives::{Options, Primitives};
 use aegis::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, RunFilter, SeriesPoints, SeriesRow};
 use futures_util::future::BoxFuture;
@@ -221,11 +221,22 @@ impl JobsPort for Nothing {
         absent()
     }
 
-    fn trigger(&self, _: JobPermit, _: Value, _: Trigger, _: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
+    fn trigger(
+        &self,
+        _: JobPermit,
+        _: Value,
+        _: Trigger,
+        _: Option<String>,
+        _: bool,
+    ) -> BoxFuture<'_, Result<RunId, Fault>> {
         absent()
     }
 
     fn wait(&self, _: RunId) -> BoxFuture<'_, Result<Run, Fault>> {
+        absent()
+    }
+
+    fn rollout(&self, _: StackPermit, _: RunId) -> BoxFuture<'_, Result<Option<RunId>, Fault>> {
         absent()
     }
 

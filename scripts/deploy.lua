@@ -4,6 +4,7 @@
 --   aegis deploy shop --approve --refresh
 -- Behind a load balancer of the configuration, blue-green and canary too:
 --   aegis deploy shop --strategy canary -p proxy=edge -p 'places={"web": {"backend": "web", "port": 8080}}'
+--   aegis deploy shop --strategy ab -p 'match={"header": "X-Beta", "value": "1"}' -p 'steps=["0:1h"]'
 -- Later deployments go through the same one, at the same places, unless others are given.
 
 local rollout = require("@std/rollout")
@@ -47,7 +48,7 @@ return aegis.job {
     strategy = {
       type = "string",
       default = "rolling",
-      choices = { "rolling", "blue-green", "canary" },
+      choices = { "rolling", "blue-green", "canary", "ab" },
       description = "How the new version takes over",
     },
     approve = { type = "boolean", default = false, description = "Wait for a person before anything is touched" },
@@ -58,13 +59,15 @@ return aegis.job {
     keep = { type = "integer", default = 0, min = 0, max = 5, description = "Rollouts whose old containers stay" },
     proxy = { type = "string", default = "", description = "A load balancer of the configuration; that of the last deployment when empty" },
     places = { type = "map", default = {}, description = "By service: its backend and port behind the load balancer" },
-    steps = { type = "list", default = { "10:2m", "50:5m" }, description = "Of a canary: percent, and for how long" },
+    steps = { type = "list", default = {}, description = "Of a canary: percent, and for how long; 10:2m and 50:5m when empty" },
+    match = { type = "map", default = {}, description = "Requests that get the new version first: header or cookie, and value" },
     without_proxy = { type = "boolean", default = false, description = "Stop going through the load balancer" },
     min_requests = { type = "integer", default = 1, min = 0, description = "With fewer between two looks one is bad" },
     soak = { type = "duration", default = "30s", description = "How long the old colour waits" },
     interval = { type = "duration", default = "10s", description = "Between two looks at what requests come to" },
     failure_limit = { type = "integer", default = 0, min = 0, description = "Looks that may be bad" },
     forbid = { type = "list", default = {}, description = "Texts that no new container may print" },
+    disk_free = { type = "size", default = 1073741824, description = "What Docker's disk must have left" },
   },
   ui = { group = "Deployments", button = "Deploy", confirm = "Containers will be replaced. Go on?" },
 
@@ -84,11 +87,13 @@ return aegis.job {
       healthy_deadline = p.healthy_deadline,
       keep = p.keep,
       forbid = if #p.forbid > 0 then p.forbid else nil,
+      disk_free_bytes = p.disk_free,
       rivals = { "rollback" },
       proxy = proxy,
       without_proxy = p.without_proxy,
       min_requests = p.min_requests,
-      steps = steps(p.steps),
+      steps = if #p.steps > 0 then steps(p.steps) else nil,
+      match = if next(p.match) ~= nil then p.match else nil,
       soak = p.soak,
       interval = p.interval,
       failure_limit = p.failure_limit,

@@ -1,6 +1,9 @@
 -- Compares what runs with what the files of the stacks say, and tells of each difference once: a file that was edited and
 -- not deployed, a container that was stopped, changed or removed by hand, an image whose name stands for another one now.
 -- The alert `stack_drift` stays until the stack is what its files say; the message is sent when the difference changes.
+-- Stacks that are being deployed are left out: what differs there is on its way.
+
+local rollout = require("@std/rollout")
 
 -- What would have to be done to a stack, as lines; or why its files cannot be used.
 local function look(stack)
@@ -18,6 +21,13 @@ local function look(stack)
       table.insert(lines, `{action.verb} {action.kind} {action.name}: {table.concat(action.reasons, "; ")}`)
     end
   end
+  local is_asked, astray = aegis.try(rollout.astray, stack)
+  if not is_asked then
+    return { `its load balancer cannot be asked: {astray.message}`, table.unpack(lines) }
+  end
+  for _, service in astray do
+    table.insert(lines, `{service}: its load balancer does not send all requests to its containers`)
+  end
   return lines
 end
 
@@ -26,7 +36,13 @@ return aegis.job {
   schedule = { every = "5m" },
   timeout = "2m",
   overlap = "skip",
-  permissions = { docker = "read", stack = { "*" }, notify = { "alerts" } },
+  permissions = {
+    docker = "read",
+    stack = { "*" },
+    proxy = "read",
+    kv = { "shared:rollouts" },
+    notify = { "alerts" },
+  },
   params = {
     stacks = { type = "list", default = {}, description = "Only these; all of the configuration when empty" },
     route = { type = "string", default = "alerts", description = "Where the message goes; nowhere when empty" },
@@ -35,8 +51,12 @@ return aegis.job {
 
   run = function(ctx)
     local stacks = if #ctx.params.stacks > 0 then ctx.params.stacks else aegis.stack.names()
-    local drifted = {}
+    local drifted, deploying = {}, {}
     for _, stack in stacks do
+      if aegis.stack.rollout(stack) then
+        table.insert(deploying, stack)
+        continue
+      end
       local lines = look(stack)
       local text = table.concat(lines, "\n")
       local told = aegis.kv.get(stack) or ""
@@ -66,6 +86,10 @@ return aegis.job {
         end
       end
     end
-    return { looked_at = #stacks, drifted = aegis.json.list(drifted) }
+    return {
+      looked_at = #stacks - #deploying,
+      drifted = aegis.json.list(drifted),
+      deploying = aegis.json.list(deploying),
+    }
   end,
 }

@@ -54,12 +54,19 @@ return aegis.job {
     for place, stack in stacks do
       ctx:progress(place - 1, #stacks, stack)
       local run = ctx:step(`deploy {stack}`, function()
-        return aegis.jobs.trigger("deploy", { params = { stack = stack, refresh = true }, dry_run = ctx.dry_run })
+        return aegis.jobs.trigger("deploy", {
+          params = { stack = stack, refresh = true },
+          -- Of a step that a crash repeats, one deployment comes all the same.
+          idempotency_key = `{ctx.run_id}/{stack}`,
+          dry_run = ctx.dry_run,
+        })
       end)
       local ended = ctx:step(`wait for {stack}`, function()
         return aegis.jobs.wait(run)
       end)
-      local is_good = ended.state == "succeeded"
+      -- A newer deployment that has taken its place tells by itself what became of it.
+      local is_superseded = ended.error ~= nil and ended.error.code == "rollout.superseded"
+      local is_good = ended.state == "succeeded" or is_superseded
       failed += if is_good then 0 else 1
       if not is_good then
         ctx:log("error", `{stack}: {if ended.error then ended.error.message else ended.state}`)
@@ -68,7 +75,7 @@ return aegis.job {
         stack = stack,
         run = run,
         state = ended.state,
-        changed = is_good and ended.result.changed,
+        changed = ended.state == "succeeded" and ended.result.changed,
         problem = if ended.error then ended.error.message else nil,
       })
       ctx:step(`tell of {stack}`, function()

@@ -224,6 +224,7 @@ mod tests {
             "aegis stack pull shop",
             "aegis stack build shop",
             "aegis deploy shop",
+            "aegis deploy shop --strategy ab -p min_requests=0",
             "aegis deploy shop --strategy blue-green --approve --refresh --force -p keep=1 --dry-run --no-wait",
             "aegis deploy history shop --json",
             "aegis deploy rollback shop --to 0a1b2c3d",

@@ -14,7 +14,7 @@ use crate::model::checks::Check;
 use crate::model::metrics::Sample;
 use crate::model::run::Progress;
 use crate::model::{Entry, Grants, LogLevel, NewAudit, Run, Signal, StepKey, Trigger};
-use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit, StackPermit};
 use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, RunFilter, SeriesPoints, SeriesRow};
 
 /// Everything that an attempt of a run is given.
@@ -102,9 +102,18 @@ pub trait JobsPort: Debug + Send + Sync {
     fn list(&self) -> BoxFuture<'_, Result<Value, Fault>>;
     /// The newest first. The permit is for what is wanted.
     fn runs(&self, permit: RunsPermit, wanted: RunFilter) -> BoxFuture<'_, Result<Vec<Run>, Fault>>;
-    fn trigger(&self, job: JobPermit, params: Value, by: Trigger, dry_run: bool)
-    -> BoxFuture<'_, Result<RunId, Fault>>;
+    /// The same job with the same `once` is the run that was started the first time.
+    fn trigger(
+        &self,
+        job: JobPermit,
+        params: Value,
+        by: Trigger,
+        once: Option<String>,
+        dry_run: bool,
+    ) -> BoxFuture<'_, Result<RunId, Fault>>;
     fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>>;
+    /// The run besides `except` that deploys a stack at the moment, on whichever daemon.
+    fn rollout(&self, stack: StackPermit, except: RunId) -> BoxFuture<'_, Result<Option<RunId>, Fault>>;
     /// Sends an event to the runs that wait for its name, which gives way to the permit's.
     fn signal(&self, name: EventPermit, signal: Signal) -> BoxFuture<'_, Result<(), Fault>>;
 }

@@ -12,7 +12,8 @@ use crate::jobs::Job;
 use crate::lua::{ArtifactPort, AuditPort, JobsPort, KvPort};
 use crate::model::schedule::Rule;
 use crate::model::{Grants, NewAudit, Run, Signal, Trigger, TriggerKind};
-use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit, StackPermit};
+use crate::primitives::stack::rollout_key;
 use crate::store::{Artifact, KvEntry, KvOutcome, KvWrite, RunFilter};
 
 /// Implements the runtime's ports on a [`Handle`].
@@ -45,6 +46,7 @@ impl JobsPort for Ports {
         job: JobPermit,
         params: Value,
         by: Trigger,
+        once: Option<String>,
         dry_run: bool,
     ) -> BoxFuture<'_, Result<RunId, Fault>> {
         async move {
@@ -55,7 +57,7 @@ impl JobsPort for Ports {
                 job: name,
                 params,
                 trigger: by,
-                idempotency_key: None,
+                idempotency_key: once,
                 dry_run,
                 parent: None,
                 occurrence: None,
@@ -75,6 +77,11 @@ impl JobsPort for Ports {
             ended.ok_or_else(|| Fault::new("run.not_found", format!("there is no run {run}")))
         }
         .boxed()
+    }
+
+    fn rollout(&self, stack: StackPermit, except: RunId) -> BoxFuture<'_, Result<Option<RunId>, Fault>> {
+        let key = rollout_key(stack.name());
+        async move { Ok(self.0.shared.store.changes_under_key(&key, Some(except)).await?) }.boxed()
     }
 
     fn signal(&self, name: EventPermit, signal: Signal) -> BoxFuture<'_, Result<(), Fault>> {

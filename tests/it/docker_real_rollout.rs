@@ -177,6 +177,10 @@ async fn a_cancelled_rollout_leaves_what_was_there() {
         shop.names().iter().any(|name| name.starts_with("shop-web-1.next.")).then_some(())
     })
     .await;
+    for act in ["up", "restart"] {
+        let refused = shop.app.cli.run(&["stack", act, &shop.stack]).await.expect_code(1);
+        refused.expect_said(&["is being deployed by the run", &run]);
+    }
     shop.app.cli.ok(&["cancel", &run]).await;
     let ended = settles(Duration::from_secs(60), "the run has ended", || shop.has_ended(&run)).await;
     assert_eq!(ended["state"], "cancelled", "{ended:#}");
@@ -206,6 +210,25 @@ async fn what_stands_in_the_way_is_told_and_nothing_is_touched() {
         told.expect_said(&[&expected]);
         assert_eq!(shop.containers(), before, "{expected}");
     }
+    shop.write(&red);
+    let told = shop.app.cli.run(&["deploy", &shop.stack, "-p", "disk_free=1000TB"]).await.expect_code(3);
+    told.expect_said(&["Docker's disk", "less than"]);
+    assert_eq!(shop.containers(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_somebody_else_writes_to_is_told() {
+    let shop = Shop::open().await;
+    let others = Containers::new();
+    let volume = format!("{}_data:/data", shop.stack);
+    let other = others.start("other", &["-v", &volume], &["sleep", "600"]);
+    shop.write(&files("red", "true"));
+    let run = shop.app.api.trigger("deploy", shop.params()).await;
+    let ended = settles(Duration::from_secs(120), "the run has ended", || shop.has_ended(&run)).await;
+    assert_eq!(ended["state"], "succeeded", "{ended:#}");
+    let log = shop.app.cli.ok(&["logs", &run]).await;
+    let warning = format!("db writes to {}_data, and so does the container {other}", shop.stack);
+    assert!(log.contains(&warning), "{log}");
 }
 
 /// An image of the test's own, whose name goes on to the next version.
@@ -253,6 +276,9 @@ async fn the_command_line_deploys_tells_the_history_and_goes_back() {
     let images = |id: &str| shop.containers().iter().filter(|line| is_of(line, id)).count() == 3 && image.id() == id;
     assert!(images(&two), "{:?}", shop.containers());
 
+    let forecast = shop.app.cli.run(&["deploy", "rollback", stack, "--dry-run"]).await.expect_code(0);
+    forecast.expect_said(&[&format!("recreate {stack}-web-1: back to {}", image.0)]);
+    assert!(images(&two), "{:?}", shop.containers());
     shop.app.cli.ok(&["deploy", "rollback", stack]).await;
     assert!(images(&one), "{:?}", shop.containers());
     let history = shop.app.cli.json(&["deploy", "history", stack]).await;

@@ -32,33 +32,61 @@ fn files(colour: &str) -> String {
     )
 }
 
-/// HAProxy with servers for two colours that point nowhere yet.
+/// HAProxy with servers for two colours that point nowhere yet, and the same for requests with a header.
 struct Balancer {
     child: Child,
     port: u16,
+    config: PathBuf,
+    socket: PathBuf,
 }
 
 impl Balancer {
     async fn start(folder: &Path, socket: &Path) -> Self {
         let port = free_port();
         let server = |name: &str| format!("  server {name} 127.0.0.1:1 check inter 300ms disabled\n");
+        let servers = ["blue1", "blue2", "green1", "green2"].map(server).concat();
         let text = format!(
             "global\n  stats socket {} mode 600 level admin\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client \
-             10s\n  timeout server 10s\nfrontend front\n  bind 127.0.0.1:{port}\n  default_backend web\nbackend web\n{}",
+             10s\n  timeout server 10s\nfrontend front\n  bind 127.0.0.1:{port}\n  use_backend beta if {{ \
+             req.hdr(X-Beta) 1 }}\n  default_backend web\nbackend web\n{servers}backend beta\n{servers}",
             socket.display(),
-            ["blue1", "blue2", "green1", "green2"].map(server).concat()
         );
         let config = folder.join("haproxy.cfg");
         std::fs::write(&config, text).expect("written");
+        let child = Self::listening(&config, socket).await;
+        Self { child, port, config, socket: socket.to_owned() }
+    }
+
+    async fn listening(config: &Path, socket: &Path) -> Child {
         let child = Command::new("haproxy")
             .args(["-db", "-f"])
-            .arg(&config)
+            .arg(config)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("haproxy is installed; tests/run does that");
         eventually("HAProxy listens", || async { socket.exists().then_some(()) }).await;
-        Self { child, port }
+        child
+    }
+
+    /// It forgets what it was told.
+    async fn restart(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        std::fs::remove_file(&self.socket).expect("the socket is there");
+        self.child = Self::listening(&self.config, &self.socket).await;
+    }
+
+    /// What somebody gets, with the header or without it.
+    async fn answer(&self, is_marked: bool) -> String {
+        let client = reqwest::Client::new();
+        let request = client.get(format!("http://127.0.0.1:{}/", self.port));
+        let request = if is_marked { request.header("X-Beta", "1") } else { request };
+        match request.send().await {
+            Ok(answer) if answer.status() == 200 => answer.text().await.unwrap_or_default().trim().to_owned(),
+            Ok(answer) => answer.status().as_u16().to_string(),
+            Err(error) => error.to_string(),
+        }
     }
 }
 
@@ -141,15 +169,26 @@ impl Site {
 
     /// Deploys a colour, and gives the run at its end.
     async fn deploy(&self, strategy: &str, colour: &str) -> Value {
+        let run = self.begin(strategy, colour, json!({})).await;
+        self.ended(&run).await
+    }
+
+    async fn begin(&self, strategy: &str, colour: &str, more: Value) -> String {
         std::fs::write(self.folder.join("compose.yaml"), files(colour)).expect("written");
-        let params = json!({
+        let mut params = json!({
             "stack": self.stack, "strategy": strategy, "proxy": "edge",
-            "places": { "web": { "backend": "web", "port": 8080 } },
+            "places": { "web": { "backend": "web", "match_backend": "beta", "port": 8080 } },
             "steps": ["20:2s", "60:2s"], "interval": "1s", "soak": "1s", "min_healthy": "1s",
         });
-        let run = self.app.api.trigger("deploy", params).await;
-        settles(Duration::from_secs(180), &format!("{strategy} to {colour} has ended"), || async {
-            let found = self.app.api.run(&run).await;
+        for (key, value) in more.as_object().into_iter().flatten() {
+            params[key] = value.clone();
+        }
+        self.app.api.trigger("deploy", params).await
+    }
+
+    async fn ended(&self, run: &str) -> Value {
+        settles(Duration::from_secs(180), "the deployment has ended", || async {
+            let found = self.app.api.run(run).await;
             found["finished_at"].is_string().then_some(found)
         })
         .await
@@ -184,4 +223,39 @@ async fn no_request_fails_while_versions_change_and_a_bad_one_gets_its_share_onl
     tokio::time::sleep(Duration::from_secs(1)).await;
     let after = load.take();
     assert_eq!(after.keys().collect::<Vec<_>>(), ["green"], "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_the_header_gets_the_new_version_first() {
+    let site = Site::open().await;
+    let first = site.deploy("rolling", "white").await;
+    assert_eq!(first["state"], "succeeded", "{first:#}");
+    assert_eq!((site.balancer.answer(false).await, site.balancer.answer(true).await), ("white".into(), "white".into()));
+    let split = json!({ "match": { "header": "X-Beta", "value": "1" }, "steps": ["0:6s"], "min_requests": 0 });
+    let run = site.begin("ab", "red", split).await;
+    settles(Duration::from_secs(60), "the new version answers those with the header", || async {
+        (site.balancer.answer(true).await == "red").then_some(())
+    })
+    .await;
+    assert_eq!(site.balancer.answer(false).await, "white", "nobody else gets it");
+    let ended = site.ended(&run).await;
+    assert_eq!(ended["state"], "succeeded", "{ended:#}");
+    assert_eq!((site.balancer.answer(false).await, site.balancer.answer(true).await), ("red".into(), "red".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_has_forgotten_its_servers_is_told_again() {
+    let mut site = Site::open().await;
+    let first = site.deploy("rolling", "white").await;
+    assert_eq!(first["state"], "succeeded", "{first:#}");
+    site.balancer.restart().await;
+    assert_eq!(site.balancer.answer(false).await, "503");
+    let params = json!({ "stack": site.stack });
+    let again = site.ended(&site.app.api.trigger("deploy", params).await).await;
+    assert_eq!(
+        (&again["result"]["changed"], &again["result"]["readmitted"]),
+        (&json!(false), &json!(["web"])),
+        "{again:#}"
+    );
+    assert_eq!((site.balancer.answer(false).await, site.balancer.answer(true).await), ("white".into(), "white".into()));
 }

@@ -21,6 +21,7 @@ mod disk_full;
 mod docker_real;
 mod docker_real_egress;
 mod docker_real_executions;
+mod docker_real_failures;
 mod docker_real_rollout;
 mod docker_real_stack;
 mod docker_real_traffic;

@@ -100,6 +100,9 @@ local function engine(options)
   function docker.stop(name)
     get(name).state = "exited"
   end
+  function docker.update(name, given)
+    get(name).restart_policy = given.restart
+  end
   function docker.rename(name, other)
     get(name).name = other
   end
@@ -132,7 +135,7 @@ local function engine(options)
     for _, service in options.services do
       local one = { name = service.name, image = service.image, image_id = world.tags[service.image], hash = "h" }
       one.replicas, one.alone, one.completes = service.replicas or 1, service.alone, false
-      one.ports, one.writes = {}, {}
+      one.ports, one.writes, one.needs, one.shares = {}, {}, {}, {}
       table.insert(list, one)
     end
     return list
@@ -363,6 +366,96 @@ test.describe("a stack behind a proxy", function()
     expect(addresses[proxy.by_name.blue2.address]).to_be(true)
   end)
 
+  test.it("is found again at other addresses, also when there is nothing else to do", function()
+    local proxy = edge(0)
+    local world = begin(proxy, web())
+    local kv = behind(world).seen.kv
+    expect(deploy(world, {}, { kv = kv }).result.readmitted).to_equal {}
+    local serving = world.containers.id2
+    -- A restart of the host gives it another address; HAProxy's own makes it forget both colours.
+    for _, forgets in { false, true } do
+      serving.networks[1].ip_address = if forgets then "10.0.9.9" else "10.0.9.8"
+      for _, server in if forgets then proxy.by_name else {} do
+        server.state, server.address, server.port = "maint", "127.0.0.1", 1
+      end
+      local plan = deploy(world, {}, { kv = kv, dry_run = true }).result.plan
+      expect(plan).to_equal { "tell the proxy where the containers of web are" }
+      local done = deploy(world, {}, { kv = kv })
+      expect(done.result.changed).to_be(false)
+      expect(done.result.readmitted).to_equal { "web" }
+      expect(proxy.shares()).to_equal { "maint 0", "maint 0", "ready 256", "maint 0" }
+      expect(proxy.by_name.green1.address).to_be(serving.networks[1].ip_address)
+      expect(world.state()).to_equal { "shop-web-1 id2 w2 running" }
+    end
+  end)
+
+  test.it("is replaced also when the proxy cannot reach what runs, and told of when nothing is to be replaced", function()
+    local proxy = edge(0)
+    local world = begin(proxy, web())
+    local kv = behind(world).seen.kv
+    world.containers.id2.networks[1].ip_address = "10.0.9.9"
+    local set_address = proxy.set_address
+    function proxy:set_address(backend, name, address, port)
+      set_address(self, backend, name, address, port)
+      proxy.by_name[name].up = address ~= "10.0.9.9"
+    end
+    local told = deploy(world, {}, { kv = kv })
+    expect(told.result.code).to_be("rollout.proxy")
+    expect(told.result.message).to_contain("HAProxy does not see green of web within 30 s")
+    -- That run had the id of the one before: what it says of itself takes the place of that one's record.
+    kv = behind(begin(edge(0), web())).seen.kv
+    world.tags["web:1"] = "w3"
+    local done = deploy(world, {}, { kv = kv })
+    expect(done.ok).to_be(true)
+    expect(done.result.readmitted).to_equal {}
+    expect(world.state()).to_equal { "shop-web-1 id3 w3 running" }
+  end)
+
+  test.it("tells who watches it that its proxy has other addresses", function()
+    local proxy = edge(0)
+    local world = begin(proxy, web())
+    local kv = behind(world).seen.kv
+    local function watched()
+      local fakes = table.clone(world.fakes)
+      fakes.stack = table.clone(fakes.stack)
+      fakes.stack.names, fakes.stack.rollout = { "shop" }, function() end
+      fakes.alerts = { report = function() end }
+      return test.run("stack_watch.lua", { kv = kv, fakes = fakes, params = { route = "" } }).drifted
+    end
+    expect(watched()).to_equal {}
+    world.containers.id2.networks[1].ip_address = "10.0.9.9"
+    local lines = { "web: its load balancer does not send all requests to its containers" }
+    expect(watched()).to_equal { { stack = "shop", actions = lines } }
+    function proxy:servers()
+      error({ code = "proxy.unavailable", message = "nobody answers" }, 0)
+    end
+    expect(watched()[1].actions).to_equal { "its load balancer cannot be asked: nobody answers" }
+  end)
+
+  test.it("gives the new one to whoever has a header before everybody gets it", function()
+    local proxy, marked = edge(0), { web = { backend = "web", match_backend = "beta", port = 8080 } }
+    local seen = {}
+    local set_weight = proxy.set_weight
+    function proxy:set_weight(backend, name, weight)
+      set_weight(self, backend, name, weight)
+      if weight > 0 then
+        table.insert(seen, `{backend} {name} {weight}`)
+      end
+    end
+    local params = { strategy = "ab", places = marked, match = { header = "X-Beta", value = "1" }, steps = { "0:20s" } }
+    local done = behind(begin(proxy, web()), params)
+    expect(done.ok).to_be(true)
+    expect(seen[1]).to_be("web blue1 256")
+    expect(seen[2]).to_be("beta green1 256")
+    expect(seen[3]).to_be("web green1 256")
+    local names = {}
+    for _, step in done.seen.steps do
+      table.insert(names, step.name)
+    end
+    expect(table.find(names, "web: 0 %, and all with X-Beta: 1, to green") ~= nil).to_be(true)
+    expect(done.seen.kv["shared:rollouts/shop/01jtest0000000000000000000"].strategy).to_be("ab")
+  end)
+
   test.it("has its requests back at the old one that was stopped first when a later service fails", function()
     local proxy = edge(0)
     local world = engine {
@@ -430,6 +523,17 @@ test.describe("a stack behind a proxy", function()
         "web: 2 containers behind the proxy cannot be replaced stop-first (it has a fixed address)",
       },
       ["too few servers"] = { { replicas = 3 }, {}, "the backend web has 2 servers for blue, and web has 3 containers" },
+      ["a split that HAProxy has no route for"] = {
+        {},
+        { strategy = "ab", match = { header = "X-Beta", value = "1" } },
+        "HAProxy takes no rule for X-Beta while it runs, and the place of web has no match_backend",
+      },
+      ["a split by nothing"] = { {}, { strategy = "ab" }, "an A/B split needs a proxy that looks at requests" },
+      ["a split by two things"] = {
+        {},
+        { strategy = "ab", match = { header = "a", cookie = "b", value = "1" } },
+        "match has either a header or a cookie, and its value",
+      },
       ["a step above everything"] = { {}, { strategy = "canary", steps = { "101:1m" } }, "a step has the weight 101" },
       ["a step of nothing"] = { {}, { strategy = "canary", steps = { "0:1m" } }, "a step has the weight 0" },
     }

@@ -1,265 +1,10 @@
 local test = require("@std/test")
-local expect = test.expect
-
--- An engine with a stack `shop`: `services` says what its files want, `running` which images its containers have. A new
--- container of an image in `broken` does what that says.
-local function engine(options)
-  local world = { containers = {}, tags = {}, log = {}, made = 0, networks = {} }
-  local function note(verb, what)
-    table.insert(world.log, `{verb} {what}`)
-  end
-  local function add(name, service, number, image_id, state, labels)
-    world.made += 1
-    local all = table.clone(labels or {})
-    all["com.docker.compose.service"], all["com.docker.compose.container-number"] = service, tostring(number)
-    local one = {
-      id = `id{world.made}`,
-      name = name,
-      state = state,
-      labels = all,
-      image_id = image_id,
-      restart_count = 0,
-      oom_killed = false,
-      networks = { { name = "shop_default", ip_address = `10.0.0.{world.made}` } },
-      ports = {},
-      mounts = {},
-    }
-    world.containers[one.id] = one
-    return one
-  end
-  local function get(name)
-    for id, one in world.containers do
-      if id == name or one.name == name then
-        return one
-      end
-    end
-    error({ code = "docker.not_found", message = `there is no container {name}` }, 0)
-  end
-  local function spec(name)
-    for _, service in options.services do
-      if service.name == name then
-        return service
-      end
-    end
-    return nil
-  end
-  for _, service in options.services do
-    world.tags[service.image] = service.image_id
-    for number, image_id in service.running or {} do
-      local one = add(`shop-{service.name}-{number}`, service.name, number, image_id, "running")
-      one.health = service.health
-      if service.port then
-        one.ports = { { published = service.port, protocol = "tcp" } }
-      end
-    end
-  end
-  local function all()
-    local list = {}
-    for _, one in world.containers do
-      table.insert(list, one)
-    end
-    table.sort(list, function(a, b)
-      return a.name < b.name
-    end)
-    return list
-  end
-
-  world.fakes = {
-    docker = {
-      list = function(given)
-        local found = {}
-        for _, one in all() do
-          local key, value = string.match((given.labels or {})[1] or "", "^(.-)=(.*)$")
-          local fits = (key == nil or one.labels[key] == value) and (given.states == nil or one.state == "running")
-          if fits then
-            table.insert(found, one)
-          end
-        end
-        for _, one in if given.states then options.strangers or {} else {} do
-          table.insert(found, one)
-        end
-        return found
-      end,
-      inspect = function(name)
-        if options.on_look then
-          options.on_look(world, get(name))
-        end
-        return get(name)
-      end,
-      start = function(name)
-        local one = get(name)
-        note("start", one.name)
-        local fault = (options.broken or {})[one.image_id]
-        if fault == "port" then
-          error({ code = "docker.engine", message = "port is already allocated", retryable = true }, 0)
-        end
-        if options.on_start then
-          options.on_start(world, one)
-        end
-        one.state = "running"
-        for key, value in if type(fault) == "table" then fault else {} do
-          one[key] = value
-        end
-      end,
-      stop = function(name)
-        note("stop", get(name).name)
-        get(name).state = "exited"
-      end,
-      rename = function(name, other)
-        note("rename", `{get(name).name} {other}`)
-        get(name).name = other
-      end,
-      remove = function(name)
-        note("remove", get(name).name)
-        world.containers[get(name).id] = nil
-      end,
-      tag = function(image, name)
-        world.tags[name] = world.tags[image] or image
-      end,
-      remove_image = function(name)
-        world.tags[name] = nil
-      end,
-      images = function()
-        local list = {}
-        for name, id in world.tags do
-          table.insert(list, { id = id, tags = { name }, digests = {} })
-        end
-        return list
-      end,
-      logs = function()
-        return { lines = { { text = "no room left" } } }
-      end,
-      info = function()
-        return { docker_root_dir = "/var/lib/docker" }
-      end,
-    },
-    stack = {
-      ps = all,
-      services = function()
-        local list = {}
-        for _, service in options.services do
-          table.insert(list, {
-            name = service.name,
-            image = service.image,
-            image_id = world.tags[service.image],
-            hash = "h",
-            replicas = service.replicas or 1,
-            completes = service.completes or false,
-            alone = service.alone,
-            ports = if service.port then { { port = service.port, protocol = "tcp" } } else {},
-            writes = {},
-          })
-        end
-        return list
-      end,
-      plan = function()
-        local actions = {}
-        for _, service in options.services do
-          for number = 1, service.replicas or 1 do
-            local name = `shop-{service.name}-{number}`
-            local ok, found = aegis.try(get, name)
-            local action = { kind = "container", service = service.name, number = number, name = name }
-            if not ok then
-              action.verb, action.reasons = "create", { "there is none" }
-              table.insert(actions, action)
-            elseif found.image_id ~= world.tags[service.image] then
-              action.verb, action.id, action.reasons = "recreate", found.id, { "another image" }
-              table.insert(actions, action)
-            elseif found.state == "exited" then
-              action.verb, action.id, action.reasons = "start", found.id, { "it is exited" }
-              table.insert(actions, action)
-            end
-          end
-          for _, found in all() do
-            local number = tonumber(found.labels["com.docker.compose.container-number"]) or 0
-            local is_own = found.name == `shop-{service.name}-{number}`
-            if is_own and number > (service.replicas or 1) then
-              local action = { kind = "container", service = service.name, number = number, name = found.name }
-              action.verb, action.id, action.reasons = "remove", found.id, { "1 are enough" }
-              table.insert(actions, action)
-            end
-          end
-        end
-        return { project = "shop", actions = actions, missing = options.missing or {}, warnings = {} }
-      end,
-      prepare = function(_, given)
-        local kept = {}
-        for _, name in given.keep_images or {} do
-          kept[spec(name).image] = true
-        end
-        if options.unreachable then
-          error({ code = "docker.registry", message = "the registry does not answer" }, 0)
-        end
-        for name, id in options.newer or {} do
-          world.tags[name] = if kept[name] then world.tags[name] else id
-        end
-        return { changed = true }
-      end,
-      create = function(_, service, given)
-        local image = given.image or world.tags[spec(service).image]
-        local one = add(given.name, service, given.number, image, "created", given.labels)
-        one.health = spec(service).health
-        note("create", given.name)
-        return { id = one.id }
-      end,
-    },
-    host = {
-      listeners = function()
-        return options.listeners or {}
-      end,
-      disks = function()
-        return { { mount = "/", available_bytes = options.free or 1e12 } }
-      end,
-    },
-    jobs = {
-      runs = function(given)
-        local key = "deploy/shop"
-        if given.states[1] == "running" then
-          return { { id = "01jtest0000000000000000000", key = if options.no_key then nil else key } }
-        end
-        return if options.newer_run then { { id = options.newer_run, key = key, dry_run = options.is_dry == true } } else {}
-      end,
-    },
-  }
-  function world.state()
-    local list = {}
-    for _, one in all() do
-      table.insert(list, `{one.name} {one.id} {one.image_id} {one.state}`)
-    end
-    return list
-  end
-  return world
-end
-
-local function deploy(world, params, more)
-  local all = { stack = "shop" }
-  for key, value in params or {} do
-    all[key] = value
-  end
-  local given = { params = all, fakes = world.fakes }
-  for key, value in more or {} do
-    given[key] = value
-  end
-  local ok, result, seen = test.try(given.file or "deploy.lua", given)
-  return { ok = ok, result = result, seen = seen }
-end
-
-local function shop(options)
-  local all = {
-    services = {
-      { name = "db", image = "db:1", image_id = "d1", running = { "d1" }, alone = "it writes to data" },
-      { name = "web", image = "web:1", image_id = "w2", running = { "w1", "w1" }, replicas = 2, health = "healthy" },
-    },
-  }
-  for key, value in options or {} do
-    all[key] = value
-  end
-  return engine(all)
-end
+local shop = require("@lib/shop")
+local expect, engine, deploy = test.expect, shop.engine, shop.deploy
 
 test.describe("deploy", function()
   test.it("starts the new one first, and switches when it is well", function()
-    local world = shop()
+    local world = shop.stack()
     local done = deploy(world)
     expect(done.ok).to_be(true)
     expect(done.result.changed).to_be(true)
@@ -325,7 +70,7 @@ test.describe("deploy", function()
     }
   do
     test.it(`goes back from a container that is {what}`, function()
-      local world = shop { broken = { w2 = case[1] } }
+      local world = shop.stack { broken = { w2 = case[1] } }
       local before = world.state()
       local done = deploy(world)
       expect(done.ok).to_be(false)
@@ -337,10 +82,10 @@ test.describe("deploy", function()
   end
 
   test.it("takes what ends well and is not to be started again for well", function()
-    local world = shop { broken = { w2 = { state = "exited", exit_code = 0, restart_policy = "no" } } }
+    local world = shop.stack { broken = { w2 = { state = "exited", exit_code = 0, restart_policy = "no" } } }
     expect(deploy(world).ok).to_be(true)
     expect(world.state()[2]).to_be("shop-web-1 id4 w2 exited")
-    world = shop { broken = { w2 = { state = "exited", exit_code = 0, restart_policy = "always" } } }
+    world = shop.stack { broken = { w2 = { state = "exited", exit_code = 0, restart_policy = "always" } } }
     expect(deploy(world).result.code).to_be("rollout.unwell")
   end)
 
@@ -464,7 +209,7 @@ test.describe("deploy", function()
     }
   do
     test.it(`touches nothing when preflight finds {what}`, function()
-      local world = shop(case[1])
+      local world = shop.stack(case[1])
       local done = deploy(world)
       expect(done.ok).to_be(false)
       expect(done.result.code).to_be("rollout.preflight")
@@ -474,7 +219,7 @@ test.describe("deploy", function()
   end
 
   test.it("touches nothing when an image cannot be had", function()
-    local world = shop { unreachable = true }
+    local world = shop.stack { unreachable = true }
     local done = deploy(world)
     expect(done.result.code).to_be("docker.registry")
     expect(done.result.message).to_be(
@@ -485,16 +230,16 @@ test.describe("deploy", function()
   end)
 
   test.it("gives way to a newer deployment that waits, and not to an older one", function()
-    local done = deploy(shop { newer_run = "01jtest1000000000000000000" })
+    local done = deploy(shop.stack { newer_run = "01jtest1000000000000000000" })
     expect(done.result.code).to_be("rollout.superseded")
     expect(done.result.message).to_contain("run 01jtest1000000000000000000 is newer")
-    expect(deploy(shop { newer_run = "01jtest00000000000000000" }).ok).to_be(true)
-    expect(deploy(shop { newer_run = "01jtest1000000000000000000", is_dry = true }).ok).to_be(true)
-    expect(deploy(shop { no_key = true }).result.code).to_be("rollout.no_key")
+    expect(deploy(shop.stack { newer_run = "01jtest00000000000000000" }).ok).to_be(true)
+    expect(deploy(shop.stack { newer_run = "01jtest1000000000000000000", is_dry = true }).ok).to_be(true)
+    expect(deploy(shop.stack { no_key = true }).result.code).to_be("rollout.no_key")
   end)
 
   test.it("waits for a person who sees the plan, and changes nothing when they say no", function()
-    local world, shown = shop(), nil
+    local world, shown = shop.stack(), nil
     local function decide(seen)
       shown = seen
       return false
@@ -502,13 +247,13 @@ test.describe("deploy", function()
     local done = deploy(world, { approve = true }, { approvals = { switch = decide } })
     expect(done.result.code).to_be("approval.rejected")
     expect(shown.plan[1]).to_be(
-      "recreate shop-web-1: another image, start-first: two of it can run at once"
+      "recreate shop-web-1: web:1 is another image now, start-first: two of it can run at once"
     )
     expect(world.log).to_equal({})
   end)
 
   test.it("does only what was approved", function()
-    local world = shop()
+    local world = shop.stack()
     local function decide()
       world.tags["web:1"] = "w9"
       return true
@@ -516,11 +261,11 @@ test.describe("deploy", function()
     local done = deploy(world, { approve = true }, { approvals = { switch = decide } })
     expect(done.result.code).to_be("rollout.stale")
     expect(world.log).to_equal({})
-    expect(deploy(shop(), { approve = true }, { approvals = { switch = true } }).ok).to_be(true)
+    expect(deploy(shop.stack(), { approve = true }, { approvals = { switch = true } }).ok).to_be(true)
   end)
 
   test.it("tells in a dry run what it would do", function()
-    local world = shop()
+    local world = shop.stack()
     local done = deploy(world, {}, { dry_run = true })
     expect(#done.result.plan).to_be(2)
     expect(world.log).to_equal({})
@@ -552,41 +297,19 @@ test.describe("deploy", function()
   end)
 
   test.it("keeps old containers as long as it is told to", function()
-    local world = shop()
+    local world = shop.stack()
     expect(deploy(world, { keep = 1 }).ok).to_be(true)
     expect(world.state()[2]).to_contain("shop-web-1 ")
     expect(world.state()[3]).to_contain("shop-web-1.kept.00000000 id2 w1 exited")
   end)
-end)
 
-test.describe("rollback", function()
-  local function rolled(to)
-    local world = shop()
-    local first = deploy(world)
-    expect(first.ok).to_be(true)
-    return deploy(world, { to = to }, { file = "rollback.lua", kv = first.seen.kv }), world
-  end
-
-  test.it("deploys the images of the one before, and moves their names back", function()
-    local done, world = rolled("")
-    expect(done.ok).to_be(true)
-    expect(world.tags["web:1"]).to_be("w1")
-    expect(world.state()[2]).to_contain("shop-web-1 id6 w1 running")
-  end)
-
-  test.it("fetches nothing newer over the image that it goes back to", function()
-    local world = shop { newer = { ["web:1"] = "w3" } }
-    local first = deploy(world)
-    expect(world.tags["web:1"]).to_be("w3")
-    local done = deploy(world, { to = "" }, { file = "rollback.lua", kv = first.seen.kv })
-    expect(done.ok).to_be(true)
-    expect(world.tags["web:1"]).to_be("w1")
-    expect(world.state()[2]).to_contain("shop-web-1 id6 w1 running")
-  end)
-
-  test.it("names what there is no record of", function()
-    local done = rolled("nonesuch")
-    expect(done.result.code).to_be("rollout.no_record")
-    expect(done.result.message).to_be("shop has no rollout nonesuch")
+  test.it("gives one that was left with another name its own", function()
+    local world = engine { services = { { name = "web", image = "web:1", image_id = "w1", running = { "w1" } } } }
+    world.left_over = "shop-web-1.next.0a1b2c3d"
+    world.containers.id1.name = world.left_over
+    local done = deploy(world)
+    expect(done.result.done).to_equal { "rename shop-web-1: it is left over" }
+    expect(world.log).to_equal { "rename shop-web-1.next.0a1b2c3d shop-web-1" }
+    expect(world.state()).to_equal { "shop-web-1 id1 w1 running" }
   end)
 end)

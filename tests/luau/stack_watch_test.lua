@@ -1,12 +1,13 @@
 local test = require("@std/test")
 local expect = test.expect
 
-local function watch(actions, kv, sent)
+local function watch(actions, kv, sent, run)
   return test.run("stack_watch.lua", {
     kv = kv,
     fakes = {
       stack = {
         names = { "shop" },
+        rollout = run or function() end,
         plan = function()
           if actions == nil then
             error({ code = "stack.shape", message = "compose.yaml:1:1: no" }, 0)
@@ -48,6 +49,13 @@ test.describe("stack_watch", function()
     local always = { { verb = "pull", kind = "image", name = "web:1", reasons = { "pull_policy is always" } } }
     expect(watch(always, {}, sent).drifted).to_equal({})
     expect(sent).to_equal({})
+  end)
+
+  test.it("leaves out what is being deployed", function()
+    local sent = {}
+    local seen = watch(recreate("other settings: image"), {}, sent, "01jtest0000000000000000000")
+    expect(seen).to_equal { looked_at = 0, drifted = {}, deploying = { "shop" } }
+    expect(sent).to_equal {}
   end)
 
   test.it("tells of files that cannot be used", function()

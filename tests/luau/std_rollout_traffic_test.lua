@@ -130,6 +130,20 @@ test.describe("rollout.haproxy", function()
     }
   end)
 
+  test.it("knows whether all requests go where the containers are", function()
+    local lone = haproxy { "blue1", "green1", "green2" }
+    local settled = traffic.haproxy(lone, { web = { backend = "web", port = 8080 } })
+    expect(settled.settled("web", "green", both.green)).to_be(false)
+    settled.admit("web", "green", both.green)
+    settled.weight("web", "green", 100, { blue = {}, green = both.green })
+    expect(settled.settled("web", "green", both.green)).to_be(true)
+    expect(settled.settled("web", "green", { target("10.0.0.3"), target("10.0.0.2") })).to_be(true)
+    expect(settled.settled("web", "green", both.blue)).to_be(false)
+    expect(settled.settled("web", "green", { target("10.0.0.2"), target("10.0.0.9") })).to_be(false)
+    lone.list[1].state, lone.list[1].weight = "ready", 1
+    expect(settled.settled("web", "green", both.green)).to_be(false)
+  end)
+
   test.it("says when there are too few servers, or a container cannot be reached", function()
     local many = { target("10.0.0.1"), target("10.0.0.2"), target("10.0.0.3") }
     local few = expect(function()
@@ -149,7 +163,11 @@ test.describe("rollout.traefik", function()
     local written = {}
     local edge = {}
     function edge:set_services(name, list, options)
-      table.insert(written, { name = name, list = list, rule = options.rule })
+      table.insert(written, { name = name, list = list, rule = options.rule, routes = options.routes })
+    end
+    function edge:services()
+      local last = written[#written]
+      return if last then { { name = last.name, services = last.list } } else {}
     end
     local place = { service = "shop", port = 80, settle = 0, options = { rule = "Host(`shop.example.com`)" } }
     local proxy = traffic.traefik(edge, { web = place })
@@ -165,5 +183,25 @@ test.describe("rollout.traefik", function()
     }
     expect(written[2].list).to_equal { { name = "green", urls = green, weight = 100 } }
     expect(proxy.sample("web", "green")).to_be(nil)
+    expect(proxy.settled("web", "green", both.green)).to_be(true)
+    expect(proxy.settled("web", "green", both.blue)).to_be(false)
+    expect(proxy.settled("web", "green", { both.green[1] })).to_be(false)
+
+    -- An A/B split: nobody but those with the header, before whatever routes there are.
+    place.options.routes = { { to = "blue", cookie = "old", value = "1" } }
+    proxy.weight("web", "green", 0, both, { header = "X-Beta", value = "1" })
+    expect(written[3].list).to_equal {
+      { name = "blue", urls = { "http://10.0.0.1:80" }, weight = 100 },
+      { name = "green", urls = green, weight = 0 },
+    }
+    expect(written[3].routes).to_equal {
+      { to = "green", header = "X-Beta", value = "1" },
+      { to = "blue", cookie = "old", value = "1" },
+    }
+    place.options.rule = nil
+    local problem = expect(function()
+      proxy.check("web", 1, { header = "X-Beta", value = "1" })
+    end).to_raise("rollout.proxy")
+    expect(problem.message).to_be("the place of web has no rule, and only a router of its own can look at X-Beta")
   end)
 end)

@@ -1,8 +1,8 @@
 local test = require("@std/test")
 local expect = test.expect
 
-local function update(states, params)
-  local triggered, reports = {}, {}
+local function update(states, params, code)
+  local triggered, reports, keys = {}, {}, {}
   local result = test.run("update_stack.lua", {
     params = params,
     fakes = {
@@ -14,6 +14,7 @@ local function update(states, params)
       },
       jobs = {
         trigger = function(job, given)
+          table.insert(keys, given.idempotency_key)
           table.insert(triggered, `{job} {given.params.stack} {given.params.refresh}`)
           return given.params.stack
         end,
@@ -22,7 +23,7 @@ local function update(states, params)
           return {
             state = state,
             result = { changed = true },
-            error = if state == "failed" then { message = "web is unhealthy" } else nil,
+            error = if state == "failed" then { code = code, message = "web is unhealthy" } else nil,
           }
         end,
       },
@@ -33,7 +34,7 @@ local function update(states, params)
       },
     },
   })
-  return { result = result, triggered = triggered, reports = reports }
+  return { result = result, triggered = triggered, reports = reports, keys = keys }
 end
 
 test.describe("update_stack", function()
@@ -49,5 +50,16 @@ test.describe("update_stack", function()
   test.it("deploys only those that are named", function()
     local seen = update({ blog = "succeeded" }, { stacks = { "blog" } })
     expect(seen.triggered).to_equal({ "deploy blog true" })
+  end)
+
+  test.it("starts each once, also when a crash repeats the step", function()
+    local keys = update({ shop = "succeeded", blog = "succeeded" }).keys
+    expect(keys).to_equal { "01jtest0000000000000000000/shop", "01jtest0000000000000000000/blog" }
+  end)
+
+  test.it("takes one that gave way to a newer deployment for no failure", function()
+    local seen = update({ blog = "failed" }, { stacks = { "blog" } }, "rollout.superseded")
+    expect(seen.reports).to_equal({ "blog true" })
+    expect(seen.result.stacks[1].changed).to_be(false)
   end)
 end)

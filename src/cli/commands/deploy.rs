@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(required = true)]
     stack: Option<String>,
     /// How the new version takes over [default: rolling]
-    #[arg(long, value_parser = ["rolling", "blue-green", "canary"])]
+    #[arg(long, value_parser = ["rolling", "blue-green", "canary", "ab"])]
     strategy: Option<String>,
     /// Wait for somebody to approve before anything is touched
     #[arg(long)]

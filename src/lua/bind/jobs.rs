@@ -1,7 +1,7 @@
 //! `aegis.jobs`: other jobs.
 
 use super::{Args, Call, CallContext, Datum, Field, Function, Module, Record, Type};
-use crate::base::{Fault, JobName, RunId, Timestamp};
+use crate::base::{Fault, JobName, RunId, Timestamp, limits};
 use crate::model::{Run, RunState, Trigger, TriggerKind};
 use crate::primitives::permit;
 use crate::store::RunFilter;
@@ -12,6 +12,11 @@ const TRIGGER: Record = Record {
     fields: &[
         Field::optional("params", Type::Map(&Type::Json), "Its parameters"),
         Field::optional("dry_run", Type::Boolean, "Run it without changing anything"),
+        Field::optional(
+            "idempotency_key",
+            Type::String,
+            "Asked again with the same text, this job gets the run that it started the first time",
+        ),
     ],
 };
 
@@ -181,8 +186,20 @@ async fn trigger(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let mut by = Trigger::new(TriggerKind::Job, format!("job:{}/{}", run.job, run.run));
     // What it starts may do no more than it may do itself.
     by.payload = run.grants.as_caller(&run.job);
-    let started = run.jobs.trigger(job, params, by, context.dry_run(&args)).await?;
+    let once = options.text("idempotency_key").map(|key| own_key(&context, run.job.as_str(), key)).transpose()?;
+    let started = run.jobs.trigger(job, params, by, once, context.dry_run(&args)).await?;
     Ok(Datum::Text(started.to_string()))
+}
+
+/// Keys of a job mean nothing to others that start the same one.
+fn own_key(context: &CallContext, job: &str, key: &str) -> Result<String, Fault> {
+    let whole = format!("job:{job}/{key}");
+    if key.is_empty() || whole.len() > limits::IDEMPOTENCY_KEY_BYTES_MAX {
+        let most = limits::IDEMPOTENCY_KEY_BYTES_MAX.saturating_sub(whole.len() - key.len());
+        let message = format!("{}: idempotency_key has {} bytes", context.name, key.len());
+        return Err(Fault::new("args.value", message).hint(format!("write 1 to {most} bytes")));
+    }
+    Ok(whole)
 }
 
 async fn wait(context: CallContext, args: Args) -> Result<Datum, Fault> {

@@ -106,6 +106,18 @@ fn pictures_are_compared() {
 }
 
 #[test]
+fn what_is_to_be_started_once_bears_the_name_of_its_job() {
+    let grants = crate::model::Grants { jobs: vec!["hello".into()], ..Default::default() };
+    let bed = Bed { grants, ..Bed::default() };
+    bed.value("return aegis.jobs.trigger('hello', { idempotency_key = 'monday' })");
+    assert_eq!(*bed.jobs.once.lock().expect("not poisoned"), ["job:tester/monday"]);
+    for key in ["''", "string.rep('x', 255)"] {
+        let fault = bed.fault(&format!("aegis.jobs.trigger('hello', {{ idempotency_key = {key} }})"));
+        assert_eq!(&*fault.code, "args.value", "{fault}");
+    }
+}
+
+#[test]
 fn other_jobs_are_triggered_with_a_grant() {
     let grants = crate::model::Grants { jobs: vec!["hel*".into()], ..Default::default() };
     let bed = Bed { grants, dry_run: true, ..Bed::default() };

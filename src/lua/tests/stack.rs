@@ -109,6 +109,26 @@ fn a_container_takes_the_place_of_another_which_is_put_aside() {
 }
 
 #[test]
+fn a_stack_that_a_run_deploys_is_changed_by_nobody_else() {
+    let mut reach = reach(Access::Admin);
+    let other = crate::base::RunId::generate();
+    *reach.bed.jobs.rollout.lock().expect("not poisoned") = Some(other);
+    for call in ["up", "down", "restart"] {
+        let fault = reach.bed.fault(&reach.filled(&format!("aegis.stack.{call}('SHOP')")));
+        assert_eq!(fault.code, "stack.busy", "{call}: {fault}");
+        assert!(fault.message.contains(&other.to_string()) && fault.retryable, "{call}: {fault}");
+        assert_eq!(fault.details["run"], other.to_string());
+    }
+    let seen = reach.bed.value(
+        &reach.filled("return { aegis.stack.rollout('SHOP'), aegis.stack.up('SHOP', { dry_run = true }).changed }"),
+    );
+    assert_eq!(seen, json!([other.to_string(), true]));
+    reach.bed.grants.stack.clear();
+    let denied = reach.bed.fault(&reach.filled("aegis.stack.rollout('SHOP')"));
+    assert_eq!(denied.code, "permission.denied", "{denied}");
+}
+
+#[test]
 fn wrong_uses_say_what_is_wrong() {
     let read = reach(Access::Read);
     for (call, code, word) in [

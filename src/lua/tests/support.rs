@@ -19,7 +19,7 @@ use crate::model::checks::Check;
 use crate::model::metrics::Sample;
 use crate::model::run::Progress;
 use crate::model::{Grants, LogLevel, Run, RunState, Trigger, TriggerKind};
-use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, KvPermit, RunsPermit, StackPermit};
 use crate::store::{KvEntry, KvOutcome, KvWrite, MetricQuery, Report, SeriesPoints, SeriesRow};
 
 pub struct Bed {
@@ -207,7 +207,11 @@ impl KvPort for MemoryKv {
 #[derive(Debug, Default)]
 pub struct FakeJobs {
     pub triggered: Mutex<Vec<(String, Value, Trigger, bool)>>,
+    /// The idempotency keys that came with them.
+    pub once: Mutex<Vec<String>>,
     pub signals: Mutex<Vec<crate::model::Signal>>,
+    /// The run that deploys every stack.
+    pub rollout: Mutex<Option<RunId>>,
 }
 
 impl JobsPort for FakeJobs {
@@ -237,10 +241,17 @@ impl JobsPort for FakeJobs {
         job: JobPermit,
         params: Value,
         by: Trigger,
+        once: Option<String>,
         dry_run: bool,
     ) -> BoxFuture<'_, Result<RunId, Fault>> {
+        self.once.lock().expect("not poisoned").extend(once);
         self.triggered.lock().expect("not poisoned").push((job.job().to_owned(), params, by, dry_run));
         Box::pin(async { Ok(RunId::generate()) })
+    }
+
+    fn rollout(&self, _: StackPermit, except: RunId) -> BoxFuture<'_, Result<Option<RunId>, Fault>> {
+        let run = self.rollout.lock().expect("not poisoned").filter(|run| *run != except);
+        Box::pin(async move { Ok(run) })
     }
 
     fn wait(&self, run: RunId) -> BoxFuture<'_, Result<Run, Fault>> {

@@ -9,6 +9,9 @@ use crate::base::quantity::show_duration;
 use crate::primitives::fs::FsError;
 use crate::primitives::permit::Denied;
 
+/// What the kernel calls it when a disk is full, in whatever sentence of the engine.
+const NO_SPACE: &str = "no space left on device";
+
 #[derive(Debug, thiserror::Error)]
 pub enum DockerError {
     #[error("Docker at {host} cannot be reached: {cause}")]
@@ -25,6 +28,8 @@ pub enum DockerError {
     Timeout { action: String, after: Duration, hint: Option<String> },
     #[error("{action}: Docker answered {status}: {message}")]
     Engine { action: String, status: u16, message: String },
+    #[error("{action}: Docker's disk is full: {message}")]
+    DiskFull { action: String, message: String },
     #[error("{action}: the connection to Docker was lost: {message}")]
     Lost { action: String, message: String },
     #[error("{action}: Docker's answer cannot be read: {problem}")]
@@ -93,7 +98,7 @@ impl DockerError {
                 Self::Unavailable { host: host.to_owned(), cause: Cause::of(&err) }
             }
             E::DockerResponseServerError { status_code, message } => Self::answered(action, status_code, message),
-            E::DockerStreamError { error } => Self::Engine { action, status: 200, message: error },
+            E::DockerStreamError { error } => Self::answered(action, 200, error),
             E::RequestTimeoutError => Self::Timeout { action, after: super::client::HEADERS_TIMEOUT, hint: None },
             E::JsonDataError { message, .. } => Self::Unreadable { action, problem: message },
             E::JsonSerdeError { err } => Self::Unreadable { action, problem: err.to_string() },
@@ -121,6 +126,7 @@ impl DockerError {
             404 => Self::NotFound { action, message },
             409 => Self::Conflict { action, message },
             400 => Self::Invalid { field: action, problem: message },
+            _ if message.contains(NO_SPACE) => Self::DiskFull { action, message },
             _ => Self::Engine { action, status, message },
         }
     }
@@ -134,6 +140,7 @@ impl DockerError {
             Self::Denied(_) => "permission.denied",
             Self::Timeout { .. } => "docker.timeout",
             Self::Engine { .. } => "docker.engine",
+            Self::DiskFull { .. } => "docker.disk_full",
             Self::Lost { .. } => "docker.lost",
             Self::Unreadable { .. } => "docker.unreadable",
             Self::Pull { .. } => "docker.pull_failed",
@@ -175,6 +182,8 @@ impl From<DockerError> for Fault {
             DockerError::Engine { status, .. } => {
                 Fault::new(code, message).details(serde_json::json!({ "status": status }))
             }
+            DockerError::DiskFull { .. } => Fault::new(code, message)
+                .hint("remove images that nothing uses (aegis trigger image_cleanup), or give Docker more room"),
             DockerError::Timeout { hint: Some(hint), .. } => Fault::new(code, message).hint(hint),
             DockerError::Lost { .. } => Fault::new(code, message).hint("Docker may have been restarted; try again"),
             DockerError::Build { .. } => Fault::new(code, message).hint("the run's log has what the builder printed"),
@@ -211,5 +220,9 @@ mod tests {
             [code(404), code(409), code(400), code(500)],
             ["docker.not_found", "docker.conflict", "docker.invalid", "docker.engine"]
         );
+        let message = "error creating overlay mount: mkdir /var/lib/docker/overlay2/x: no space left on device";
+        let full = Fault::from(DockerError::answered("creating web".into(), 500, message.into()));
+        assert_eq!((full.code.as_ref(), full.retryable), ("docker.disk_full", false));
+        assert!(full.hint.is_some_and(|hint| hint.contains("image_cleanup")));
     }
 }

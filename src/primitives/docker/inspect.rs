@@ -22,6 +22,7 @@ pub struct Inspection {
     pub user: String,
     pub working_dir: String,
     pub hostname: String,
+    /// As `create` takes it.
     pub restart_policy: String,
     pub network_mode: String,
     pub log_driver: String,
@@ -82,7 +83,7 @@ fn inspection(mut raw: Value, sees_values: bool, now: crate::base::Timestamp) ->
         user: text("/Config/User"),
         working_dir: text("/Config/WorkingDir"),
         hostname: text("/Config/Hostname"),
-        restart_policy: text("/HostConfig/RestartPolicy/Name"),
+        restart_policy: restart_policy(&raw),
         network_mode: text("/HostConfig/NetworkMode"),
         log_driver: text("/HostConfig/LogConfig/Type"),
         privileged: flag("/HostConfig/Privileged"),
@@ -116,6 +117,16 @@ fn environment(raw: &mut Value, sees_values: bool) -> Vec<String> {
         names.push(name);
     }
     names
+}
+
+/// As `create` takes it.
+pub(super) fn restart_policy(raw: &Value) -> String {
+    let name = raw.pointer("/HostConfig/RestartPolicy/Name").and_then(Value::as_str).filter(|name| !name.is_empty());
+    let count = raw.pointer("/HostConfig/RestartPolicy/MaximumRetryCount").and_then(Value::as_u64).unwrap_or_default();
+    match name.unwrap_or("no") {
+        "on-failure" if count > 0 => format!("on-failure:{count}"),
+        name => name.to_owned(),
+    }
 }
 
 fn cpus(raw: &Value) -> Option<f64> {
@@ -186,6 +197,18 @@ mod tests {
         assert_eq!(web.container.ports.len(), 2);
         assert_eq!(web.healthcheck, Some(vec!["CMD".into(), "true".into()]));
         assert_eq!(web.raw["Config"]["Env"][0], "TOKEN=s3cret=x");
+    }
+
+    #[test]
+    fn restart_policies_are_written_as_they_are_asked_for() {
+        for (policy, text) in [
+            (json!({"Name": "on-failure", "MaximumRetryCount": 3}), "on-failure:3"),
+            (json!({"Name": "on-failure", "MaximumRetryCount": 0}), "on-failure"),
+            (json!({"Name": "always", "MaximumRetryCount": 0}), "always"),
+            (json!({"Name": ""}), "no"),
+        ] {
+            assert_eq!(restart_policy(&json!({"HostConfig": {"RestartPolicy": policy}})), text);
+        }
     }
 
     #[test]

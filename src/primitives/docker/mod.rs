@@ -44,7 +44,7 @@ pub use audit::{Audit, AuditCheck, AuditObject, AuditOptions, Verdict};
 pub use build::{BuildContext, BuildOptions, BuildStep, Built, Folder};
 pub use clone::CloneOptions;
 pub use containers::{Container, ListOptions};
-pub use create::{CreateOptions, Created};
+pub use create::{CreateOptions, Created, UpdateOptions};
 pub use diagnose::{Diagnosis, Finding, Listening};
 pub use done::Done;
 pub use engine::{Docker, Health, HealthState, Options};

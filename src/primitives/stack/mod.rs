@@ -22,6 +22,6 @@ mod source;
 pub use actions::{ExecOptions, Line, LogOptions, Pulled, RestartOptions, ServicesOptions};
 pub use apply::{Event, Stage, Told};
 pub use disk::Disk;
-pub use rollout::{Made, MakeOptions, PrepareOptions, PublishedTo, Standing};
+pub use rollout::{Made, MakeOptions, PrepareOptions, PublishedTo, Standing, is_rolled_out, rollout_key};
 pub use service::{DownOptions, Outcome, Stacks, UpOptions};
 pub use source::{Source, Sources, is_name};

@@ -51,6 +51,17 @@ impl Store {
         row.map(|row| Ok((row.parsed("id")?, row.word("state", RunState::parse)?))).transpose()
     }
 
+    /// The oldest run besides `except` that holds a concurrency key and changes something, on whichever daemon.
+    pub async fn changes_under_key(&self, key: &str, except: Option<RunId>) -> Result<Option<RunId>> {
+        let select = query(format!(
+            "SELECT id FROM runs WHERE concurrency_key = $1 AND id <> $2 AND dry_run = 0 AND {IN_PROGRESS}
+             ORDER BY queued_at, id LIMIT 1"
+        ));
+        let except = except.map(|run| run.to_string()).unwrap_or_default();
+        let row = self.readers().fetch_first(select.bind(clean(key).into_owned()).bind(except)).await?;
+        row.map(|row| row.parsed("id")).transpose()
+    }
+
     /// How many runs hold a concurrency key, besides `except`.
     pub async fn in_progress_with_key(&self, key: &str, except: RunId) -> Result<u64> {
         let count = query(format!(

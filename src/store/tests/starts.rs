@@ -15,6 +15,7 @@ on_both! {
     a_deadline_counts_from_the_first_start,
     of_runs_that_want_to_be_alone_one_starts,
     a_key_lets_so_many_run_at_once,
+    who_changes_something_under_a_key_is_known,
     a_run_of_a_live_daemon_is_not_started_by_another,
 }
 
@@ -96,4 +97,23 @@ async fn a_run_of_a_live_daemon_is_not_started_by_another(db: &mut Db) {
     assert_eq!(db.store.start_run(StartRun { alone: true, ..start(&run, 0, 1) }).await, Ok(Started::Lost));
     db.store.release_node("elsewhere", epoch).await.expect("released");
     assert_eq!(db.store.start_run(start(&run, 0, 1)).await, Ok(Started::Applied), "nobody else is there");
+}
+
+async fn who_changes_something_under_a_key_is_known(db: &mut Db) {
+    let under = |key: &'static str, except| db.store.changes_under_key(key, except);
+    queued(db, "a", Some("shop")).await;
+    assert_eq!(under("shop", None).await, Ok(None), "one that waits changes nothing");
+    let dry = Run { concurrency_key: Some("shop".into()), dry_run: true, ..running("b", 1_000_000) };
+    db.store.accept_run(new_run(&dry)).await.expect("accepted");
+    assert_eq!(under("shop", None).await, Ok(None), "and so does a dry run");
+    let [first, second] =
+        [1_000_001, 1_000_002].map(|at| Run { concurrency_key: Some("shop".into()), ..running("c", at) });
+    for run in [&first, &second] {
+        db.store.accept_run(new_run(run)).await.expect("accepted");
+    }
+    assert_eq!(under("shop", None).await, Ok(Some(first.id)));
+    assert_eq!(under("shop", Some(first.id)).await, Ok(Some(second.id)));
+    db.store.transition(change(&second, RunState::Running, RunState::Parked)).await.expect("parked");
+    assert_eq!(under("shop", Some(first.id)).await, Ok(Some(second.id)), "one that is parked goes on");
+    assert_eq!(under("blog", None).await, Ok(None));
 }

@@ -21,7 +21,7 @@ pub struct RolloutView {
     /// The run that carried it out.
     pub run: String,
     pub at: Timestamp,
-    /// `rolling blue-green canary`; `none` for what was there before the first one.
+    /// `rolling blue-green canary ab`; `none` for what was there before the first one.
     pub strategy: String,
     /// Who set it off.
     pub actor: String,

@@ -13,7 +13,7 @@ use crate::model::{Grants, Identity, NewEvent};
 use crate::primitives::docker::Container;
 use crate::primitives::option::Texts;
 use crate::primitives::permit::{self, StackPermit};
-use crate::primitives::stack::{self, Stacks, Told};
+use crate::primitives::stack::{self, Stacks, Told, is_rolled_out, rollout_key};
 use crate::web::error::ApiResult;
 use crate::web::parts::Web;
 use crate::web::stream::Message;
@@ -90,6 +90,11 @@ impl Act {
             Self::Build => "build",
         }
     }
+
+    /// Whether it touches containers, which a rollout of the stack must have to itself.
+    fn replaces(self) -> bool {
+        matches!(self, Self::Up | Self::Down | Self::Restart)
+    }
 }
 
 /// Whoever may ask for it may have it done as the operator's files say.
@@ -163,6 +168,10 @@ pub async fn act(
         web.parts.stacks.ps(&permit).await?;
     } else {
         web.parts.stacks.load(&name).await?;
+    }
+    if act.replaces() && options.get("dry_run") != Some(&Value::Bool(true)) {
+        let run = web.parts.store.changes_under_key(&rollout_key(&name), None).await?;
+        run.map_or(Ok(()), |run| Err(is_rolled_out(&name, run)))?;
     }
     let (sender, receiver) = mpsc::channel(limits::STACK_EVENTS_WAITING_MAX);
     let (web, actor) = (web.clone(), who.actor.clone());

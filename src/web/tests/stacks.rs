@@ -4,7 +4,8 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::support::App;
-use crate::model::Role;
+use crate::model::{Role, Run};
+use crate::store::tests::support::{new_run, running};
 
 async fn get(app: &App, path: &str, status: StatusCode) -> Value {
     app.as_role(Role::Viewer, Method::GET, path, Value::Null).await.expect(status).json()
@@ -42,4 +43,21 @@ async fn changes_want_a_role_and_tell_how_they_end() {
     let text = answer.expect(StatusCode::OK).text;
     let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
     assert_eq!(last["error"]["code"], "docker.unavailable", "{text}");
+}
+
+#[tokio::test]
+async fn a_stack_that_a_run_deploys_is_not_changed_meanwhile() {
+    let app = App::new().await;
+    let run = Run { concurrency_key: Some("deploy/shop".into()), ..running("deploy", 1_000_000) };
+    app.store.accept_run(new_run(&run)).await.expect("accepted");
+    let post = async |act: &str, body| {
+        app.as_role(Role::Operator, Method::POST, &format!("/api/v1/stacks/shop/{act}"), body).await
+    };
+    for act in ["up", "restart"] {
+        let refused = post(act, json!({})).await;
+        refused.expect_error(StatusCode::CONFLICT, "stack.busy", &["shop", &run.id.to_string()]);
+    }
+    for (act, body) in [("up", json!({ "dry_run": true })), ("pull", json!({}))] {
+        post(act, body).await.expect(StatusCode::OK);
+    }
 }

@@ -5,6 +5,7 @@ pub mod app;
 pub mod browser;
 pub mod cli;
 pub mod docker;
+pub mod dockerd;
 pub mod falkordb;
 pub mod hook;
 pub mod provider;

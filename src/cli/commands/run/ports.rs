@@ -11,7 +11,7 @@ use crate::cli::{api, show};
 use crate::lua::{ArtifactPort, AuditPort, JobsPort, LogSink};
 use crate::model::run::Progress;
 use crate::model::{LogLevel, NewAudit, Run, Signal, Trigger};
-use crate::primitives::permit::{EventPermit, JobPermit, RunsPermit};
+use crate::primitives::permit::{EventPermit, JobPermit, RunsPermit, StackPermit};
 use crate::store::RunFilter;
 
 /// Lines go to standard error as they come.
@@ -60,12 +60,24 @@ impl JobsPort for NoDaemon {
         Box::pin(async { Err(Self::fault()) })
     }
 
-    fn trigger(&self, _: JobPermit, _: Value, _: Trigger, _: bool) -> BoxFuture<'_, Result<RunId, Fault>> {
+    fn trigger(
+        &self,
+        _: JobPermit,
+        _: Value,
+        _: Trigger,
+        _: Option<String>,
+        _: bool,
+    ) -> BoxFuture<'_, Result<RunId, Fault>> {
         Box::pin(async { Err(Self::fault()) })
     }
 
     fn wait(&self, _: RunId) -> BoxFuture<'_, Result<Run, Fault>> {
         Box::pin(async { Err(Self::fault()) })
+    }
+
+    /// Who has no daemon sees none of its runs.
+    fn rollout(&self, _: StackPermit, _: RunId) -> BoxFuture<'_, Result<Option<RunId>, Fault>> {
+        Box::pin(async { Ok(None) })
     }
 
     fn signal(&self, _: EventPermit, _: Signal) -> BoxFuture<'_, Result<(), Fault>> {

@@ -68,6 +68,11 @@ pub async fn rename(context: CallContext, args: Args) -> Outcome {
     table(&context, &docker.rename(&permit, container, name, changing(&context, &args)?).await?)
 }
 
+pub async fn update(context: CallContext, args: Args) -> Outcome {
+    let (docker, permit) = engine(&context, Access::Write)?;
+    table(&context, &docker.update(&permit, args.need("container")?, changing(&context, &args)?).await?)
+}
+
 pub async fn clone(context: CallContext, args: Args) -> Outcome {
     let (docker, permit) = engine(&context, Access::Admin)?;
     let (container, name) = (args.need("container")?, args.need("name")?);

@@ -126,3 +126,26 @@ pub const RENAME: Function = Function {
     call: Call::Async(|context, args| Box::pin(calls::rename(context, args))),
     ..CHANGE
 };
+
+const UPDATE_OPTIONS: Record = Record {
+    name: "DockerUpdateOptions",
+    doc: "What is to be another way; what is not said stays.",
+    fields: &[
+        Field::optional("restart", Type::String, "no, always, unless-stopped, on-failure or on-failure:5"),
+        Field::optional("cpus", Type::Number, "At most so many CPUs"),
+        Field::optional("cpuset", Type::String, "On these CPUs: `0-3`"),
+        Field::optional("mem_limit", Type::Size, "At most so much memory"),
+        Field::optional("mem_reservation", Type::Size, "What it gets when memory is scarce"),
+        Field::optional("memswap_limit", Type::Size, "Memory and swap together; needs mem_limit"),
+        Field::optional("pids_limit", Type::Integer, "At most so many processes"),
+        Field::DRY_RUN,
+    ],
+};
+
+pub const UPDATE: Function = Function {
+    name: "update",
+    doc: "Changes the restart policy or limits of a container, which goes on running if it runs.",
+    params: &[CONTAINER, Field::required("options", Type::Record(&UPDATE_OPTIONS), "What is to be another way")],
+    call: Call::Async(|context, args| Box::pin(calls::update(context, args))),
+    ..CHANGE
+};

@@ -40,6 +40,7 @@ pub const MODULE: Module = Module {
         changes::UNPAUSE,
         changes::REMOVE,
         changes::RENAME,
+        changes::UPDATE,
         changes::CLONE,
         containers::WAIT,
         containers::EXEC,

@@ -123,7 +123,7 @@ const SETTINGS: [Field; 19] = [
     Field::required("user", Type::String, "Empty for the image's own"),
     Field::required("working_dir", Type::String, "Where it starts"),
     Field::required("hostname", Type::String, "Its own name for itself"),
-    Field::required("restart_policy", Type::String, "no, always, unless-stopped or on-failure"),
+    Field::required("restart_policy", Type::String, "no, always, unless-stopped, on-failure or on-failure:5"),
     Field::required("network_mode", Type::String, "The network that it was created on"),
     Field::required("log_driver", Type::String, "Where its output goes"),
     Field::required("privileged", Type::Boolean, "It has all rights of the host"),

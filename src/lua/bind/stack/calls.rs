@@ -6,7 +6,7 @@ use crate::lua::bind::{Args, CallContext, Datum};
 use crate::model::LogLevel;
 use crate::model::grants::Access;
 use crate::primitives::permit::{self, StackPermit};
-use crate::primitives::stack::{Event, Stacks, Stage, Told};
+use crate::primitives::stack::{Event, Stacks, Stage, Told, is_rolled_out};
 
 type Outcome = Result<Datum, Fault>;
 
@@ -29,14 +29,23 @@ pub async fn plan(context: CallContext, args: Args) -> Outcome {
 
 pub async fn up(context: CallContext, args: Args) -> Outcome {
     let (stacks, permit) = stack(&context, &args, Access::Write)?;
+    nobody_deploys(&context, &args, &permit).await?;
     let tell = |event| log(&context, event);
     table(&context, &stacks.up(&permit, &changing(&context, &args)?, Told(&tell)).await?)
 }
 
 pub async fn down(context: CallContext, args: Args) -> Outcome {
     let (stacks, permit) = stack(&context, &args, Access::Write)?;
+    nobody_deploys(&context, &args, &permit).await?;
     let tell = |event| log(&context, event);
     table(&context, &stacks.down(&permit, &changing(&context, &args)?, Told(&tell)).await?)
+}
+
+pub async fn rollout(context: CallContext, args: Args) -> Outcome {
+    let (_, permit) = stack(&context, &args, Access::Read)?;
+    let run = context.run()?;
+    let found = run.jobs.rollout(permit, run.run).await?;
+    Ok(found.map_or(Datum::Null, |run| Datum::Text(run.to_string())))
 }
 
 pub async fn services(context: CallContext, args: Args) -> Outcome {
@@ -81,6 +90,7 @@ pub async fn build(context: CallContext, args: Args) -> Outcome {
 
 pub async fn restart(context: CallContext, args: Args) -> Outcome {
     let (stacks, permit) = stack(&context, &args, Access::Write)?;
+    nobody_deploys(&context, &args, &permit).await?;
     let tell = |event| log(&context, event);
     table(&context, &stacks.restart(&permit, &changing(&context, &args)?, Told(&tell)).await?)
 }
@@ -94,6 +104,18 @@ pub async fn exec(context: CallContext, args: Args) -> Outcome {
 fn stack(context: &CallContext, args: &Args, access: Access) -> Result<(Stacks, StackPermit), Fault> {
     let permit = permit::stack(&context.run()?.grants, args.need("stack")?, access)?;
     Ok((context.primitives.stacks.clone(), permit))
+}
+
+/// A run may change the stack that it deploys itself, and nobody else may meanwhile.
+async fn nobody_deploys(context: &CallContext, args: &Args, permit: &StackPermit) -> Result<(), Fault> {
+    let run = context.run()?;
+    if context.dry_run(args) {
+        return Ok(());
+    }
+    match run.jobs.rollout(permit.clone(), run.run).await? {
+        Some(other) => Err(is_rolled_out(permit.name(), other)),
+        None => Ok(()),
+    }
 }
 
 /// What is done becomes lines of the run's log.

@@ -66,6 +66,15 @@ pub const MODULE: Module = Module {
             ..CHANGE
         },
         Function {
+            name: "rollout",
+            doc: "The run that deploys a stack at the moment, on whichever daemon; nil when none does, or the caller. As \
+                  long as there is one, `up`, `down` and `restart` of others are `stack.busy`.",
+            params: &[STACK],
+            returns: Type::Optional(&Type::String),
+            call: Call::Async(|context, args| Box::pin(calls::rollout(context, args))),
+            ..LOOK
+        },
+        Function {
             name: "services",
             doc: "A stack's services in the order in which they start, and how each may be replaced.",
             params: &[STACK],

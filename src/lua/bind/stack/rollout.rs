@@ -67,6 +67,7 @@ pub const STANDING: Record = Record {
         Field::required("replicas", Type::Integer, "How many containers it has"),
         Field::required("hash", Type::String, "Of all that makes its containers what they are"),
         Field::required("needs", TEXTS, "Services that it waits for"),
+        Field::required("shares", TEXTS, "Services whose namespaces or volumes it has too"),
         Field::required("healthcheck", Type::Boolean, "The files say how it is seen that it is well"),
         Field::required("completes", Type::Boolean, "Others wait for its end"),
         Field::required("ports", Type::List(&Type::Record(&PORT)), "Ports of the host that no two containers can have"),

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
-    ContainerCreateBody, DeviceMapping, DeviceRequest, HealthConfig, HostConfig, HostConfigCgroupnsModeEnum,
-    HostConfigLogConfig, NetworkingConfig, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, ContainerUpdateBody, DeviceMapping, DeviceRequest, HealthConfig, HostConfig,
+    HostConfigCgroupnsModeEnum, HostConfigLogConfig, NetworkingConfig, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
 };
 
 use super::mounts::MountPlan;
@@ -75,6 +76,21 @@ fn host_config(options: &CreateOptions, ports: &[PortSpec], mounts: &MountPlan) 
         ..HostConfig::default()
     };
     resources(options, isolation(options, config)?)
+}
+
+/// What of it can be changed in a container that is there.
+pub(super) fn changeable(options: &CreateOptions) -> Result<ContainerUpdateBody, DockerError> {
+    let config = resources(options, HostConfig::default())?;
+    Ok(ContainerUpdateBody {
+        restart_policy: options.restart.as_deref().map(restart).transpose()?,
+        nano_cpus: config.nano_cpus,
+        cpuset_cpus: config.cpuset_cpus,
+        memory: config.memory,
+        memory_reservation: config.memory_reservation,
+        memory_swap: config.memory_swap,
+        pids_limit: config.pids_limit,
+        ..ContainerUpdateBody::default()
+    })
 }
 
 fn isolation(options: &CreateOptions, config: HostConfig) -> Result<HostConfig, DockerError> {

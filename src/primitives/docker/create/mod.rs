@@ -6,6 +6,7 @@ mod environment;
 mod mounts;
 mod options;
 mod privileges;
+mod update;
 
 use bollard::models::{ContainerCreateBody, NetworkConnectRequest};
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub use options::CreateOptions;
+pub use update::UpdateOptions;
 
 use self::mounts::MountPlan;
 use super::engine::Docker;

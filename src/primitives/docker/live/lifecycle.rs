@@ -45,6 +45,31 @@ async fn a_container_lives_and_dies() {
 }
 
 #[tokio::test]
+async fn settings_change_while_it_runs() {
+    let lab = Lab::open();
+    let name = lab.run("web", json!({"restart": "on-failure:3", "mem_limit": "64MiB"})).await;
+    let update = async |more| lab.docker.update(&lab.permit, &name, options(more)).await;
+    let seen = async || lab.docker.inspect(&lab.permit, &name).await.expect("inspected");
+    assert!(update(json!({"restart": "no", "dry_run": true})).await.expect("a plan").changed);
+    assert_eq!(seen().await.restart_policy, "on-failure:3");
+    let more = json!({"restart": "no", "mem_limit": "96MiB", "memswap_limit": "192MiB", "pids_limit": 50});
+    assert!(update(more.clone()).await.expect("changed").changed);
+    let web = seen().await;
+    assert_eq!(
+        (web.restart_policy.as_str(), web.limits.memory_bytes, web.limits.pids),
+        ("no", Some(96 << 20), Some(50))
+    );
+    assert_eq!(web.container.state, "running");
+    assert!(!update(more).await.expect("it is so already").changed);
+    for (wrong, word) in
+        [(json!({}), "they change nothing"), (json!({"restart": "allways"}), "always"), (json!({"cpus": -1}), "CPUs")]
+    {
+        let fault = Fault::from(update(wrong).await.expect_err("refused"));
+        assert!(fault.code == "docker.invalid" && fault.message.contains(word), "{fault}");
+    }
+}
+
+#[tokio::test]
 async fn an_exit_status_is_an_outcome() {
     let lab = Lab::open();
     let name = lab.create("exit", json!({"command": ["sh", "-c", "sleep 0.2; exit 7"]})).await;

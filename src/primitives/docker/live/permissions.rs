@@ -34,6 +34,8 @@ async fn patterns_hold_for_ids_too() {
     lab.docker.stop(&permit, &own, options(json!({"timeout": 0}))).await.expect("its own");
     let stolen = lab.docker.rename(&permit, &own, &lab.name("db2"), options(json!({}))).await;
     assert_eq!(stolen.expect_err("outside of the pattern").code(), "permission.denied");
+    let eternal = lab.docker.update(&permit, &other, options(json!({"restart": "always"}))).await;
+    assert_eq!(eternal.expect_err("not its own").code(), "permission.denied");
 }
 
 #[tokio::test]

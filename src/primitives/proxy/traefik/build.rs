@@ -108,7 +108,9 @@ fn servers(entry: &str, Entry { url, urls, .. }: &Entry) -> Result<Vec<Server>, 
     check_count("URLs", all.len(), 1).map_err(|(problem, _)| one(problem))?;
     let server = |text: &&String| {
         let bad = |problem: &str| Err(one(format!("{:?} {problem}", clipped(text))));
+        // A URL may have braces, which the provider takes for a template when it reads the file.
         match Url::parse(text) {
+            _ if !is_plain(text) || text.contains(['{', '}']) => bad("has control characters or braces"),
             Ok(url) if !matches!(url.scheme(), "http" | "https" | "h2c") => bad("is neither http, https nor h2c"),
             Ok(url) if !url.username().is_empty() || url.password().is_some() => bad("has a password in it"),
             Ok(url) if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() => {

@@ -16,8 +16,8 @@ use super::apply::{Apply, Told};
 use super::desired::{Desired, Service};
 use super::plan::{self, Action, Kind, Observed, Plan, Verb};
 use super::service::{Outcome, Stacks, UpOptions, known_service, limit, planned};
-use crate::base::Fault;
 use crate::base::limits::STACK_UP_TIMEOUT_DEFAULT;
+use crate::base::{Fault, RunId};
 use crate::primitives::option::{Pairs, Span, Texts};
 use crate::primitives::permit::StackPermit;
 
@@ -61,6 +61,20 @@ pub struct Made {
     /// None on a dry run.
     pub id: Option<String>,
     pub image_id: Option<String>,
+}
+
+/// The concurrency key of the runs that deploy a stack.
+pub fn rollout_key(stack: &str) -> String {
+    format!("deploy/{stack}")
+}
+
+/// A stack that a run deploys is changed by nobody else.
+pub fn is_rolled_out(stack: &str, run: RunId) -> Fault {
+    let hint = format!("follow it with `aegis logs {run} -f`, or end it with `aegis cancel {run}`");
+    Fault::new("stack.busy", format!("the stack {stack:?} is being deployed by the run {run}"))
+        .hint(hint)
+        .details(json!({ "run": run.to_string() }))
+        .retryable()
 }
 
 impl Stacks {

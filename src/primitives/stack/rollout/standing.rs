@@ -25,6 +25,8 @@ pub struct Standing {
     /// Of all that makes its containers what they are.
     pub hash: String,
     pub needs: BTreeSet<String>,
+    /// Services whose namespaces or volumes it has too.
+    pub shares: BTreeSet<String>,
     /// The files say how it is seen that it is well.
     pub healthcheck: bool,
     /// Others wait for its end.
@@ -70,6 +72,7 @@ fn standing(desired: &Desired, observed: &Observed, service: &Service) -> Standi
         replicas: service.replicas,
         hash: service.hash.clone(),
         needs: service.needs.keys().cloned().collect(),
+        shares: service.shares.clone(),
         healthcheck: checks_health(service),
         completes: desired.services.values().any(is_awaited),
         alone: alone(desired, service, &ports, &writes, inherits),
@@ -197,6 +200,8 @@ mod tests {
         }
         let shared = standing_of("services: { web: { image: w }, side: { image: s, pid: 'service:web' } }", "web");
         assert_eq!(shared.alone.as_deref(), Some("it shares a namespace or volumes with side"));
+        let side = standing_of("services: { web: { image: w }, side: { image: s, pid: 'service:web' } }", "side");
+        assert_eq!(side.shares.iter().collect::<Vec<_>>(), ["web"]);
     }
 
     #[test]

@@ -74,12 +74,8 @@ async fn a_lease_is_renewed_by_its_holder_only(db: &mut Db) {
 async fn queued_runs_of_others_are_claimed(db: &mut Db) {
     let runs = held_elsewhere(db).await;
     db.store.accept_run(new_run(&run("own", 1_000_000))).await.expect("accepted");
-    let except = vec![job("a"), job("c")];
-    assert_eq!(
-        db.store.claim(at(1_000_100), 10, except, vec![]).await,
-        Ok(vec![]),
-        "none that this daemon may not execute"
-    );
+    let never = ClaimRules { never: vec![job("a"), job("c")], ..ClaimRules::default() };
+    assert_eq!(db.store.claim(at(1_000_100), 10, never).await, Ok(vec![]), "none that this daemon may not execute");
     let one = db.store.claim(at(1_000_100), 1, ClaimRules::default()).await.expect("claimed");
     assert_eq!(names(&one), [("a", 1)]);
     let rest = db.store.claim(at(1_000_100), 10, ClaimRules::default()).await.expect("claimed");

@@ -177,7 +177,7 @@ async fn open(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
     let request = request(&args.record("options"))?;
     let permit = permit::egress(&run.grants, &request.needed())?;
-    let docker = permit::docker(&run.grants, Access::Write, None)?;
+    let docker = permit::docker(&run.grants, Access::Write, None)?.of_run(run.run);
     let egress = &context.primitives.egress;
     if context.dry_run(&args) {
         egress.plan(&permit, &request)?;
@@ -296,7 +296,7 @@ fn decisions(context: &CallContext, args: &Args) -> Result<Datum, Fault> {
 
 async fn close(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
-    let docker = permit::docker(&run.grants, Access::Write, None)?;
+    let docker = permit::docker(&run.grants, Access::Write, None)?.of_run(run.run);
     let totals = context.primitives.egress.close(&docker, run.run, args.need("id")?).await?;
     Ok(Datum::Json(counted(totals)))
 }

@@ -15,11 +15,12 @@ use super::ledger::{Ledger, Tell};
 use super::outbound::{Outbound, leads_here};
 use super::peers::Peers;
 use super::rules::Rules;
-use super::{Attempt, DNS_PORT, Egress, PREFIX, PROXY_PORT, Shared, dns, proxy};
+use super::{Attempt, DNS_PORT, Egress, PROXY_PORT, Shared, dns, proxy};
 use crate::base::{RunId, limits};
-use crate::primitives::docker::{ChangeOptions, CreateNetworkOptions, DockerError, Network};
+use crate::model::grants::Access;
+use crate::primitives::docker::{ChangeOptions, CreateNetworkOptions, DockerError, EXECUTION_PREFIX, Network};
 use crate::primitives::option::Pairs;
-use crate::primitives::permit::DockerPermit;
+use crate::primitives::permit::{self, DockerPermit};
 
 /// How many of the last characters of an id of a run, which are its random ones, make an id here.
 const ID_CHARS: usize = 12;
@@ -123,8 +124,10 @@ pub async fn build(
     let name = network_name(id);
     let options =
         CreateNetworkOptions { internal: true, labels: Pairs(labels.clone()), ..CreateNetworkOptions::default() };
-    shared.docker.create_network(docker, &name, options).await?;
-    let network = shared.docker.network(docker, &name).await?;
+    docker.check(Access::Write, &name).map_err(DockerError::from)?;
+    let own = permit::executions(&[EXECUTION_PREFIX]).map_err(DockerError::from)?;
+    shared.docker.create_network(&own, &name, options).await?;
+    let network = shared.docker.network(&own, &name).await?;
     let peers = peers(&network)?;
     let bridge = format!("br-{}", network.id.get(..BRIDGE_ID_CHARS).unwrap_or_default());
     if !tokio::fs::try_exists(Path::new(INTERFACES).join(&bridge)).await.unwrap_or(false) {
@@ -168,7 +171,7 @@ async fn listen(peers: Peers, outbound: &Outbound) -> Result<JoinSet<()>, Egress
 
 /// The name of an execution's network.
 pub fn network_name(id: &str) -> String {
-    format!("{PREFIX}{id}")
+    format!("{EXECUTION_PREFIX}{id}")
 }
 
 fn peers(network: &Network) -> Result<Peers, EgressError> {

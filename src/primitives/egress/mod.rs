@@ -52,7 +52,7 @@ use self::gate::Slot;
 use self::names::Names;
 use self::rules::Rules;
 use crate::base::{Clock, RunId, limits};
-use crate::primitives::docker::Docker;
+use crate::primitives::docker::{Docker, GATE_LABEL, RUN_LABEL};
 use crate::primitives::net::HostPattern;
 use crate::primitives::net::resolve::Lookup;
 use crate::primitives::permit::{DockerPermit, EgressPermit};
@@ -60,16 +60,12 @@ use crate::primitives::permit::{DockerPermit, EgressPermit};
 /// Where an execution finds its proxy, on the gateway of its network.
 pub const PROXY_PORT: u16 = 3128;
 const DNS_PORT: u16 = 53;
-/// What names of networks and containers of executions begin with.
-pub const PREFIX: &str = "aegis-exec-";
 /// Whose a network, a container or a volume is: a database's, so that daemons beside each other keep theirs apart.
 const OWNER_LABEL: &str = "aegis.owner";
 /// Which daemon's, of those that share the database.
 const DAEMON_LABEL: &str = "aegis.daemon";
-const RUN_LABEL: &str = "aegis.run";
 /// Which of the run's attempts.
 const ATTEMPT_LABEL: &str = "aegis.attempt";
-const GATE_LABEL: &str = "aegis.egress";
 
 /// As the configuration has it, in `egress`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -40,14 +40,14 @@ impl Runs for Over {
 }
 
 /// One test's executions; whatever has its owner's label goes when it ends, however it ends.
-struct Bed {
-    lab: Lab,
+pub(super) struct Bed {
+    pub(super) lab: Lab,
     owner: Owner,
     hosts: BTreeMap<String, IpAddr>,
 }
 
 impl Bed {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let lab = Lab::open();
         let owner = Owner { store: lab.mark.clone(), daemon: lab.mark.clone() };
         let hosts = ["api.test", "second.test"].map(|name| (name.to_owned(), IpAddr::from(Ipv4Addr::LOCALHOST)));
@@ -55,7 +55,7 @@ impl Bed {
     }
 
     /// A daemon, as after each of its starts.
-    fn daemon(&self) -> Egress {
+    pub(super) fn daemon(&self) -> Egress {
         self.daemon_called(&self.owner.daemon)
     }
 
@@ -66,7 +66,7 @@ impl Bed {
         egress
     }
 
-    async fn open(&self, egress: &Egress, run: RunId, names: &[String]) -> Opened {
+    pub(super) async fn open(&self, egress: &Egress, run: RunId, names: &[String]) -> Opened {
         let grants = Grants { egress: names.to_vec(), ..Grants::default() };
         let permit = permit::egress(&grants, names).expect("granted");
         let request = Request { mode: Mode::Allow, names: names.to_vec() };
@@ -84,7 +84,7 @@ impl Bed {
     }
 
     /// What a script prints in a container.
-    async fn says(&self, container: &str, script: &str) -> String {
+    pub(super) async fn says(&self, container: &str, script: &str) -> String {
         let command = json!({ "command": ["sh", "-c", script], "timeout": "60s" });
         let done = self.lab.docker.exec(&self.lab.permit, container, options(command)).await.expect("executed");
         format!("{}{}", done.stdout, done.stderr)

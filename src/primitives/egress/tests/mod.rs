@@ -1,6 +1,7 @@
 //! The proxy and the name server, driven over loopback by a client of the tests' own; then from within real containers.
 
 mod gates;
+mod joins;
 mod live;
 mod names;
 mod proxy;

@@ -28,7 +28,7 @@ pub const EGRESS_CONNECT_WAIT: Duration = Duration::from_secs(10);
 pub const EGRESS_IDLE_MAX: Duration = Duration::from_secs(300);
 /// Of one execution, both ways together.
 pub const EGRESS_BYTES_DEFAULT: u64 = 10 << 30;
-/// That a tunnel holds in each direction.
+/// That a connection moves at once in each direction, and may move beyond what the execution has left.
 pub const EGRESS_COPY_BYTES: usize = 16 << 10;
 /// Addresses of one name that are tried, and that are told.
 pub const EGRESS_ADDRESSES_MAX: usize = 8;
@@ -45,6 +45,11 @@ pub const EGRESS_DNS_AT_ONCE: usize = 32;
 /// Connections of one execution to its name server, and questions on one.
 pub const EGRESS_DNS_CONNECTIONS_MAX: usize = 8;
 pub const EGRESS_DNS_IDLE_MAX: Duration = Duration::from_secs(10);
+/// Questions of one execution that are answered at once, and how many more each second.
+pub const EGRESS_DNS_BURST: u32 = 200;
+pub const EGRESS_DNS_PER_SECOND: u32 = 50;
+/// How often it is told that more have come.
+pub const EGRESS_DNS_TOLD_EVERY: Duration = Duration::from_secs(10);
 /// For how long an answer may be kept.
 pub const EGRESS_DNS_TTL_SECONDS: u32 = 30;
 /// One call of nft.

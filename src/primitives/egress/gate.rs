@@ -13,6 +13,7 @@ use super::error::{EgressError, Firewall};
 use super::firewall::{self, Fence};
 use super::ledger::{Ledger, Tell};
 use super::outbound::{Outbound, leads_here};
+use super::pace::Pace;
 use super::peers::Peers;
 use super::rules::Rules;
 use super::{Attempt, DNS_PORT, Egress, PROXY_PORT, Shared, dns, proxy};
@@ -138,7 +139,8 @@ pub async fn build(
 
     let ledger = Ledger::new(shared.clock.clone(), shared.options.bytes_max, tell);
     let (names, clock) = (shared.names.of_another(), shared.clock.clone());
-    let outbound = Outbound { rules, names, ledger: ledger.clone(), clock, here: leads_here };
+    let pace = Pace::new(&clock);
+    let outbound = Outbound { rules, names, ledger: ledger.clone(), pace, clock, here: leads_here };
     let listeners = listen(peers, &outbound).await?;
     let opened = Opened { id: id.to_owned(), network: name, gateway: peers.gateway, labels };
     Ok((Gate { attempt, ledger, bridge, peers, _listeners: listeners }, opened))

@@ -49,6 +49,12 @@ pub enum Reason {
     Unreachable,
     /// The execution has sent and received all that it may.
     Spent,
+    /// It asks for names faster than it may.
+    Pace,
+    /// The head of what was answered is too long.
+    Head,
+    /// What was answered is no HTTP.
+    Answer,
 }
 
 impl fmt::Display for Reason {
@@ -63,6 +69,14 @@ impl fmt::Display for Reason {
             Self::Unresolved => "the name has no address",
             Self::Unreachable => "nothing answers there",
             Self::Spent => "the execution has used up its bytes",
+            Self::Pace => {
+                return write!(f, "more than {} names were asked for in a second", limits::EGRESS_DNS_PER_SECOND);
+            }
+            Self::Head => {
+                let (most, kib) = (limits::EGRESS_HEADERS_MAX, limits::EGRESS_HEADER_BYTES_MAX >> 10);
+                return write!(f, "its answer has more than {most} headers, or {kib} KiB of them");
+            }
+            Self::Answer => "what answers there does not speak HTTP",
         })
     }
 }
@@ -79,6 +93,8 @@ impl Reason {
             Self::Unresolved => "unresolved",
             Self::Unreachable => "unreachable",
             Self::Spent => "spent",
+            Self::Pace => "pace",
+            Self::Head | Self::Answer => "answer",
         }
     }
 }
@@ -146,6 +162,11 @@ struct Moved {
 }
 
 impl Moved {
+    fn add(&self, way: Way, bytes: usize) {
+        let side = if way == Way::Out { &self.sent } else { &self.received };
+        side.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     fn now(&self) -> (u64, u64) {
         (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
     }
@@ -196,8 +217,18 @@ impl Ledger {
     }
 
     pub fn is_spent(&self) -> bool {
+        self.room() == 0
+    }
+
+    /// How many bytes the execution may still move.
+    pub fn room(&self) -> u64 {
         let (sent, received) = self.0.moved.now();
-        sent.saturating_add(received) >= self.0.bytes_max
+        self.0.bytes_max.saturating_sub(sent.saturating_add(received))
+    }
+
+    /// Notes bytes that moved on no connection: questions for names and their answers.
+    pub fn moved(&self, way: Way, bytes: usize) {
+        self.0.moved.add(way, bytes);
     }
 
     /// With what has moved until now.
@@ -259,16 +290,14 @@ pub enum Way {
 }
 
 impl Flow {
-    /// Notes bytes that moved; false when the execution may move no more of them.
-    pub fn moved(&self, way: Way, bytes: usize) -> bool {
-        let bytes = bytes as u64;
-        let shared = &self.ledger.0;
-        for moved in [&*self.moved, &shared.moved] {
-            let side = if way == Way::Out { &moved.sent } else { &moved.received };
-            side.fetch_add(bytes, Ordering::Relaxed);
-        }
-        let (sent, received) = shared.moved.now();
-        sent.saturating_add(received) <= shared.bytes_max
+    /// How many bytes may still move.
+    pub fn room(&self) -> u64 {
+        self.ledger.room()
+    }
+
+    pub fn moved(&self, way: Way, bytes: usize) {
+        self.moved.add(way, bytes);
+        self.ledger.moved(way, bytes);
     }
 }
 
@@ -321,14 +350,17 @@ mod tests {
         let ledger = Ledger::new(clock, 100, Some(tell));
         let target = super::super::rules::target("api.example.com:443").expect("a target");
         let flow = ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4]));
-        assert!(flow.moved(Way::Out, 40) && flow.moved(Way::In, 60) && !ledger.decisions(0).is_empty());
-        assert!(!flow.moved(Way::In, 1) && ledger.is_spent());
+        flow.moved(Way::Out, 40);
+        ledger.moved(Way::Out, 3);
+        assert_eq!((flow.room(), ledger.is_spent()), (57, false));
+        flow.moved(Way::In, 61);
+        assert_eq!((flow.room(), ledger.is_spent()), (0, true));
         let begun = told.lock().expect("told").pop().expect("told at its beginning");
         assert_eq!((begun.took, begun.sent_bytes), (None, 0));
         // What has moved is seen while it goes on.
         let so_far = ledger.decisions(0).pop().expect("it is kept");
         assert_eq!((so_far.took, so_far.sent_bytes, so_far.received_bytes), (None, 40, 61));
-        assert_eq!((ledger.totals().sent_bytes, ledger.totals().received_bytes), (40, 61));
+        assert_eq!((ledger.totals().sent_bytes, ledger.totals().received_bytes), (43, 61));
         hand.advance(Duration::from_secs(2));
         drop(flow);
         let ended = told.lock().expect("told").pop().expect("told at its end");

@@ -20,6 +20,7 @@ use super::accept::accept;
 use super::ledger::Ledger;
 use super::names::Names;
 use super::outbound::{Outbound, leads_here};
+use super::pace::Pace;
 use super::peers::Peers;
 use super::rules::{Mode, Request, Rules};
 use super::{Decision, proxy as served};
@@ -54,7 +55,7 @@ fn outbound(names: &[&str], hosts: &[(&str, [u8; 4])], bytes_max: u64, clock: &C
         hosts.iter().map(|(name, ip)| ((*name).to_owned(), IpAddr::from(*ip))).collect();
     let names = Names::new(Arc::new(hosts), Arc::new(Nobody), clock.clone());
     let ledger = Ledger::new(clock.clone(), bytes_max, None);
-    Outbound { rules, names, ledger, clock: clock.clone(), here: leads_here }
+    Outbound { rules, names, ledger, pace: Pace::new(clock), clock: clock.clone(), here: leads_here }
 }
 
 /// A proxy on loopback, until it is dropped.

@@ -76,8 +76,89 @@ async fn a_plain_request_goes_where_it_was_checked_to_go() {
     }
     let decision = proxy.decided(|decision| decision.took.is_some()).await;
     assert_eq!((decision.wish, decision.port, decision.refused), (Wish::Http, Some(server.port()), None));
-    assert_eq!((decision.host.as_str(), decision.sent_bytes, decision.received_bytes), ("api.test", 4, 5));
-    assert_eq!(decision.address, Some(LOOPBACK.into()));
+    assert_eq!((decision.host.as_str(), decision.address), ("api.test", Some(LOOPBACK.into())));
+}
+
+/// Answers one connection with `answer` when it has been sent something that ends with `end`; gives what it was sent.
+async fn one_answer(listener: TcpListener, end: &[u8], answer: &[u8]) -> Vec<u8> {
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    let mut sent = Vec::new();
+    while !sent.ends_with(end) {
+        assert_ne!(stream.read_buf(&mut sent).await.expect("read"), 0, "{}", String::from_utf8_lossy(&sent));
+    }
+    // Who asked may have had enough of it.
+    let _ = stream.write_all(answer).await;
+    let _ = stream.shutdown().await;
+    let _ = stream.read_to_end(&mut sent).await;
+    sent
+}
+
+#[tokio::test]
+async fn heads_and_trailers_are_counted_as_bodies_are() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let name = format!("api.test:{}", listener.local_addr().expect("an address").port());
+    let proxy = Proxy::start(outbound(&[&name], &[("api.test", LOOPBACK)], PLENTY, &Clock::system()), peers(), 8).await;
+    let request = format!(
+        "POST http://{name}/{} HTTP/1.1\r\nX-Carried: {}\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\
+         Connection: close\r\n\r\n4\r\nbody\r\n0\r\nX-End: {}\r\n\r\n",
+        "u".repeat(3_000),
+        "h".repeat(2_000),
+        "t".repeat(1_000)
+    );
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nX-Carried: {}\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n\
+         5\r\nhello\r\n0\r\nX-End: {}\r\n\r\n",
+        "h".repeat(2_000),
+        "t".repeat(1_000)
+    );
+    let (said, sent) =
+        tokio::join!(exchange(&proxy, request.as_bytes()), one_answer(listener, b"\r\n\r\n", answer.as_bytes()));
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    let decision = proxy.decided(|decision| decision.took.is_some()).await;
+    let moved = (decision.sent_bytes, decision.received_bytes);
+    assert_eq!(moved, (sent.len() as u64, answer.len() as u64));
+    assert!(moved.0 > 5_000 && moved.1 > 3_000, "{moved:?}");
+    let totals = proxy.outbound.ledger.totals();
+    assert_eq!((totals.sent_bytes, totals.received_bytes), moved);
+}
+
+#[tokio::test]
+async fn what_an_address_carries_is_within_the_budget_too() {
+    let server = Server::start(|_, _| answer(200, &[], "hello")).await;
+    let name = format!("api.test:{}", server.port());
+    let proxy = Proxy::start(outbound(&[&name], &[("api.test", LOOPBACK)], 9_000, &Clock::system()), peers(), 8).await;
+    let request = format!("GET http://{name}/{} HTTP/1.1\r\nConnection: close\r\n\r\n", "u".repeat(4_000));
+    assert!(exchange(&proxy, request.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    assert!(exchange(&proxy, request.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    for _ in 0..2 {
+        let said = exchange(&proxy, request.as_bytes()).await;
+        assert!(said.starts_with("HTTP/1.1 403") && said.contains("used up its bytes"), "{said}");
+    }
+    let totals = proxy.outbound.ledger.totals();
+    assert_eq!((totals.sent_bytes + totals.received_bytes, server.asked().len()), (9_000, 2));
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_are_told_from_what_does_not_answer() {
+    let many: String = (0..=limits::EGRESS_HEADERS_MAX).map(|number| format!("x-{number}: v\r\n")).collect();
+    let long = format!("x: {}\r\n", "v".repeat(limits::EGRESS_HEADER_BYTES_MAX));
+    for (head, reason) in [
+        (format!("HTTP/1.1 200 OK\r\n{many}\r\n"), Reason::Head),
+        (format!("HTTP/1.1 200 OK\r\n{long}\r\n"), Reason::Head),
+        ("220 mail.test ESMTP\r\n\r\n".to_owned(), Reason::Answer),
+        (String::new(), Reason::Unreachable),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let name = format!("api.test:{}", listener.local_addr().expect("an address").port());
+        let out = outbound(&[&name], &[("api.test", LOOPBACK)], PLENTY, &Clock::system());
+        let proxy = Proxy::start(out, peers(), 8).await;
+        let request = format!("GET http://{name}/ HTTP/1.1\r\nConnection: close\r\n\r\n");
+        let (said, _) =
+            tokio::join!(exchange(&proxy, request.as_bytes()), one_answer(listener, b"\r\n\r\n", head.as_bytes()));
+        assert!(said.starts_with("HTTP/1.1 502") && said.contains(&reason.to_string()), "{said}");
+        let refused = proxy.decisions().into_iter().find_map(|decision| decision.refused);
+        assert_eq!(refused, Some(reason), "{head:.40}");
+    }
 }
 
 #[tokio::test]

@@ -52,7 +52,8 @@ pub(super) struct Guest<'a> {
 impl Guest<'_> {
     /// Whether it asks the network's own name server, and no other.
     fn asks(&self, network: &Network) -> bool {
-        let own = |server: &String| network.gateways.iter().any(|gateway| gateway.split('/').next() == Some(server.as_str()));
+        let own =
+            |server: &String| network.gateways.iter().any(|gateway| gateway.split('/').next() == Some(server.as_str()));
         !self.dns.is_empty() && self.dns.iter().all(own)
     }
 

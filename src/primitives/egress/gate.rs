@@ -6,12 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::accept::accept;
+use super::accept::{Places, accept};
 use super::error::{EgressError, Firewall};
 use super::firewall::{self, Fence};
-use super::ledger::{Ledger, Tell};
+use super::ledger::{Ledger, Reason, Tell, Wish};
 use super::outbound::{Outbound, leads_here};
 use super::pace::Pace;
 use super::peers::Peers;
@@ -141,7 +142,7 @@ pub async fn build(
     let (names, clock) = (shared.names.of_another(), shared.clock.clone());
     let pace = Pace::new(&clock);
     let outbound = Outbound { rules, names, ledger: ledger.clone(), pace, clock, here: leads_here };
-    let listeners = listen(peers, &outbound).await?;
+    let listeners = listen(peers, &outbound, &shared.connections).await?;
     let opened = Opened { id: id.to_owned(), network: name, gateway: peers.gateway, labels };
     Ok((Gate { attempt, ledger, bridge, peers, _listeners: listeners }, opened))
 }
@@ -154,19 +155,25 @@ impl Gate {
     }
 }
 
-/// The proxy, and the name server on both of its sockets.
-async fn listen(peers: Peers, outbound: &Outbound) -> Result<JoinSet<()>, EgressError> {
+/// The proxy, and the name server on both of its sockets; `all` are the places for connections of all executions.
+async fn listen(peers: Peers, outbound: &Outbound, all: &Arc<Semaphore>) -> Result<JoinSet<()>, EgressError> {
     let at = |port| SocketAddr::from((peers.gateway, port));
     let failed = |address| move |source| EgressError::Listen { address, source };
     let proxies = TcpListener::bind(at(PROXY_PORT)).await.map_err(failed(at(PROXY_PORT)))?;
     let questions = UdpSocket::bind(at(DNS_PORT)).await.map_err(failed(at(DNS_PORT)))?;
     let streams = TcpListener::bind(at(DNS_PORT)).await.map_err(failed(at(DNS_PORT)))?;
     let mut listeners = JoinSet::new();
-    let (clock, out) = (outbound.clock.clone(), outbound.clone());
-    let most = limits::EGRESS_CONNECTIONS_MAX;
-    listeners.spawn(accept(proxies, peers, most, clock.clone(), move |stream| proxy::serve(stream, out.clone())));
-    let (out, most) = (outbound.clone(), limits::EGRESS_DNS_CONNECTIONS_MAX);
-    listeners.spawn(accept(streams, peers, most, clock, move |stream| dns::serve_tcp(stream, out.clone())));
+    let places = |own| Places { own, all: all.clone() };
+    let (clock, out, refused) = (outbound.clock.clone(), outbound.clone(), outbound.clone());
+    let serve = move |stream| proxy::serve(stream, out.clone());
+    let refuse = move |stream| proxy::refuse(&stream, &refused);
+    let most = places(limits::EGRESS_CONNECTIONS_MAX);
+    listeners.spawn(accept(proxies, peers, most, clock.clone(), serve, refuse));
+    let (out, refused) = (outbound.clone(), outbound.clone());
+    let serve = move |stream| dns::serve_tcp(stream, out.clone());
+    let refuse = move |_| refused.ledger.refuse(Wish::Dns, "", None, Reason::Crowded);
+    let most = places(limits::EGRESS_DNS_CONNECTIONS_MAX);
+    listeners.spawn(accept(streams, peers, most, clock, serve, refuse));
     listeners.spawn(dns::serve_udp(questions, peers, outbound.clone()));
     Ok(listeners)
 }

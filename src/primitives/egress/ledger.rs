@@ -51,6 +51,8 @@ pub enum Reason {
     Spent,
     /// It asks for names faster than it may.
     Pace,
+    /// All executions together have as many connections as they may.
+    Crowded,
     /// The head of what was answered is too long.
     Head,
     /// What was answered is no HTTP.
@@ -72,6 +74,7 @@ impl fmt::Display for Reason {
             Self::Pace => {
                 return write!(f, "more than {} names were asked for in a second", limits::EGRESS_DNS_PER_SECOND);
             }
+            Self::Crowded => "all executions together have as many connections as there may be",
             Self::Head => {
                 let (most, kib) = (limits::EGRESS_HEADERS_MAX, limits::EGRESS_HEADER_BYTES_MAX >> 10);
                 return write!(f, "its answer has more than {most} headers, or {kib} KiB of them");
@@ -94,6 +97,7 @@ impl Reason {
             Self::Unreachable => "unreachable",
             Self::Spent => "spent",
             Self::Pace => "pace",
+            Self::Crowded => "crowded",
             Self::Head | Self::Answer => "answer",
         }
     }

@@ -40,8 +40,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustix::process::Resource;
 use tokio::net::UdpSocket;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 pub use error::{EgressError, Firewall};
 pub use gate::Opened;
@@ -113,6 +114,8 @@ struct Shared {
     clock: Clock,
     owner: OnceLock<Owner>,
     gates: Mutex<BTreeMap<String, Slot>>,
+    /// Connections of all that is open.
+    connections: Arc<Semaphore>,
     /// Whoever changes rules of what is open, or was, has it.
     fences: tokio::sync::Mutex<()>,
     /// That something was closed whose containers are still there.
@@ -149,6 +152,7 @@ impl Egress {
             clock,
             owner: OnceLock::new(),
             gates: Mutex::default(),
+            connections: Arc::new(Semaphore::new(accept::all_connections(open_files_max()))),
             fences: tokio::sync::Mutex::default(),
             closed_early: Notify::new(),
         }))
@@ -255,6 +259,11 @@ impl Egress {
     fn gates(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
         self.0.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many files this process may have open; None where there is no bound.
+fn open_files_max() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).current
 }
 
 /// Whether the packet filter can be changed from here.

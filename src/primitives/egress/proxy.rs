@@ -76,6 +76,16 @@ pub async fn serve(stream: TcpStream, outbound: Outbound) {
     }
 }
 
+/// Tells a connection for which there is no room.
+pub fn refuse(stream: &TcpStream, outbound: &Outbound) {
+    let reason = Reason::Crowded;
+    outbound.ledger.refuse(Wish::Http, "", None, reason);
+    let (status, text) = (StatusCode::SERVICE_UNAVAILABLE, format!("aegis: {reason}\n"));
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", text.len());
+    // A new connection has room for so little.
+    let _ = stream.try_write((head + &text).as_bytes());
+}
+
 async fn answer(
     outbound: &Outbound,
     begun: &Mutex<Option<Tunnel>>,

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use super::{outbound, peers};
+use super::{outbound, peers, places};
 use crate::base::{Clock, Timestamp, limits};
 use crate::primitives::egress::accept::accept;
 use crate::primitives::egress::dns;
@@ -95,7 +95,8 @@ async fn questions_come_over_udp_and_over_tcp() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let clock = Clock::system();
-    tasks.spawn(accept(listener, peers(), 2, clock, move |stream| dns::serve_tcp(stream, out.clone())));
+    let serve = move |stream| dns::serve_tcp(stream, out.clone());
+    tasks.spawn(accept(listener, peers(), places(2), clock, serve, drop));
     let mut stream = TcpStream::connect(address).await.expect("connected");
     for (name, expected) in [("api.test", (0, 1)), ("other.test", (5, 0))] {
         assert_eq!(told(&over_tcp(&mut stream, &ask(name, A)).await.expect("an answer")), expected);

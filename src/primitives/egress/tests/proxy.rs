@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{Proxy, outbound, peers};
+use super::{Proxy, outbound, peers, places};
 use crate::base::{Clock, Timestamp, limits};
 use crate::primitives::egress::ledger::{Reason, Wish};
 use crate::primitives::egress::peers::Peers;
@@ -310,4 +310,20 @@ async fn strangers_get_nothing_and_connections_are_bounded() {
     assert!(early.is_err() && proxy.decisions().is_empty(), "a third was served beside two");
     held.clear();
     assert!(waiting.await.starts_with("HTTP/1.1 403"));
+}
+
+#[tokio::test]
+async fn executions_together_have_a_bound_and_one_too_many_is_told_so() {
+    let shared = places(8);
+    let all = u32::try_from(shared.all.available_permits()).expect("a few");
+    let out = outbound(&["api.test:9"], &[], PLENTY, &Clock::system());
+    let proxy = Proxy::start_within(out, peers(), shared.clone()).await;
+    let taken = shared.all.clone().acquire_many_owned(all).await.expect("free");
+    let mut stream = TcpStream::connect(proxy.address).await.expect("connected");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.expect("an answer");
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains(&Reason::Crowded.to_string()), "{said}");
+    assert_eq!(proxy.decisions().pop().and_then(|decision| decision.refused), Some(Reason::Crowded));
+    drop(taken);
+    assert!(exchange(&proxy, b"GET http://other.test/ HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 403"));
 }

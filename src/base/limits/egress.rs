@@ -34,6 +34,9 @@ pub const EGRESS_IDLE_MAX: Duration = Duration::from_secs(300);
 pub const EGRESS_BYTES_DEFAULT: u64 = 10 << 30;
 /// That a connection moves at once in each direction, and may move beyond what the execution has left.
 pub const EGRESS_COPY_BYTES: usize = 16 << 10;
+/// That TLS in a tunnel may begin with, and in how many records: those of large keys have 2 KiB in one.
+pub const EGRESS_HELLO_BYTES_MAX: usize = 16 << 10;
+pub const EGRESS_HELLO_RECORDS_MAX: usize = 32;
 /// Addresses of one name that are tried, and that are told.
 pub const EGRESS_ADDRESSES_MAX: usize = 8;
 /// Connections that are kept, and other decisions; of earlier ones only the counts.

@@ -53,6 +53,10 @@ pub enum Reason {
     Pace,
     /// All executions together have as many connections as they may.
     Crowded,
+    /// TLS in a tunnel asks for another host than the one that the tunnel was opened to.
+    ServerName,
+    /// What begins as TLS in a tunnel cannot be read.
+    Hello,
     /// The head of what was answered is too long.
     Head,
     /// What was answered is no HTTP.
@@ -75,6 +79,8 @@ impl fmt::Display for Reason {
                 return write!(f, "more than {} names were asked for in a second", limits::EGRESS_DNS_PER_SECOND);
             }
             Self::Crowded => "all executions together have as many connections as there may be",
+            Self::ServerName => "TLS asks for it in a tunnel that was opened to another host",
+            Self::Hello => "TLS in the tunnel does not begin as it must",
             Self::Head => {
                 let (most, kib) = (limits::EGRESS_HEADERS_MAX, limits::EGRESS_HEADER_BYTES_MAX >> 10);
                 return write!(f, "its answer has more than {most} headers, or {kib} KiB of them");
@@ -98,6 +104,7 @@ impl Reason {
             Self::Spent => "spent",
             Self::Pace => "pace",
             Self::Crowded => "crowded",
+            Self::ServerName | Self::Hello => "tls",
             Self::Head | Self::Answer => "answer",
         }
     }

@@ -5,6 +5,7 @@
 //! rules      what may be reached: the execution's list, within its job's grant and under the operator's deny list
 //! outbound   from a wish to a connection; the address that was checked is connected to; names: addresses of names
 //! proxy      tunnels and plain HTTP for the execution; dns and message: addresses of names that it may reach
+//! hello      the name that TLS in a tunnel asks for, which is the one that the tunnel was opened to
 //! ledger     what was asked for and decided, for the run's trace
 //! firewall   a table of nftables: of the whole machine only those two ports are reached
 //! gate       one execution: network, rules and listeners together; sweep: what nobody waits for any more
@@ -19,6 +20,7 @@ mod dns;
 mod error;
 mod firewall;
 mod gate;
+mod hello;
 mod ledger;
 mod message;
 mod meter;

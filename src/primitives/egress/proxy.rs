@@ -108,7 +108,8 @@ async fn connect(outbound: &Outbound, pulse: &Pulse, request: &mut Request<Incom
     let Some(target) = rules::target(&host) else { return Err(malformed(outbound, Wish::Connect, host)) };
     let dialed = outbound.dial(Wish::Connect, &target).await;
     let (stream, flow) = dialed.map_err(|reason| Refusal { host, reason })?;
-    Ok(Tunnel { upgrade: hyper::upgrade::on(request), far: Metered::new(stream, flow, pulse.clone()) })
+    let far = Metered::new(stream, flow, pulse.clone());
+    Ok(Tunnel { upgrade: hyper::upgrade::on(request), far, target, ledger: outbound.ledger.clone() })
 }
 
 async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {

@@ -8,6 +8,8 @@ use tokio::task::JoinSet;
 
 use super::{Proxy, outbound, peers, places};
 use crate::base::{Clock, Timestamp, limits};
+use crate::primitives::egress::hello::ALERT;
+use crate::primitives::egress::hello::tests::{hello, hello_to};
 use crate::primitives::egress::ledger::{Reason, Wish};
 use crate::primitives::egress::peers::Peers;
 use crate::primitives::http::testing::{Server, answer};
@@ -326,4 +328,55 @@ async fn executions_together_have_a_bound_and_one_too_many_is_told_so() {
     assert_eq!(proxy.decisions().pop().and_then(|decision| decision.refused), Some(Reason::Crowded));
     drop(taken);
     assert!(exchange(&proxy, b"GET http://other.test/ HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 403"));
+}
+
+/// What comes back of `sent` in pieces of a size through a tunnel to a service that echoes.
+async fn through(proxy: &Proxy, target: &str, sent: &[u8], piece: usize) -> Vec<u8> {
+    let mut stream = tunnel(proxy, target).await;
+    for piece in sent.chunks(piece) {
+        // It may be refused before all of it was sent.
+        let _ = stream.write_all(piece).await;
+        let _ = stream.flush().await;
+    }
+    let _ = stream.shutdown().await;
+    let mut back = Vec::new();
+    let _ = stream.read_to_end(&mut back).await;
+    back
+}
+
+#[tokio::test]
+async fn tls_in_a_tunnel_asks_for_the_host_that_it_was_opened_to() {
+    let (port, _echo) = echo().await;
+    let (name, address) = (format!("api.test:{port}"), format!("127.0.0.1:{port}"));
+    let out = outbound(&[&name, &address], &[("api.test", LOOPBACK)], PLENTY, &Clock::system());
+    let proxy = Proxy::start(out, peers(), 8).await;
+    let followed = [hello_to("API.test"), b"\x17\x03\x03\x00\x04data".to_vec()].concat();
+    let cut_short = &hello_to("evil.test")[..30];
+    for (target, sent, back) in [
+        (&name, &followed[..], &followed[..]),
+        (&name, &hello(&[]), &hello(&[])),
+        (&name, b"SSH-2.0-client\r\n", b"SSH-2.0-client\r\n"),
+        (&name, b"", b""),
+        (&name, cut_short, b""),
+        (&address, &hello_to("any.test"), &hello_to("any.test")),
+    ] {
+        for piece in [sent.len().max(1), 1] {
+            assert_eq!(through(&proxy, target, sent, piece).await, back, "{target} {sent:?}");
+        }
+        assert_eq!(proxy.outbound.ledger.totals().refused, 0);
+    }
+    let before = proxy.outbound.ledger.totals();
+    for (sent, host, reason) in [
+        (hello_to("evil.test"), "evil.test", Reason::ServerName),
+        (hello_to("api.test.evil.test"), "api.test.evil.test", Reason::ServerName),
+        (hello_to("127.0.0.1"), "127.0.0.1", Reason::ServerName),
+        (hello(&[0, 0]), "api.test", Reason::Hello),
+        (b"\x16\x03\x01\xff\xff\x01".to_vec(), "api.test", Reason::Hello),
+    ] {
+        assert_eq!(through(&proxy, &name, &sent, 7).await, ALERT, "{host}");
+        let refused = proxy.decisions().into_iter().rfind(|decision| decision.refused.is_some()).expect("noted");
+        assert_eq!((refused.host.as_str(), refused.port, refused.refused), (host, Some(port), Some(reason)));
+    }
+    let after = proxy.outbound.ledger.totals();
+    assert_eq!((after.sent_bytes, after.refused), (before.sent_bytes, 5), "nothing of them has left");
 }

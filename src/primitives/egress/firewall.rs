@@ -15,6 +15,7 @@ use super::outbound::within;
 use super::peers::Peers;
 use super::{DNS_PORT, PROXY_PORT};
 use crate::base::{Clock, limits};
+use crate::primitives::process::capabilities::{CapabilitySet, spawn_with};
 use crate::primitives::process::find_program;
 
 const TABLE_PREFIX: &str = "aegis_";
@@ -136,14 +137,15 @@ async fn run(clock: &Clock, arguments: &[&str], script: &str) -> Result<String, 
 }
 
 async fn talk(program: PathBuf, arguments: &[&str], script: &str) -> io::Result<Output> {
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
+        .kill_on_drop(true);
+    let mut child = spawn_with(CapabilitySet::NET_ADMIN, command).await?;
     if let Some(mut input) = child.stdin.take() {
         // What it does not read it complains about itself.
         let _ = input.write_all(script.as_bytes()).await;

@@ -10,8 +10,9 @@ local function agent(params, options)
   end
   local fakes = {
     docker = {
-      list = function()
-        return given.left or {}
+      list = function(wanted)
+        local is_of_run = string.find(wanted.labels[1], "aegis.execution.id=", 1, true) == 1
+        return (if is_of_run then given.earlier else given.left) or {}
       end,
       create = function(request)
         iteration += 1
@@ -47,7 +48,7 @@ local function agent(params, options)
     },
     egress = {
       labels = function()
-        return { ["aegis.owner"] = "this database" }
+        return { ["aegis.owner"] = "this database", ["aegis.attempt"] = "2" }
       end,
       open = function(wanted)
         table.insert(opened, wanted)
@@ -182,6 +183,21 @@ test.describe("agent_run", function()
     expect(seen.removed[1]).to_be("aegis-exec-old-1")
     expect(seen.removed[3]).to_be("aegis-exec-hand-2")
     expect(#seen.removed).to_be(6)
+  end)
+end)
+
+test.describe("an execution that is tried again", function()
+  test.it("removes what the attempt before it has left, and nothing of its own", function()
+    local earlier = {
+      { name = "aegis-exec-again-1", labels = { ["aegis.attempt"] = "1" } },
+      { name = "aegis-exec-again-2", labels = { ["aegis.attempt"] = "2" } },
+    }
+    local seen = agent({}, { earlier = earlier })
+    expect(seen.ok).to_be(true)
+    expect(seen.removed[1]).to_be("aegis-exec-again-1")
+    for _, name in seen.removed do
+      expect(name == "aegis-exec-again-2").to_be(false)
+    end
   end)
 end)
 

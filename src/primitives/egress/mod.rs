@@ -171,14 +171,11 @@ impl Egress {
 
     /// What tells an attempt's containers and volumes from others', so that they go when it is over.
     pub fn labels(&self, attempt: Attempt) -> BTreeMap<String, String> {
-        let Some(owner) = self.0.owner.get() else { return BTreeMap::new() };
-        let labels = [
-            (OWNER_LABEL, owner.store.clone()),
-            (DAEMON_LABEL, owner.daemon.clone()),
-            (RUN_LABEL, attempt.run.to_string()),
-            (ATTEMPT_LABEL, attempt.number.to_string()),
-        ];
-        labels.map(|(name, value)| (name.to_owned(), value)).into()
+        let own = [(RUN_LABEL, attempt.run.to_string()), (ATTEMPT_LABEL, attempt.number.to_string())];
+        // By these they go, where there is who takes them away.
+        let owner = self.0.owner.get();
+        let owned = owner.map(|owner| [(OWNER_LABEL, owner.store.clone()), (DAEMON_LABEL, owner.daemon.clone())]);
+        own.into_iter().chain(owned.into_iter().flatten()).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Whether a request can be meant and is granted; makes nothing.

@@ -238,6 +238,7 @@ impl Daemon {
             notify: self.primitives.notify.clone(),
             stacks: self.primitives.stacks.clone(),
             volumes: self.primitives.volumes.clone(),
+            egress: self.primitives.egress.clone(),
             secrets: self.primitives.secrets.clone(),
             forecast: Arc::new(forecast::LiveForecast {
                 registry: self.registry.clone(),

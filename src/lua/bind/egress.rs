@@ -11,7 +11,7 @@ use crate::base::{Fault, limits};
 use crate::lua::scope::RunScope;
 use crate::model::LogLevel;
 use crate::model::grants::Access;
-use crate::primitives::egress::{Attempt, Decision, Mode, Opened, Request, Tell, Totals, Wish};
+use crate::primitives::egress::{Attempt, Decision, Ended, Mode, Opened, Request, Tell, Totals, Wish};
 use crate::primitives::permit;
 
 const MODE: Field = Field::required(
@@ -63,7 +63,8 @@ const DECISION: Record = Record {
         Field::optional(
             "code",
             Type::String,
-            "Why not: not_listed, denied, literal, address, malformed, unresolved, unreachable or spent",
+            "Why not: not_listed, denied, literal, address, malformed, unresolved, unreachable, spent, pace (of questions), \
+             crowded, answer (it is no HTTP, or too long) or tls (it asks for another host)",
         ),
         Field::optional("reason", Type::String, "The same in words"),
         Field::optional("address", Type::String, "To which the connection was made"),
@@ -155,6 +156,13 @@ pub const MODULE: Module = Module {
             ],
             returns: Type::Record(&VERDICT),
             call: Call::Sync(check),
+            ..Function::DEFAULT
+        },
+        Function {
+            name: "ended",
+            doc: "Counts an iteration of an execution, for `/metrics`. `@std/execution` does so.",
+            params: &[Field::required("how", Type::Choice(Ended::NAMES), "What became of it")],
+            call: Call::Sync(ended),
             ..Function::DEFAULT
         },
         Function {
@@ -299,6 +307,13 @@ async fn close(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let docker = permit::docker(&run.grants, Access::Write, None)?.of_run(run.run);
     let totals = context.primitives.egress.close(&docker, run.run, args.need("id")?).await?;
     Ok(Datum::Json(counted(totals)))
+}
+
+fn ended(context: &CallContext, args: &Args) -> Result<Datum, Fault> {
+    if let Some(how) = Ended::parse(args.need("how")?).filter(|_| !context.dry_run(args)) {
+        context.primitives.egress.ended(how);
+    }
+    Ok(Datum::Null)
 }
 
 fn counted(totals: Totals) -> Value {

@@ -75,6 +75,7 @@ fn wrong_uses_name_the_remedy() {
         (r#"aegis.egress.check({ mode = "allow", names = { "evil.test" } }, "evil.test:443")"#, "permission.denied"),
         (r#"aegis.egress.decisions("none")"#, "egress.unknown"),
         (r#"aegis.egress.close("none")"#, "egress.unknown"),
+        (r#"aegis.egress.ended("well")"#, "args.type"),
     ] {
         let fault = bed.fault(body);
         let is_told = fault.hint.is_some() || code == "args.type";

@@ -138,7 +138,7 @@ pub async fn build(
     let fence = Fence { daemon: shared.daemon(), id, bridge: &bridge, peers };
     fence.raise(&shared.clock).await.map_err(EgressError::Firewall)?;
 
-    let ledger = Ledger::new(shared.clock.clone(), shared.options.bytes_max, tell);
+    let ledger = Ledger::counted(shared.clock.clone(), shared.options.bytes_max, tell, shared.counters.clone());
     let (names, clock) = (shared.names.of_another(), shared.clock.clone());
     let pace = Pace::new(&clock);
     let outbound = Outbound { rules, names, ledger: ledger.clone(), pace, clock, here: leads_here };

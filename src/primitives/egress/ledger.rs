@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::counters::Counters;
 use crate::base::clock::since;
 use crate::base::{Clock, Timestamp, limits};
 use crate::primitives::net::{Kind, Target};
@@ -154,6 +155,8 @@ struct Shared {
     moved: Moved,
     tell: Option<Tell>,
     kept: Mutex<Kept>,
+    /// Of all executions.
+    all: Arc<Counters>,
 }
 
 #[derive(Default)]
@@ -167,18 +170,18 @@ struct Kept {
 
 /// Bytes, while they move.
 #[derive(Debug, Default)]
-struct Moved {
+pub struct Moved {
     sent: AtomicU64,
     received: AtomicU64,
 }
 
 impl Moved {
-    fn add(&self, way: Way, bytes: usize) {
+    pub fn add(&self, way: Way, bytes: usize) {
         let side = if way == Way::Out { &self.sent } else { &self.received };
         side.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    fn now(&self) -> (u64, u64) {
+    pub fn now(&self) -> (u64, u64) {
         (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
     }
 }
@@ -198,8 +201,14 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
+    #[cfg(test)]
     pub fn new(clock: Clock, bytes_max: u64, tell: Option<Tell>) -> Self {
-        Self(Arc::new(Shared { clock, bytes_max, moved: Moved::default(), tell, kept: Mutex::default() }))
+        Self::counted(clock, bytes_max, tell, Arc::default())
+    }
+
+    /// One that counts for `all` executions, too.
+    pub fn counted(clock: Clock, bytes_max: u64, tell: Option<Tell>, all: Arc<Counters>) -> Self {
+        Self(Arc::new(Shared { clock, bytes_max, moved: Moved::default(), tell, kept: Mutex::default(), all }))
     }
 
     pub fn refuse(&self, wish: Wish, host: &str, port: Option<u16>, reason: Reason) {
@@ -223,7 +232,7 @@ impl Ledger {
             }
             decision
         });
-        self.tell(&decision);
+        self.decided(&decision);
         Flow { ledger: self.clone(), decision, moved }
     }
 
@@ -240,6 +249,7 @@ impl Ledger {
     /// Notes bytes that moved on no connection: questions for names and their answers.
     pub fn moved(&self, way: Way, bytes: usize) {
         self.0.moved.add(way, bytes);
+        self.0.all.moved(way, bytes);
     }
 
     /// With what has moved until now.
@@ -273,13 +283,19 @@ impl Ledger {
             }
             decision
         });
-        self.tell(&decision);
+        self.decided(&decision);
     }
 
     fn made(&self, wish: Wish, host: &str, port: Option<u16>) -> Decision {
         let (number, sent_bytes, received_bytes) = (0, 0, 0);
         let (at, host, refused, address, took) = (self.0.clock.now(), shown(host), None, None, None);
         Decision { number, at, wish, host, port, refused, address, sent_bytes, received_bytes, took }
+    }
+
+    /// Counts a decision that was made, and tells of it.
+    fn decided(&self, decision: &Decision) {
+        self.0.all.decided(decision.wish, decision.refused);
+        self.tell(decision);
     }
 
     fn tell(&self, decision: &Decision) {
@@ -358,7 +374,8 @@ mod tests {
             let told = told.clone();
             Arc::new(move |decision: &Decision| told.lock().expect("told").push(decision.clone()))
         };
-        let ledger = Ledger::new(clock, 100, Some(tell));
+        let all = Arc::<Counters>::default();
+        let ledger = Ledger::counted(clock, 100, Some(tell), all.clone());
         let target = super::super::rules::target("api.example.com:443").expect("a target");
         let flow = ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4]));
         flow.moved(Way::Out, 40);
@@ -389,6 +406,9 @@ mod tests {
         let totals = ledger.totals();
         assert_eq!((totals.allowed, totals.refused, totals.forgotten), (1, 1_004, 4));
         assert_eq!(ledger.decisions(1_004).len(), 1);
+        let counted = all.read(1, 2);
+        assert_eq!((counted.gates, counted.connections, counted.sent_bytes, counted.received_bytes), (1, 2, 43, 61));
+        assert_eq!(counted.decisions, [(("connect", "allowed"), 1), (("dns", "not_listed"), 1_004)].into());
         // One that goes on for longer than it is kept is told of all the same.
         let long = ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4]));
         for _ in 0..limits::EGRESS_DECISIONS_MAX {

@@ -6,7 +6,7 @@
 //! outbound   from a wish to a connection; the address that was checked is connected to; names: addresses of names
 //! proxy      tunnels and plain HTTP for the execution; dns and message: addresses of names that it may reach
 //! hello      the name that TLS in a tunnel asks for, which is the one that the tunnel was opened to
-//! ledger     what was asked for and decided, for the run's trace
+//! ledger     what was asked for and decided, for the run's trace; counters: of all executions, for the daemon's metrics
 //! firewall   a table of nftables: of the whole machine only those two ports are reached
 //! gate       one execution: network, rules and listeners together; sweep: what nobody waits for any more
 //! ```
@@ -16,6 +16,7 @@
 
 mod accept;
 mod body;
+mod counters;
 mod dns;
 mod error;
 mod firewall;
@@ -46,6 +47,7 @@ use rustix::process::Resource;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, Semaphore};
 
+pub use counters::{Ended, Statistics};
 pub use error::{EgressError, Firewall};
 pub use gate::Opened;
 pub use ledger::{Decision, Reason, Tell, Totals, Wish};
@@ -53,6 +55,7 @@ pub use open::Open;
 pub use rules::{Mode, Request};
 pub use sweep::{Runs, Standing};
 
+use self::counters::Counters;
 use self::gate::Slot;
 use self::names::Names;
 use self::rules::Rules;
@@ -118,6 +121,7 @@ struct Shared {
     gates: Mutex<BTreeMap<String, Slot>>,
     /// Connections of all that is open.
     connections: Arc<Semaphore>,
+    counters: Arc<Counters>,
     /// Whoever changes rules of what is open, or was, has it.
     fences: tokio::sync::Mutex<()>,
     /// That something was closed whose containers are still there.
@@ -155,6 +159,7 @@ impl Egress {
             owner: OnceLock::new(),
             gates: Mutex::default(),
             connections: Arc::new(Semaphore::new(accept::all_connections(open_files_max()))),
+            counters: Arc::default(),
             fences: tokio::sync::Mutex::default(),
             closed_early: Notify::new(),
         }))
@@ -237,6 +242,19 @@ impl Egress {
         drop(gate);
         self.tear(docker, self.0.daemon(), id).await?;
         Ok(totals)
+    }
+
+    /// Notes how an iteration of an execution ended, whether it was let out or not.
+    pub fn ended(&self, how: Ended) {
+        self.0.counters.ended(how);
+    }
+
+    /// None where nobody is let out and no execution has ended.
+    pub fn statistics(&self) -> Option<Statistics> {
+        let connections =
+            accept::all_connections(open_files_max()).saturating_sub(self.0.connections.available_permits());
+        let found = self.0.counters.read(self.gates().len(), connections);
+        (self.is_enabled() || !found.ended.is_empty()).then_some(found)
     }
 
     /// Whether executions could be let out now.

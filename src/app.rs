@@ -3,6 +3,7 @@
 mod chores;
 mod executions;
 mod forecast;
+mod open_files;
 mod terms;
 
 use std::net::SocketAddr;
@@ -47,6 +48,8 @@ pub struct DaemonOptions {
 /// When a part cannot be built (the message names it and the remedy), or one stops by itself.
 pub async fn run(config: Config, options: DaemonOptions) -> anyhow::Result<()> {
     let clock = Clock::system();
+    // Parts take shares of it.
+    open_files::raise();
     // Whoever holds the addresses is the one daemon; everything after this may write.
     let listener = listen(config.http.listen).await?;
     let door = admin::Server::bind(&admin::Options { socket: config.admin.socket.clone() }).await?;
@@ -235,6 +238,7 @@ impl Daemon {
             notify: self.primitives.notify.clone(),
             stacks: self.primitives.stacks.clone(),
             volumes: self.primitives.volumes.clone(),
+            egress: self.primitives.egress.clone(),
             secrets: self.primitives.secrets.clone(),
             forecast: Arc::new(forecast::LiveForecast {
                 registry: self.registry.clone(),

@@ -6,6 +6,7 @@ use aegis::cli::{self, Cli, Failure};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    aegis::primitives::process::capabilities::keep_to_itself();
     if let Some(code) = aegis::primitives::process::keeper::main(std::env::args_os()) {
         return code;
     }

@@ -16,6 +16,10 @@ pub use stacks::*;
 /// Longer names are nobody's slip of the fingers, and nothing like them is looked for.
 pub const SUGGEST_NAME_BYTES_MAX: usize = 128;
 
+// The process
+/// That the daemon may have open, where its hard bound allows so many; programs that it starts may have as many.
+pub const OPEN_FILES_WANTED: u64 = 65_536;
+
 // Scripts
 pub const SCRIPT_SOURCE_BYTES_MAX: usize = 256 * 1024;
 pub const SCRIPT_FILES_MAX: usize = 10_000;

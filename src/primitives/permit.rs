@@ -10,7 +10,7 @@ use super::net::{HostPattern, Policy};
 pub use super::reach::Reach;
 use super::source_permit::level_on;
 pub use super::source_permit::{SourcePermit, VolumesPermit, graph, proxy, redis, volumes};
-use crate::base::Fault;
+use crate::base::{Fault, RunId};
 use crate::model::grants::{Access, DockerGrant, Origin, matches};
 use crate::model::rights::host_covers;
 use crate::model::{Grants, JobSpec};
@@ -21,6 +21,16 @@ pub struct DockerPermit {
     /// The script's own grant, then each bound.
     layers: Vec<DockerLayer>,
     reach: Reach,
+    behalf: Behalf,
+}
+
+/// For whom Docker is used: networks of executions are for the run that they were opened for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Behalf {
+    #[default]
+    Nobody,
+    Run(RunId),
+    Daemon,
 }
 
 #[derive(Debug, Clone)]
@@ -36,7 +46,7 @@ pub fn docker(grants: &Grants, access: Access, name: Option<&str>) -> Result<Doc
     let given = within(grants, |grants| grants.docker.clone().ok_or_else(missing))?;
     let origins = std::iter::once(None).chain(grants.caps.iter().map(|cap| Some(cap.origin.clone())));
     let layers = given.into_iter().zip(origins).map(|(grant, origin)| DockerLayer { grant, origin });
-    let permit = DockerPermit { layers: layers.collect(), reach: Reach::default() };
+    let permit = DockerPermit { layers: layers.collect(), reach: Reach::default(), behalf: Behalf::default() };
     match name {
         Some(name) => permit.check(access, name)?,
         None => permit.check_any(access, "this call to Docker")?,
@@ -49,6 +59,25 @@ impl DockerPermit {
     #[must_use]
     pub fn noting(self, reach: &Reach) -> Self {
         Self { reach: reach.clone(), ..self }
+    }
+
+    /// The same, for a run.
+    #[must_use]
+    pub fn of_run(self, run: RunId) -> Self {
+        Self { behalf: Behalf::Run(run), ..self }
+    }
+
+    /// The run that it is for; None for what no run does.
+    pub fn run(&self) -> Option<RunId> {
+        match self.behalf {
+            Behalf::Run(run) => Some(run),
+            Behalf::Nobody | Behalf::Daemon => None,
+        }
+    }
+
+    /// Whether it is the daemon's own: [`executions`].
+    pub fn is_daemon(&self) -> bool {
+        self.behalf == Behalf::Daemon
     }
 
     /// May act at `access` on the object called `name`.
@@ -223,7 +252,8 @@ impl EgressPermit {
 pub fn executions(prefixes: &[&str]) -> Result<DockerPermit, Denied> {
     let names = prefixes.iter().map(|prefix| format!("{prefix}*")).collect();
     let grant = DockerGrant::Named(BTreeMap::from([(Access::Write, names)]));
-    docker(&Grants { docker: Some(grant), ..Grants::default() }, Access::Write, None)
+    let permit = docker(&Grants { docker: Some(grant), ..Grants::default() }, Access::Write, None)?;
+    Ok(DockerPermit { behalf: Behalf::Daemon, ..permit })
 }
 
 /// May send to one notification route.

@@ -21,6 +21,7 @@ use crate::base::clock::{earlier, since};
 use crate::base::{Timestamp, limits};
 use crate::jobs::Severity;
 use crate::model::{OccurrenceState, RunState};
+use crate::primitives::egress;
 use crate::primitives::nfs::Statistics;
 use crate::runner::{DURATION_BUCKETS_S, Numbers};
 use crate::store::{OutboxCounts, SeriesRow, StoreMetrics};
@@ -104,6 +105,7 @@ struct Snapshot {
     process: Process,
     /// What the gateway counted, the volumes and their bytes.
     volumes: Option<(Statistics, u64, u64)>,
+    executions: Option<egress::Statistics>,
     now: Timestamp,
 }
 
@@ -135,6 +137,7 @@ impl Snapshot {
             lateness: Lateness::read(parts).await?,
             process: process::read(),
             volumes: parts.volumes.statistics(),
+            executions: parts.egress.statistics(),
             now: parts.clock.now(),
         })
     }
@@ -243,6 +246,9 @@ impl Collector for Snapshot {
         if let Some((statistics, volumes, bytes)) = &self.volumes {
             served(e, statistics, *volumes, *bytes)?;
         }
+        if let Some(statistics) = &self.executions {
+            let_out(e, statistics)?;
+        }
         self.process.encode(e, self.now)
     }
 }
@@ -265,6 +271,23 @@ fn served(e: &mut DescriptorEncoder<'_>, statistics: &Statistics, volumes: u64, 
     counter(e, "nfs_panics", "Calls that ended without an answer, by a fault of the gateway", statistics.panics)?;
     counter(e, "nfs_read_bytes", "Data that clients were given", statistics.bytes_read)?;
     counter(e, "nfs_written_bytes", "Data that clients sent", statistics.bytes_written)
+}
+
+/// Executions, and what those that are let out ask for.
+fn let_out(e: &mut DescriptorEncoder<'_>, statistics: &egress::Statistics) -> Encoded {
+    let ended = statistics.ended.iter().map(|(outcome, count)| (*outcome, *count));
+    labelled(e, "executions", "Iterations of executions that ended", "outcome", ended, true)?;
+    gauge(e, "egress_gates", "Executions that are let out now", statistics.gates as f64)?;
+    gauge(e, "egress_connections", "Connections that they have now", statistics.connections as f64)?;
+    counter(e, "egress_sent_bytes", "That executions sent", statistics.sent_bytes)?;
+    counter(e, "egress_received_bytes", "That executions received", statistics.received_bytes)?;
+    let help = "What executions asked for, by what was decided";
+    let mut family = e.encode_descriptor("egress_decisions", help, None, MetricType::Counter)?;
+    for ((wish, outcome), count) in &statistics.decisions {
+        let labels = [("wish", *wish), ("outcome", *outcome)];
+        ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 pub(super) fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> Encoded {

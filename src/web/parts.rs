@@ -17,6 +17,7 @@ use crate::base::{Clock, JobName, Timestamp, limits};
 use crate::events::Tail;
 use crate::jobs::{self, Registry};
 use crate::primitives::docker::Docker;
+use crate::primitives::egress::Egress;
 use crate::primitives::notify::Notify;
 use crate::primitives::secrets::Vault;
 use crate::primitives::stack::Stacks;
@@ -66,6 +67,7 @@ pub struct Parts {
     pub notify: Notify,
     pub stacks: Stacks,
     pub volumes: Volumes,
+    pub egress: Egress,
     pub secrets: Vault,
     pub forecast: Arc<dyn Forecast>,
     /// Dependencies that readiness reports besides the database and Docker.

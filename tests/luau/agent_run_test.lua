@@ -4,14 +4,15 @@ local expect = test.expect
 -- Docker with containers that end as `codes` says, one an iteration; `false` is one that runs until it is killed.
 local function agent(params, options)
   local given = options or {}
-  local made, removed, iteration, volumes, opened = {}, {}, 0, {}, {}
+  local made, removed, iteration, volumes, opened, ended = {}, {}, 0, {}, {}, {}
   local function fail(code, message)
     error({ code = code, message = message }, 0)
   end
   local fakes = {
     docker = {
-      list = function()
-        return given.left or {}
+      list = function(wanted)
+        local is_of_run = string.find(wanted.labels[1], "aegis.execution.id=", 1, true) == 1
+        return (if is_of_run then given.earlier else given.left) or {}
       end,
       create = function(request)
         iteration += 1
@@ -47,7 +48,10 @@ local function agent(params, options)
     },
     egress = {
       labels = function()
-        return { ["aegis.owner"] = "this database" }
+        return { ["aegis.owner"] = "this database", ["aegis.attempt"] = "2" }
+      end,
+      ended = function(how)
+        table.insert(ended, how)
       end,
       open = function(wanted)
         table.insert(opened, wanted)
@@ -110,6 +114,7 @@ local function agent(params, options)
     removed = removed,
     volumes = volumes,
     opened = opened,
+    ended = ended,
   }
 end
 
@@ -144,6 +149,7 @@ test.describe("agent_run", function()
     expect(seen.result.iterations).to_be(3)
     expect(#seen.made).to_be(3)
     expect(seen.made[1].name == seen.made[2].name).to_be(false)
+    expect(seen.ended).to_equal({ "failed", "failed", "succeeded" })
   end)
 
   test.it("fails when it is not done, with what became of the last one", function()
@@ -152,6 +158,7 @@ test.describe("agent_run", function()
     expect(seen.result.code).to_be("agent_run.not_done")
     expect(seen.result.message).to_contain("the last one ran out of time")
     expect(#seen.removed).to_be(4)
+    expect(seen.ended).to_equal({ "failed", "timed_out" })
   end)
 
   test.it("takes folders where NFS cannot be mounted, and says so", function()
@@ -164,7 +171,9 @@ test.describe("agent_run", function()
       said = said or string.find(line.text, "the volumes are given as folders", 1, true) ~= nil
     end
     expect(said).to_be(true)
-    expect(agent({ mount = "nfs" }, { no_nfs = true }).ok).to_be(false)
+    local broken = agent({ mount = "nfs" }, { no_nfs = true })
+    expect(broken.ok).to_be(false)
+    expect(broken.ended).to_equal({ "broken" })
   end)
 
   test.it("makes the volume when it is not there, and removes what was left over", function()
@@ -182,6 +191,21 @@ test.describe("agent_run", function()
     expect(seen.removed[1]).to_be("aegis-exec-old-1")
     expect(seen.removed[3]).to_be("aegis-exec-hand-2")
     expect(#seen.removed).to_be(6)
+  end)
+end)
+
+test.describe("an execution that is tried again", function()
+  test.it("removes what the attempt before it has left, and nothing of its own", function()
+    local earlier = {
+      { name = "aegis-exec-again-1", labels = { ["aegis.attempt"] = "1" } },
+      { name = "aegis-exec-again-2", labels = { ["aegis.attempt"] = "2" } },
+    }
+    local seen = agent({}, { earlier = earlier })
+    expect(seen.ok).to_be(true)
+    expect(seen.removed[1]).to_be("aegis-exec-again-1")
+    for _, name in seen.removed do
+      expect(name == "aegis-exec-again-2").to_be(false)
+    end
   end)
 end)
 
@@ -257,9 +281,12 @@ test.describe("the budget of an execution", function()
     for key, value in spec do
       all[key] = value
     end
-    local labels = function()
-      return {}
-    end
+    local egress = {
+      labels = function()
+        return {}
+      end,
+      ended = function() end,
+    }
     -- Each look at the clock takes 40 seconds.
     local seconds = 0
     local time = {
@@ -271,8 +298,7 @@ test.describe("the budget of an execution", function()
         return at - since
       end,
     }
-    local execution =
-      test.library("@std/execution", { fakes = { docker = fakes, egress = { labels = labels }, time = time } })
+    local execution = test.library("@std/execution", { fakes = { docker = fakes, egress = egress, time = time } })
     return execution.run(all, options), iterations
   end
 

@@ -11,7 +11,7 @@ use crate::base::{Fault, limits};
 use crate::lua::scope::RunScope;
 use crate::model::LogLevel;
 use crate::model::grants::Access;
-use crate::primitives::egress::{Attempt, Decision, Mode, Opened, Request, Tell, Totals, Wish};
+use crate::primitives::egress::{Attempt, Decision, Ended, Mode, Opened, Request, Tell, Totals, Wish};
 use crate::primitives::permit;
 
 const MODE: Field = Field::required(
@@ -63,7 +63,8 @@ const DECISION: Record = Record {
         Field::optional(
             "code",
             Type::String,
-            "Why not: not_listed, denied, literal, address, malformed, unresolved, unreachable or spent",
+            "Why not: not_listed, denied, literal, address, malformed, unresolved, unreachable, spent, pace (of questions), \
+             crowded, answer (it is no HTTP, or too long) or tls (it asks for another host)",
         ),
         Field::optional("reason", Type::String, "The same in words"),
         Field::optional("address", Type::String, "To which the connection was made"),
@@ -158,6 +159,13 @@ pub const MODULE: Module = Module {
             ..Function::DEFAULT
         },
         Function {
+            name: "ended",
+            doc: "Counts an iteration of an execution, for `/metrics`. `@std/execution` does so.",
+            params: &[Field::required("how", Type::Choice(Ended::NAMES), "What became of it")],
+            call: Call::Sync(ended),
+            ..Function::DEFAULT
+        },
+        Function {
             name: "labels",
             doc: "Labels by which the daemon removes containers and volumes called `aegis-exec-…` when this run is over.",
             returns: Type::Map(&Type::String),
@@ -177,7 +185,7 @@ async fn open(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
     let request = request(&args.record("options"))?;
     let permit = permit::egress(&run.grants, &request.needed())?;
-    let docker = permit::docker(&run.grants, Access::Write, None)?;
+    let docker = permit::docker(&run.grants, Access::Write, None)?.of_run(run.run);
     let egress = &context.primitives.egress;
     if context.dry_run(&args) {
         egress.plan(&permit, &request)?;
@@ -296,9 +304,16 @@ fn decisions(context: &CallContext, args: &Args) -> Result<Datum, Fault> {
 
 async fn close(context: CallContext, args: Args) -> Result<Datum, Fault> {
     let run = context.run()?;
-    let docker = permit::docker(&run.grants, Access::Write, None)?;
+    let docker = permit::docker(&run.grants, Access::Write, None)?.of_run(run.run);
     let totals = context.primitives.egress.close(&docker, run.run, args.need("id")?).await?;
     Ok(Datum::Json(counted(totals)))
+}
+
+fn ended(context: &CallContext, args: &Args) -> Result<Datum, Fault> {
+    if let Some(how) = Ended::parse(args.need("how")?).filter(|_| !context.dry_run(args)) {
+        context.primitives.egress.ended(how);
+    }
+    Ok(Datum::Null)
 }
 
 fn counted(totals: Totals) -> Value {

@@ -11,6 +11,10 @@ use crate::primitives::egress::{Options, Owner};
 use crate::primitives::{self, Primitives};
 
 fn bed(enabled: bool) -> Bed {
+    bed_of(enabled, true)
+}
+
+fn bed_of(enabled: bool, of_daemon: bool) -> Bed {
     let grants = Grants {
         docker: Some(DockerGrant::Everything(Access::Write)),
         egress: vec!["*.example.com".into(), "mirror.internal".into()],
@@ -21,7 +25,9 @@ fn bed(enabled: bool) -> Bed {
     let docker_host = "unix:///nonexistent/docker.sock".to_owned();
     let primitives = Primitives::new(primitives::Options { egress, docker_host, ..primitives::Options::default() });
     let primitives = primitives.expect("nothing can be wrong");
-    primitives.egress.begin(Owner { store: "s".into(), daemon: "d".into() });
+    if of_daemon {
+        primitives.egress.begin(Owner { store: "s".into(), daemon: "d".into() });
+    }
     bed.engine = Engine::new(EngineOptions { io: bed.io.handle().clone(), clock: Clock::system(), primitives });
     bed
 }
@@ -40,6 +46,10 @@ fn the_lists_are_asked_without_opening_anything() {
     assert_eq!((&labels["aegis.owner"], &labels["aegis.daemon"]), (&json!("s"), &json!("d")));
     assert!(labels["aegis.run"].is_string());
     assert_eq!(labels["aegis.attempt"], json!("1"));
+    // Where nobody is let out, attempts are told from each other all the same.
+    let labels = bed_of(false, false).value("return aegis.egress.labels()");
+    assert_eq!((&labels["aegis.owner"], &labels["aegis.attempt"]), (&json!(null), &json!("1")));
+    assert!(labels["aegis.run"].is_string());
 }
 
 #[test]
@@ -65,6 +75,7 @@ fn wrong_uses_name_the_remedy() {
         (r#"aegis.egress.check({ mode = "allow", names = { "evil.test" } }, "evil.test:443")"#, "permission.denied"),
         (r#"aegis.egress.decisions("none")"#, "egress.unknown"),
         (r#"aegis.egress.close("none")"#, "egress.unknown"),
+        (r#"aegis.egress.ended("well")"#, "args.type"),
     ] {
         let fault = bed.fault(body);
         let is_told = fault.hint.is_some() || code == "args.type";

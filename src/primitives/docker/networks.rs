@@ -13,6 +13,7 @@ use super::containers::{instant, labels};
 use super::done::Done;
 use super::engine::Docker;
 use super::error::DockerError;
+use super::executions::{Guest, RUN_LABEL, check_makes, check_removes};
 use super::lifecycle::ChangeOptions;
 use super::names::check_name;
 use crate::base::Timestamp;
@@ -142,6 +143,7 @@ impl Docker {
     ) -> Result<Done, DockerError> {
         let name = check_name("name", name)?;
         permit.check(Access::Write, name)?;
+        check_makes(permit, name)?;
         if reaches_host(&options) {
             let what = format!("a network on interfaces of the host, {name:?},");
             permit.check_as(&what, Access::Admin, name)?;
@@ -170,6 +172,7 @@ impl Docker {
         options: ChangeOptions,
     ) -> Result<Done, DockerError> {
         let found = self.find_network(permit, Access::Write, name).await?;
+        check_removes(permit, &found)?;
         let done = Done::new("remove_network", &found.name, options.dry_run).id(&found.id);
         if !options.dry_run {
             let action = format!("removing the network {:?}", found.name);
@@ -191,6 +194,11 @@ impl Docker {
         if network.driver == HOST_NETWORK {
             permit.check_as("connecting to the host's network", Access::Admin, &container.name)?;
         }
+        let told = labels(container.raw.pointer("/Config/Labels"));
+        let dns = container.raw.pointer("/HostConfig/Dns").cloned().unwrap_or_default();
+        let dns: Vec<String> = serde_json::from_value(dns).unwrap_or_default();
+        let guest = Guest { name: Some(&container.name), run: told.get(RUN_LABEL), dns: &dns };
+        guest.check_joins(permit, &network)?;
         let details = json!({ "container": container.name, "aliases": options.aliases.0 });
         let is_on = container.raw.pointer("/NetworkSettings/Networks").and_then(|map| map.get(&network.name)).is_some();
         let done = Done::new("connect_network", &network.name, options.dry_run)
@@ -339,6 +347,11 @@ fn network(raw: &Value) -> Network {
         labels: labels(raw.get("Labels")),
         containers: containers.map(|(_, of)| member(of)).collect(),
     }
+}
+
+#[cfg(test)]
+pub(super) fn none() -> Network {
+    network(&Value::Null)
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::ledger::{Reason, Wish};
+use super::ledger::{Reason, Way, Wish};
 use super::message::{Code, Kind, Malformed, Question, question};
 use super::outbound::{Outbound, within};
+use super::pace::Turn;
 use super::peers::Peers;
 use crate::base::limits;
 
@@ -26,7 +27,10 @@ pub async fn serve_udp(socket: UdpSocket, peers: Peers, outbound: Outbound) {
             outbound.clock.sleep(limits::EGRESS_ACCEPT_PAUSE).await;
             continue;
         };
-        let Some(slot) = slots.clone().try_acquire_owned().ok().filter(|_| peers.has(peer.ip())) else { continue };
+        if !peers.has(peer.ip()) || !may_ask(&outbound) {
+            continue;
+        }
+        let Ok(slot) = slots.clone().try_acquire_owned() else { continue };
         let (message, socket, outbound) = (buffer[..length].to_vec(), socket.clone(), outbound.clone());
         answers.spawn(async move {
             if let Some(answer) = answer(&outbound, &message).await {
@@ -50,7 +54,7 @@ async fn exchange(stream: &mut TcpStream, outbound: &Outbound) -> bool {
         return false;
     }
     let mut message = vec![0; usize::from(length)];
-    if stream.read_exact(&mut message).await.is_err() {
+    if stream.read_exact(&mut message).await.is_err() || !may_ask(outbound) {
         return false;
     }
     let Some(answer) = answer(outbound, &message).await else { return false };
@@ -58,8 +62,25 @@ async fn exchange(stream: &mut TcpStream, outbound: &Outbound) -> bool {
     stream.write_all(&[&length[..], &answer].concat()).await.is_ok()
 }
 
-/// None for what is not answered.
+/// Whether the execution has not asked for too much of late.
+fn may_ask(outbound: &Outbound) -> bool {
+    let turn = outbound.pace.next(&outbound.clock);
+    if turn == Turn::Tell {
+        outbound.ledger.refuse(Wish::Dns, "", None, Reason::Pace);
+    }
+    turn == Turn::Answer
+}
+
+/// None for what is not answered. Both are among what the execution sends and receives: a name may carry anything to those
+/// who answer for it.
 pub async fn answer(outbound: &Outbound, message: &[u8]) -> Option<Vec<u8>> {
+    outbound.ledger.moved(Way::Out, message.len());
+    let answer = consider(outbound, message).await;
+    outbound.ledger.moved(Way::In, answer.as_ref().map_or(0, Vec::len));
+    answer
+}
+
+async fn consider(outbound: &Outbound, message: &[u8]) -> Option<Vec<u8>> {
     let malformed = || outbound.ledger.refuse(Wish::Dns, "", None, Reason::Malformed);
     match question(message) {
         Ok(question) => Some(decide(outbound, &question).await),
@@ -80,6 +101,7 @@ async fn decide(outbound: &Outbound, question: &Question) -> Vec<u8> {
         return question.failed(Code::Refused);
     };
     let found = match question.kind {
+        _ if outbound.ledger.is_spent() => Err(Reason::Spent),
         // Nothing is known of a name but its addresses.
         Kind::Other if !outbound.rules.ports(name).is_empty() => Ok(Vec::new()),
         _ => outbound.addresses(name).await,

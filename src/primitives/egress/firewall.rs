@@ -15,12 +15,15 @@ use super::outbound::within;
 use super::peers::Peers;
 use super::{DNS_PORT, PROXY_PORT};
 use crate::base::{Clock, limits};
+use crate::primitives::process::capabilities::{CapabilitySet, spawn_with};
 use crate::primitives::process::find_program;
 
 const TABLE_PREFIX: &str = "aegis_";
 const TABLE_FAMILY: &str = "inet";
 /// Before whatever else filters at the usual priority.
 const PRIORITY: i32 = -10;
+/// Before the kernel notes connections.
+const EARLY: i32 = -300;
 
 /// What holds one execution in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,19 +39,39 @@ pub struct Fence<'a> {
 impl Fence<'_> {
     /// The rules. What comes from the network is dropped unless it is for the proxy or the name server, and whatever
     /// would be passed on to or from it is; the last two keep everybody else on the machine away from the two.
+    ///
+    /// None of it is noted among the machine's connections, of which there is room for so many: `arrive` drops before that
+    /// what is for nobody, or comes too fast, and has the rest pass unnoted, as `leave` does with what is answered.
     fn script(&self) -> String {
         let Self { daemon, id, bridge, peers: Peers { subnet, gateway } } = self;
         let table = table(daemon, id);
         let without = removal(&table);
+        let from = format!("iifname \"{bridge}\" ip saddr {subnet} ip daddr {gateway}");
+        let streams = format!("{{ {DNS_PORT}, {PROXY_PORT} }}");
+        let (dns, dns_burst) = (limits::EGRESS_FENCE_DNS_PER_SECOND, limits::EGRESS_FENCE_DNS_BURST);
+        let (new, new_burst) = (limits::EGRESS_FENCE_CONNECTIONS_PER_SECOND, limits::EGRESS_FENCE_CONNECTIONS_BURST);
         format!(
             "{without}\
              table {table} {{\n\
+             chain arrive {{\n\
+             type filter hook prerouting priority {EARLY}; policy accept;\n\
+             {from} udp dport {DNS_PORT} limit rate {dns}/second burst {dns_burst} packets notrack accept\n\
+             {from} tcp dport {streams} tcp flags & (fin | syn | rst | ack) == syn \
+             limit rate over {new}/second burst {new_burst} packets counter drop\n\
+             {from} tcp dport {streams} notrack accept\n\
+             iifname \"{bridge}\" counter drop\n\
+             }}\n\
+             chain leave {{\n\
+             type filter hook output priority {EARLY}; policy accept;\n\
+             oifname \"{bridge}\" ip saddr {gateway} tcp sport {streams} notrack\n\
+             oifname \"{bridge}\" ip saddr {gateway} udp sport {DNS_PORT} notrack\n\
+             }}\n\
              chain input {{\n\
              type filter hook input priority {PRIORITY}; policy accept;\n\
-             iifname \"{bridge}\" ip saddr {subnet} ip daddr {gateway} tcp dport {{ {DNS_PORT}, {PROXY_PORT} }} accept\n\
-             iifname \"{bridge}\" ip saddr {subnet} ip daddr {gateway} udp dport {DNS_PORT} accept\n\
+             {from} tcp dport {streams} accept\n\
+             {from} udp dport {DNS_PORT} accept\n\
              iifname \"{bridge}\" counter drop comment \"aegis execution {id}\"\n\
-             ip daddr {gateway} tcp dport {{ {DNS_PORT}, {PROXY_PORT} }} counter drop\n\
+             ip daddr {gateway} tcp dport {streams} counter drop\n\
              ip daddr {gateway} udp dport {DNS_PORT} counter drop\n\
              }}\n\
              chain forward {{\n\
@@ -114,14 +137,15 @@ async fn run(clock: &Clock, arguments: &[&str], script: &str) -> Result<String, 
 }
 
 async fn talk(program: PathBuf, arguments: &[&str], script: &str) -> io::Result<Output> {
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()?;
+        .kill_on_drop(true);
+    let mut child = spawn_with(CapabilitySet::NET_ADMIN, command).await?;
     if let Some(mut input) = child.stdin.take() {
         // What it does not read it complains about itself.
         let _ = input.write_all(script.as_bytes()).await;

@@ -6,20 +6,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::accept::accept;
+use super::accept::{Places, accept};
 use super::error::{EgressError, Firewall};
 use super::firewall::{self, Fence};
-use super::ledger::{Ledger, Tell};
+use super::ledger::{Ledger, Reason, Tell, Wish};
 use super::outbound::{Outbound, leads_here};
+use super::pace::Pace;
 use super::peers::Peers;
 use super::rules::Rules;
-use super::{Attempt, DNS_PORT, Egress, PREFIX, PROXY_PORT, Shared, dns, proxy};
+use super::{Attempt, DNS_PORT, Egress, PROXY_PORT, Shared, dns, proxy};
 use crate::base::{RunId, limits};
-use crate::primitives::docker::{ChangeOptions, CreateNetworkOptions, DockerError, Network};
+use crate::model::grants::Access;
+use crate::primitives::docker::{ChangeOptions, CreateNetworkOptions, DockerError, EXECUTION_PREFIX, Network};
 use crate::primitives::option::Pairs;
-use crate::primitives::permit::DockerPermit;
+use crate::primitives::permit::{self, DockerPermit};
 
 /// How many of the last characters of an id of a run, which are its random ones, make an id here.
 const ID_CHARS: usize = 12;
@@ -123,8 +126,10 @@ pub async fn build(
     let name = network_name(id);
     let options =
         CreateNetworkOptions { internal: true, labels: Pairs(labels.clone()), ..CreateNetworkOptions::default() };
-    shared.docker.create_network(docker, &name, options).await?;
-    let network = shared.docker.network(docker, &name).await?;
+    docker.check(Access::Write, &name).map_err(DockerError::from)?;
+    let own = permit::executions(&[EXECUTION_PREFIX]).map_err(DockerError::from)?;
+    shared.docker.create_network(&own, &name, options).await?;
+    let network = shared.docker.network(&own, &name).await?;
     let peers = peers(&network)?;
     let bridge = format!("br-{}", network.id.get(..BRIDGE_ID_CHARS).unwrap_or_default());
     if !tokio::fs::try_exists(Path::new(INTERFACES).join(&bridge)).await.unwrap_or(false) {
@@ -133,10 +138,11 @@ pub async fn build(
     let fence = Fence { daemon: shared.daemon(), id, bridge: &bridge, peers };
     fence.raise(&shared.clock).await.map_err(EgressError::Firewall)?;
 
-    let ledger = Ledger::new(shared.clock.clone(), shared.options.bytes_max, tell);
+    let ledger = Ledger::counted(shared.clock.clone(), shared.options.bytes_max, tell, shared.counters.clone());
     let (names, clock) = (shared.names.of_another(), shared.clock.clone());
-    let outbound = Outbound { rules, names, ledger: ledger.clone(), clock, here: leads_here };
-    let listeners = listen(peers, &outbound).await?;
+    let pace = Pace::new(&clock);
+    let outbound = Outbound { rules, names, ledger: ledger.clone(), pace, clock, here: leads_here };
+    let listeners = listen(peers, &outbound, &shared.connections).await?;
     let opened = Opened { id: id.to_owned(), network: name, gateway: peers.gateway, labels };
     Ok((Gate { attempt, ledger, bridge, peers, _listeners: listeners }, opened))
 }
@@ -149,26 +155,32 @@ impl Gate {
     }
 }
 
-/// The proxy, and the name server on both of its sockets.
-async fn listen(peers: Peers, outbound: &Outbound) -> Result<JoinSet<()>, EgressError> {
+/// The proxy, and the name server on both of its sockets; `all` are the places for connections of all executions.
+async fn listen(peers: Peers, outbound: &Outbound, all: &Arc<Semaphore>) -> Result<JoinSet<()>, EgressError> {
     let at = |port| SocketAddr::from((peers.gateway, port));
     let failed = |address| move |source| EgressError::Listen { address, source };
     let proxies = TcpListener::bind(at(PROXY_PORT)).await.map_err(failed(at(PROXY_PORT)))?;
     let questions = UdpSocket::bind(at(DNS_PORT)).await.map_err(failed(at(DNS_PORT)))?;
     let streams = TcpListener::bind(at(DNS_PORT)).await.map_err(failed(at(DNS_PORT)))?;
     let mut listeners = JoinSet::new();
-    let (clock, out) = (outbound.clock.clone(), outbound.clone());
-    let most = limits::EGRESS_CONNECTIONS_MAX;
-    listeners.spawn(accept(proxies, peers, most, clock.clone(), move |stream| proxy::serve(stream, out.clone())));
-    let (out, most) = (outbound.clone(), limits::EGRESS_DNS_CONNECTIONS_MAX);
-    listeners.spawn(accept(streams, peers, most, clock, move |stream| dns::serve_tcp(stream, out.clone())));
+    let places = |own| Places { own, all: all.clone() };
+    let (clock, out, refused) = (outbound.clock.clone(), outbound.clone(), outbound.clone());
+    let serve = move |stream| proxy::serve(stream, out.clone());
+    let refuse = move |stream| proxy::refuse(&stream, &refused);
+    let most = places(limits::EGRESS_CONNECTIONS_MAX);
+    listeners.spawn(accept(proxies, peers, most, clock.clone(), serve, refuse));
+    let (out, refused) = (outbound.clone(), outbound.clone());
+    let serve = move |stream| dns::serve_tcp(stream, out.clone());
+    let refuse = move |_| refused.ledger.refuse(Wish::Dns, "", None, Reason::Crowded);
+    let most = places(limits::EGRESS_DNS_CONNECTIONS_MAX);
+    listeners.spawn(accept(streams, peers, most, clock, serve, refuse));
     listeners.spawn(dns::serve_udp(questions, peers, outbound.clone()));
     Ok(listeners)
 }
 
 /// The name of an execution's network.
 pub fn network_name(id: &str) -> String {
-    format!("{PREFIX}{id}")
+    format!("{EXECUTION_PREFIX}{id}")
 }
 
 fn peers(network: &Network) -> Result<Peers, EgressError> {

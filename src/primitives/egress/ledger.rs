@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::counters::Counters;
 use crate::base::clock::since;
 use crate::base::{Clock, Timestamp, limits};
 use crate::primitives::net::{Kind, Target};
@@ -49,6 +50,18 @@ pub enum Reason {
     Unreachable,
     /// The execution has sent and received all that it may.
     Spent,
+    /// It asks for names faster than it may.
+    Pace,
+    /// All executions together have as many connections as they may.
+    Crowded,
+    /// TLS in a tunnel asks for another host than the one that the tunnel was opened to.
+    ServerName,
+    /// What begins as TLS in a tunnel cannot be read.
+    Hello,
+    /// The head of what was answered is too long.
+    Head,
+    /// What was answered is no HTTP.
+    Answer,
 }
 
 impl fmt::Display for Reason {
@@ -63,6 +76,17 @@ impl fmt::Display for Reason {
             Self::Unresolved => "the name has no address",
             Self::Unreachable => "nothing answers there",
             Self::Spent => "the execution has used up its bytes",
+            Self::Pace => {
+                return write!(f, "more than {} names were asked for in a second", limits::EGRESS_DNS_PER_SECOND);
+            }
+            Self::Crowded => "all executions together have as many connections as there may be",
+            Self::ServerName => "TLS asks for it in a tunnel that was opened to another host",
+            Self::Hello => "TLS in the tunnel does not begin as it must",
+            Self::Head => {
+                let (most, kib) = (limits::EGRESS_HEADERS_MAX, limits::EGRESS_HEADER_BYTES_MAX >> 10);
+                return write!(f, "its answer has more than {most} headers, or {kib} KiB of them");
+            }
+            Self::Answer => "what answers there does not speak HTTP",
         })
     }
 }
@@ -79,6 +103,10 @@ impl Reason {
             Self::Unresolved => "unresolved",
             Self::Unreachable => "unreachable",
             Self::Spent => "spent",
+            Self::Pace => "pace",
+            Self::Crowded => "crowded",
+            Self::ServerName | Self::Hello => "tls",
+            Self::Head | Self::Answer => "answer",
         }
     }
 }
@@ -127,6 +155,8 @@ struct Shared {
     moved: Moved,
     tell: Option<Tell>,
     kept: Mutex<Kept>,
+    /// Of all executions.
+    all: Arc<Counters>,
 }
 
 #[derive(Default)]
@@ -140,13 +170,18 @@ struct Kept {
 
 /// Bytes, while they move.
 #[derive(Debug, Default)]
-struct Moved {
+pub struct Moved {
     sent: AtomicU64,
     received: AtomicU64,
 }
 
 impl Moved {
-    fn now(&self) -> (u64, u64) {
+    pub fn add(&self, way: Way, bytes: usize) {
+        let side = if way == Way::Out { &self.sent } else { &self.received };
+        side.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub fn now(&self) -> (u64, u64) {
         (self.sent.load(Ordering::Relaxed), self.received.load(Ordering::Relaxed))
     }
 }
@@ -166,8 +201,14 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
+    #[cfg(test)]
     pub fn new(clock: Clock, bytes_max: u64, tell: Option<Tell>) -> Self {
-        Self(Arc::new(Shared { clock, bytes_max, moved: Moved::default(), tell, kept: Mutex::default() }))
+        Self::counted(clock, bytes_max, tell, Arc::default())
+    }
+
+    /// One that counts for `all` executions, too.
+    pub fn counted(clock: Clock, bytes_max: u64, tell: Option<Tell>, all: Arc<Counters>) -> Self {
+        Self(Arc::new(Shared { clock, bytes_max, moved: Moved::default(), tell, kept: Mutex::default(), all }))
     }
 
     pub fn refuse(&self, wish: Wish, host: &str, port: Option<u16>, reason: Reason) {
@@ -191,13 +232,24 @@ impl Ledger {
             }
             decision
         });
-        self.tell(&decision);
+        self.decided(&decision);
         Flow { ledger: self.clone(), decision, moved }
     }
 
     pub fn is_spent(&self) -> bool {
+        self.room() == 0
+    }
+
+    /// How many bytes the execution may still move.
+    pub fn room(&self) -> u64 {
         let (sent, received) = self.0.moved.now();
-        sent.saturating_add(received) >= self.0.bytes_max
+        self.0.bytes_max.saturating_sub(sent.saturating_add(received))
+    }
+
+    /// Notes bytes that moved on no connection: questions for names and their answers.
+    pub fn moved(&self, way: Way, bytes: usize) {
+        self.0.moved.add(way, bytes);
+        self.0.all.moved(way, bytes);
     }
 
     /// With what has moved until now.
@@ -231,13 +283,19 @@ impl Ledger {
             }
             decision
         });
-        self.tell(&decision);
+        self.decided(&decision);
     }
 
     fn made(&self, wish: Wish, host: &str, port: Option<u16>) -> Decision {
         let (number, sent_bytes, received_bytes) = (0, 0, 0);
         let (at, host, refused, address, took) = (self.0.clock.now(), shown(host), None, None, None);
         Decision { number, at, wish, host, port, refused, address, sent_bytes, received_bytes, took }
+    }
+
+    /// Counts a decision that was made, and tells of it.
+    fn decided(&self, decision: &Decision) {
+        self.0.all.decided(decision.wish, decision.refused);
+        self.tell(decision);
     }
 
     fn tell(&self, decision: &Decision) {
@@ -259,16 +317,14 @@ pub enum Way {
 }
 
 impl Flow {
-    /// Notes bytes that moved; false when the execution may move no more of them.
-    pub fn moved(&self, way: Way, bytes: usize) -> bool {
-        let bytes = bytes as u64;
-        let shared = &self.ledger.0;
-        for moved in [&*self.moved, &shared.moved] {
-            let side = if way == Way::Out { &moved.sent } else { &moved.received };
-            side.fetch_add(bytes, Ordering::Relaxed);
-        }
-        let (sent, received) = shared.moved.now();
-        sent.saturating_add(received) <= shared.bytes_max
+    /// How many bytes may still move.
+    pub fn room(&self) -> u64 {
+        self.ledger.room()
+    }
+
+    pub fn moved(&self, way: Way, bytes: usize) {
+        self.moved.add(way, bytes);
+        self.ledger.moved(way, bytes);
     }
 }
 
@@ -318,17 +374,21 @@ mod tests {
             let told = told.clone();
             Arc::new(move |decision: &Decision| told.lock().expect("told").push(decision.clone()))
         };
-        let ledger = Ledger::new(clock, 100, Some(tell));
+        let all = Arc::<Counters>::default();
+        let ledger = Ledger::counted(clock, 100, Some(tell), all.clone());
         let target = super::super::rules::target("api.example.com:443").expect("a target");
         let flow = ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4]));
-        assert!(flow.moved(Way::Out, 40) && flow.moved(Way::In, 60) && !ledger.decisions(0).is_empty());
-        assert!(!flow.moved(Way::In, 1) && ledger.is_spent());
+        flow.moved(Way::Out, 40);
+        ledger.moved(Way::Out, 3);
+        assert_eq!((flow.room(), ledger.is_spent()), (57, false));
+        flow.moved(Way::In, 61);
+        assert_eq!((flow.room(), ledger.is_spent()), (0, true));
         let begun = told.lock().expect("told").pop().expect("told at its beginning");
         assert_eq!((begun.took, begun.sent_bytes), (None, 0));
         // What has moved is seen while it goes on.
         let so_far = ledger.decisions(0).pop().expect("it is kept");
         assert_eq!((so_far.took, so_far.sent_bytes, so_far.received_bytes), (None, 40, 61));
-        assert_eq!((ledger.totals().sent_bytes, ledger.totals().received_bytes), (40, 61));
+        assert_eq!((ledger.totals().sent_bytes, ledger.totals().received_bytes), (43, 61));
         hand.advance(Duration::from_secs(2));
         drop(flow);
         let ended = told.lock().expect("told").pop().expect("told at its end");
@@ -346,6 +406,9 @@ mod tests {
         let totals = ledger.totals();
         assert_eq!((totals.allowed, totals.refused, totals.forgotten), (1, 1_004, 4));
         assert_eq!(ledger.decisions(1_004).len(), 1);
+        let counted = all.read(1, 2);
+        assert_eq!((counted.gates, counted.connections, counted.sent_bytes, counted.received_bytes), (1, 2, 43, 61));
+        assert_eq!(counted.decisions, [(("connect", "allowed"), 1), (("dns", "not_listed"), 1_004)].into());
         // One that goes on for longer than it is kept is told of all the same.
         let long = ledger.begin(Wish::Connect, &target, IpAddr::from([1, 2, 3, 4]));
         for _ in 0..limits::EGRESS_DECISIONS_MAX {

@@ -5,7 +5,8 @@
 //! rules      what may be reached: the execution's list, within its job's grant and under the operator's deny list
 //! outbound   from a wish to a connection; the address that was checked is connected to; names: addresses of names
 //! proxy      tunnels and plain HTTP for the execution; dns and message: addresses of names that it may reach
-//! ledger     what was asked for and decided, for the run's trace
+//! hello      the name that TLS in a tunnel asks for, which is the one that the tunnel was opened to
+//! ledger     what was asked for and decided, for the run's trace; counters: of all executions, for the daemon's metrics
 //! firewall   a table of nftables: of the whole machine only those two ports are reached
 //! gate       one execution: network, rules and listeners together; sweep: what nobody waits for any more
 //! ```
@@ -15,15 +16,19 @@
 
 mod accept;
 mod body;
+mod counters;
 mod dns;
 mod error;
 mod firewall;
 mod gate;
+mod hello;
 mod ledger;
 mod message;
+mod meter;
 mod names;
 mod open;
 mod outbound;
+mod pace;
 mod peers;
 mod proxy;
 mod pulse;
@@ -38,9 +43,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use rustix::process::Resource;
 use tokio::net::UdpSocket;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
+pub use counters::{Ended, Statistics};
 pub use error::{EgressError, Firewall};
 pub use gate::Opened;
 pub use ledger::{Decision, Reason, Tell, Totals, Wish};
@@ -48,11 +55,12 @@ pub use open::Open;
 pub use rules::{Mode, Request};
 pub use sweep::{Runs, Standing};
 
+use self::counters::Counters;
 use self::gate::Slot;
 use self::names::Names;
 use self::rules::Rules;
 use crate::base::{Clock, RunId, limits};
-use crate::primitives::docker::Docker;
+use crate::primitives::docker::{Docker, GATE_LABEL, RUN_LABEL};
 use crate::primitives::net::HostPattern;
 use crate::primitives::net::resolve::Lookup;
 use crate::primitives::permit::{DockerPermit, EgressPermit};
@@ -60,16 +68,12 @@ use crate::primitives::permit::{DockerPermit, EgressPermit};
 /// Where an execution finds its proxy, on the gateway of its network.
 pub const PROXY_PORT: u16 = 3128;
 const DNS_PORT: u16 = 53;
-/// What names of networks and containers of executions begin with.
-pub const PREFIX: &str = "aegis-exec-";
 /// Whose a network, a container or a volume is: a database's, so that daemons beside each other keep theirs apart.
 const OWNER_LABEL: &str = "aegis.owner";
 /// Which daemon's, of those that share the database.
 const DAEMON_LABEL: &str = "aegis.daemon";
-const RUN_LABEL: &str = "aegis.run";
 /// Which of the run's attempts.
 const ATTEMPT_LABEL: &str = "aegis.attempt";
-const GATE_LABEL: &str = "aegis.egress";
 
 /// As the configuration has it, in `egress`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +119,9 @@ struct Shared {
     clock: Clock,
     owner: OnceLock<Owner>,
     gates: Mutex<BTreeMap<String, Slot>>,
+    /// Connections of all that is open.
+    connections: Arc<Semaphore>,
+    counters: Arc<Counters>,
     /// Whoever changes rules of what is open, or was, has it.
     fences: tokio::sync::Mutex<()>,
     /// That something was closed whose containers are still there.
@@ -151,6 +158,8 @@ impl Egress {
             clock,
             owner: OnceLock::new(),
             gates: Mutex::default(),
+            connections: Arc::new(Semaphore::new(accept::all_connections(open_files_max()))),
+            counters: Arc::default(),
             fences: tokio::sync::Mutex::default(),
             closed_early: Notify::new(),
         }))
@@ -167,14 +176,11 @@ impl Egress {
 
     /// What tells an attempt's containers and volumes from others', so that they go when it is over.
     pub fn labels(&self, attempt: Attempt) -> BTreeMap<String, String> {
-        let Some(owner) = self.0.owner.get() else { return BTreeMap::new() };
-        let labels = [
-            (OWNER_LABEL, owner.store.clone()),
-            (DAEMON_LABEL, owner.daemon.clone()),
-            (RUN_LABEL, attempt.run.to_string()),
-            (ATTEMPT_LABEL, attempt.number.to_string()),
-        ];
-        labels.map(|(name, value)| (name.to_owned(), value)).into()
+        let own = [(RUN_LABEL, attempt.run.to_string()), (ATTEMPT_LABEL, attempt.number.to_string())];
+        // By these they go, where there is who takes them away.
+        let owner = self.0.owner.get();
+        let owned = owner.map(|owner| [(OWNER_LABEL, owner.store.clone()), (DAEMON_LABEL, owner.daemon.clone())]);
+        own.into_iter().chain(owned.into_iter().flatten()).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
     /// Whether a request can be meant and is granted; makes nothing.
@@ -238,6 +244,19 @@ impl Egress {
         Ok(totals)
     }
 
+    /// Notes how an iteration of an execution ended, whether it was let out or not.
+    pub fn ended(&self, how: Ended) {
+        self.0.counters.ended(how);
+    }
+
+    /// None where nobody is let out and no execution has ended.
+    pub fn statistics(&self) -> Option<Statistics> {
+        let connections =
+            accept::all_connections(open_files_max()).saturating_sub(self.0.connections.available_permits());
+        let found = self.0.counters.read(self.gates().len(), connections);
+        (self.is_enabled() || !found.ended.is_empty()).then_some(found)
+    }
+
     /// Whether executions could be let out now.
     ///
     /// # Errors
@@ -257,6 +276,11 @@ impl Egress {
     fn gates(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
         self.0.gates.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many files this process may have open; None where there is no bound.
+fn open_files_max() -> Option<u64> {
+    rustix::process::getrlimit(Resource::Nofile).current
 }
 
 /// Whether the packet filter can be changed from here.

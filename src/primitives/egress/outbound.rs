@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use super::ledger::{Flow, Ledger, Reason, Wish};
 use super::names::Names;
+use super::pace::Pace;
 use super::rules::Rules;
 use crate::base::{Clock, limits};
 use crate::primitives::net::address::kind;
@@ -20,6 +21,8 @@ pub struct Outbound {
     pub rules: Rules,
     pub names: Names,
     pub ledger: Ledger,
+    /// Of questions for names.
+    pub pace: Pace,
     pub clock: Clock,
     /// Whether an address is this machine's own: [`leads_here`].
     pub here: fn(IpAddr) -> bool,

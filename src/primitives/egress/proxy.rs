@@ -14,8 +14,9 @@ use hyper::{Method, Request, Response, StatusCode, client, http::uri::Scheme, se
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::body::{Body, Driven, Metered};
-use super::ledger::{Reason, Way, Wish};
+use super::body::{Body, Driven};
+use super::ledger::{Reason, Wish};
+use super::meter::Metered;
 use super::outbound::Outbound;
 use super::pulse::Pulse;
 use super::rules;
@@ -75,6 +76,16 @@ pub async fn serve(stream: TcpStream, outbound: Outbound) {
     }
 }
 
+/// Tells a connection for which there is no room.
+pub fn refuse(stream: &TcpStream, outbound: &Outbound) {
+    let reason = Reason::Crowded;
+    outbound.ledger.refuse(Wish::Http, "", None, reason);
+    let (status, text) = (StatusCode::SERVICE_UNAVAILABLE, format!("aegis: {reason}\n"));
+    let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", text.len());
+    // A new connection has room for so little.
+    let _ = stream.try_write((head + &text).as_bytes());
+}
+
 async fn answer(
     outbound: &Outbound,
     begun: &Mutex<Option<Tunnel>>,
@@ -97,7 +108,8 @@ async fn connect(outbound: &Outbound, pulse: &Pulse, request: &mut Request<Incom
     let Some(target) = rules::target(&host) else { return Err(malformed(outbound, Wish::Connect, host)) };
     let dialed = outbound.dial(Wish::Connect, &target).await;
     let (stream, flow) = dialed.map_err(|reason| Refusal { host, reason })?;
-    Ok(Tunnel { upgrade: hyper::upgrade::on(request), stream, flow, pulse: pulse.clone() })
+    let far = Metered::new(stream, flow, pulse.clone());
+    Ok(Tunnel { upgrade: hyper::upgrade::on(request), far, target, ledger: outbound.ledger.clone() })
 }
 
 async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
@@ -111,11 +123,15 @@ async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>)
     let Some((named, target)) = asked else { return Err(malformed(outbound, Wish::Http, host)) };
     let dialed = outbound.dial(Wish::Http, &target).await;
     let (stream, flow) = dialed.map_err(|reason| Refusal { host: host.clone(), reason })?;
-    let flow = Arc::new(flow);
-    let unreachable = |_| Refusal { host: host.clone(), reason: Reason::Unreachable };
+    let broke = |failure: hyper::Error| {
+        let reason = broken(outbound, &failure);
+        outbound.ledger.refuse(Wish::Http, &target.host.to_string(), Some(target.port), reason);
+        Refusal { host: host.clone(), reason }
+    };
     let mut builder = client::conn::http1::Builder::new();
     builder.max_headers(limits::EGRESS_HEADERS_MAX).max_buf_size(limits::EGRESS_HEADER_BYTES_MAX);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(unreachable)?;
+    let far = Metered::new(stream, flow, pulse.clone());
+    let (mut sender, connection) = builder.handshake(TokioIo::new(far)).await.map_err(broke)?;
     let mut driver = async move { drop(connection.await) }.boxed().fuse();
 
     let (mut head, body) = request.into_parts();
@@ -124,16 +140,24 @@ async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>)
     // Whatever the container said: what is asked is who was looked at.
     head.headers.insert(HOST, named);
     head.extensions.clear();
-    let body = Metered { body, flow: flow.clone(), way: Way::Out, pulse: pulse.clone() };
     let mut answered = std::pin::pin!(sender.send_request(Request::from_parts(head, body)));
     let response = tokio::select! {
         response = &mut answered => response,
         () = &mut driver => answered.await,
     };
-    let (mut head, body) = response.map_err(unreachable)?.into_parts();
+    let (mut head, body) = response.map_err(broke)?.into_parts();
     strip(&mut head.headers);
-    let body = Metered { body, flow, way: Way::In, pulse: pulse.clone() };
     Ok(Response::from_parts(head, Driven { driver, body }.boxed_unsync()))
+}
+
+/// Why a connection that was made brought no answer.
+fn broken(outbound: &Outbound, failure: &hyper::Error) -> Reason {
+    match failure {
+        _ if outbound.ledger.is_spent() => Reason::Spent,
+        _ if failure.is_parse_too_large() => Reason::Head,
+        _ if failure.is_parse() => Reason::Answer,
+        _ => Reason::Unreachable,
+    }
 }
 
 /// The host as the other side is told of it (RFC 9110 section 7.2): the one that was looked at, however it was written.
@@ -170,7 +194,7 @@ fn refused(refusal: &Refusal) -> Response<Body> {
     let mut response = Response::new(said(&format!("aegis: {host} is not reached: {reason}\n")));
     *response.status_mut() = match reason {
         Reason::Malformed => StatusCode::BAD_REQUEST,
-        Reason::Unresolved | Reason::Unreachable => StatusCode::BAD_GATEWAY,
+        Reason::Unresolved | Reason::Unreachable | Reason::Head | Reason::Answer => StatusCode::BAD_GATEWAY,
         _ => StatusCode::FORBIDDEN,
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));

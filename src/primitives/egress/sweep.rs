@@ -8,16 +8,14 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::Gate;
-use super::{ATTEMPT_LABEL, Attempt, DAEMON_LABEL, Egress, GATE_LABEL, OWNER_LABEL, PREFIX, RUN_LABEL, firewall};
+use super::{ATTEMPT_LABEL, Attempt, DAEMON_LABEL, Egress, OWNER_LABEL, firewall};
 use crate::base::{Fault, RunId, limits};
 use crate::primitives::docker::{
-    Container, ListOptions, Network, NetworkListOptions, RemoveOptions, RemoveVolumeOptions, Volume, VolumeListOptions,
+    Container, EXECUTION_PREFIX, GATE_LABEL, ListOptions, Network, NetworkListOptions, QUARANTINE_PREFIX, RUN_LABEL,
+    RemoveOptions, RemoveVolumeOptions, Volume, VolumeListOptions,
 };
 use crate::primitives::option::Texts;
 use crate::primitives::permit::{self, DockerPermit};
-
-/// Containers that could not be killed are called so.
-const QUARANTINE: &str = "aegis-quarantine-";
 
 /// How it stands with a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +115,7 @@ impl Egress {
     /// How many things were taken away.
     pub async fn sweep(&self, runs: &dyn Runs) -> Result<usize, Fault> {
         let Some(owner) = self.0.owner.get() else { return Ok(0) };
-        let permit = permit::executions(&[PREFIX, QUARANTINE])?;
+        let permit = permit::executions(&[EXECUTION_PREFIX, QUARANTINE_PREFIX])?;
         let open: Vec<String> = self.gates().iter().filter_map(|(id, slot)| slot.gate().map(|_| id.clone())).collect();
         let found = self.look(&permit).await?;
         let own = |labels: &Labels| labels.get(OWNER_LABEL) == Some(&owner.store);
@@ -127,7 +125,8 @@ impl Egress {
             labelled.chain(found.networks.iter().map(|network| &network.labels)).filter(|labels| own(labels));
         let asked = labelled.filter_map(run_of).chain(self.gates().values().map(|slot| slot.attempt().run)).collect();
         let standings = runs.standings(asked).await?;
-        let has_network = |id: &str| found.networks.iter().any(|network| network.name.strip_prefix(PREFIX) == Some(id));
+        let has_network =
+            |id: &str| found.networks.iter().any(|network| network.name.strip_prefix(EXECUTION_PREFIX) == Some(id));
         // After the look, so that what was found and is not known here is known nowhere.
         let known: BTreeSet<String> = {
             let mut gates = self.gates();
@@ -156,7 +155,7 @@ impl Egress {
         }
         for network in found.networks.iter().filter(|network| is_left(&network.labels)) {
             let daemon = network.labels.get(DAEMON_LABEL).map_or("", String::as_str);
-            if let Some(id) = network.name.strip_prefix(PREFIX) {
+            if let Some(id) = network.name.strip_prefix(EXECUTION_PREFIX) {
                 gone += took("network", &network.name, self.tear(&permit, daemon, id).await);
             }
         }
@@ -167,7 +166,7 @@ impl Egress {
     async fn lower_lost(&self, found: &Found, daemon: &str) -> usize {
         let mut gone = 0;
         let held: BTreeSet<&str> =
-            found.networks.iter().filter_map(|network| network.name.strip_prefix(PREFIX)).collect();
+            found.networks.iter().filter_map(|network| network.name.strip_prefix(EXECUTION_PREFIX)).collect();
         for id in found.fenced.iter().filter(|id| !held.contains(id.as_str())) {
             gone += took("rules", id, self.lower(daemon, id).await);
         }
@@ -180,7 +179,7 @@ impl Egress {
             tracing::warn!(%problem, "rules that are left over are not looked for");
             Vec::new()
         });
-        let (docker, names) = (&self.0.docker, Texts(vec![format!("{PREFIX}*")]));
+        let (docker, names) = (&self.0.docker, Texts(vec![format!("{EXECUTION_PREFIX}*")]));
         let networks = docker.networks(permit, NetworkListOptions { names: names.clone() }).await?;
         let labels = Texts(vec![OWNER_LABEL.to_owned()]);
         let containers = docker.list(permit, ListOptions { labels, ..ListOptions::default() }).await?;

@@ -5,6 +5,7 @@
 //! variables. What it prints is read as it comes and bounded. A [`keeper`] stands between it and the daemon, so that
 //! nothing that it starts outlives the call, the run or the daemon.
 
+pub mod capabilities;
 mod error;
 pub mod keeper;
 mod output;

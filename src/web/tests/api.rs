@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::support::App;
 use crate::base::Timestamp;
 use crate::model::{Identity, Occurrence, OccurrenceState, Role, TriggerKind};
+use crate::primitives::egress::Ended;
 
 #[tokio::test]
 async fn a_job_is_listed_described_and_run() {
@@ -256,6 +257,15 @@ async fn metrics_count_what_happened() {
         "aegis_script_diagnostics{severity=\"error\"} 0",
         "# TYPE aegis_process_resident_memory_bytes gauge",
     ] {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+    // Nobody is let out, and no execution has ended yet.
+    assert!(!text.contains("aegis_executions") && !text.contains("aegis_egress"), "{text}");
+    app.web.parts.egress.ended(Ended::TimedOut);
+    let text = app.get("/metrics").await.expect(StatusCode::OK).text;
+    for line in
+        ["aegis_executions_total{outcome=\"timed_out\"} 1", "aegis_egress_gates 0", "aegis_egress_sent_bytes_total 0"]
+    {
         assert!(text.contains(line), "{line:?} is not in\n{text}");
     }
     assert_eq!(text.matches("# EOF").count(), 1);

@@ -177,6 +177,7 @@ impl App {
         let primitives = primitives_in(folder.path(), &clock);
         let (docker, secrets) = (primitives.docker.clone(), primitives.secrets.clone());
         let (stacks, volumes) = (primitives.stacks.clone(), primitives.volumes.clone());
+        let egress = primitives.egress.clone();
         let io = tokio::runtime::Handle::current();
         let engine = Engine::new(EngineOptions { io, clock: clock.clone(), primitives });
         let registry = registry();
@@ -212,6 +213,7 @@ impl App {
             secrets,
             stacks,
             volumes,
+            egress,
             forecast: Arc::new(EveryFiveMinutes),
             probes: Vec::new(),
             metrics: Metrics::default(),

@@ -14,9 +14,10 @@ use crate::primitives::permit::{self, Denied, DockerPermit};
 
 /// The service, and a permit if the run's grants reach `access` on anything.
 pub fn engine(context: &CallContext, access: Access) -> Result<(Docker, DockerPermit), Fault> {
-    let permit = permit::docker(&context.run()?.grants, access, None);
-    let permit = permit.map_err(|denied| Denied { what: context.name.to_string(), ..denied })?.noting(&context.reach);
-    Ok((context.primitives.docker.clone(), permit))
+    let run = context.run()?;
+    let permit = permit::docker(&run.grants, access, None);
+    let permit = permit.map_err(|denied| Denied { what: context.name.to_string(), ..denied })?;
+    Ok((context.primitives.docker.clone(), permit.noting(&context.reach).of_run(run.run)))
 }
 
 /// The argument `options`, which the registry has checked already: what is refused here is a value, not a type.

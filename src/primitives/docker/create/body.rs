@@ -196,6 +196,17 @@ fn networking(options: &CreateOptions) -> Option<NetworkingConfig> {
     Some(NetworkingConfig { endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])) })
 }
 
+/// Has the container be on networks by their ids, of which `ids` tells by name.
+pub(super) fn pin(body: &mut ContainerCreateBody, ids: &BTreeMap<String, String>) {
+    let mode = body.host_config.as_mut().and_then(|config| config.network_mode.as_mut());
+    if let Some((mode, id)) = mode.and_then(|mode| ids.get(mode).map(|id| (mode, id))) {
+        mode.clone_from(id);
+    }
+    if let Some(endpoints) = body.networking_config.as_mut().and_then(|config| config.endpoints_config.as_mut()) {
+        *endpoints = endpoints.drain().map(|(name, place)| (ids.get(&name).cloned().unwrap_or(name), place)).collect();
+    }
+}
+
 fn restart(text: &str) -> Result<RestartPolicy, DockerError> {
     let (name, retries) = text.split_once(':').map_or((text, None), |(name, retries)| (name, Some(retries)));
     let policy = |name| Ok(RestartPolicy { name: Some(name), maximum_retry_count: None });

@@ -8,6 +8,8 @@ mod options;
 mod privileges;
 mod update;
 
+use std::collections::BTreeMap;
+
 use bollard::models::{ContainerCreateBody, NetworkConnectRequest};
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
 use serde::Serialize;
@@ -19,6 +21,7 @@ pub use update::UpdateOptions;
 use self::mounts::MountPlan;
 use super::engine::Docker;
 use super::error::DockerError;
+use super::executions::{Guest, RUN_LABEL};
 use super::names::{check_image, check_name};
 use super::networks::HOST_NETWORK;
 use super::pull::{PullOptions, PullPolicy};
@@ -42,6 +45,9 @@ pub struct Created {
     pub warnings: Vec<String>,
 }
 
+/// Networks by id: one of the same name that is made meanwhile is another.
+type Gates = BTreeMap<String, String>;
+
 impl Docker {
     /// Fetches the image by its policy first. A failure on the way leaves no container behind.
     pub async fn create(&self, permit: &DockerPermit, options: CreateOptions) -> Result<Created, DockerError> {
@@ -51,8 +57,9 @@ impl Docker {
         let environment = environment::resolve(&options).await?;
         let mounts = mounts::plan(&options.volumes, &options.tmpfs)?;
         let api = self.connected().await?.api;
-        let (body, mut warnings) = (body::build(&options, environment, &mounts)?, engines::warnings(&options, api));
-        self.check_surroundings(permit, name.as_deref(), &options, &mounts).await?;
+        let (mut body, mut warnings) = (body::build(&options, environment, &mounts)?, engines::warnings(&options, api));
+        let gates = self.check_surroundings(permit, name.as_deref(), &options, &mounts).await?;
+        body::pin(&mut body, &gates);
         let pull = PullOptions {
             policy: Some(options.pull_policy.unwrap_or(PullPolicy::Missing)),
             platform: options.platform.clone(),
@@ -65,7 +72,7 @@ impl Docker {
         let mut created =
             Created { id: None, name, image, pulled, dry_run: options.dry_run, plan, warnings: Vec::new() };
         if !options.dry_run {
-            let (id, said) = self.create_from(&options, created.name.clone(), body).await?;
+            let (id, said) = self.create_from(&options, &gates, created.name.clone(), body).await?;
             warnings.extend(said);
             created.id = Some(id);
         }
@@ -73,14 +80,15 @@ impl Docker {
         Ok(created)
     }
 
-    /// What the engine would find out too late, or not at all.
+    /// What the engine would find out too late, or not at all. Gives the ids of the networks that hold executions in, by
+    /// the names that they were asked for.
     async fn check_surroundings(
         &self,
         permit: &DockerPermit,
         name: Option<&str>,
         options: &CreateOptions,
         mounts: &MountPlan,
-    ) -> Result<(), DockerError> {
+    ) -> Result<Gates, DockerError> {
         if let Some(name) = name {
             match self.find(permit, Access::Write, name).await {
                 Err(DockerError::NotFound { .. }) => {}
@@ -93,6 +101,9 @@ impl Docker {
                 Err(error) => return Err(error),
             }
         }
+        let (mut gates, guest) =
+            (Gates::new(), Guest { name, run: options.labels.0.get(RUN_LABEL), dns: &options.dns.0 });
+        guest.check_usual(permit, options)?;
         for network in options.networks.names() {
             let found = self.find_network(permit, Access::Read, network).await.map_err(|error| match error {
                 DockerError::NotFound { .. } => {
@@ -104,6 +115,10 @@ impl Docker {
             if found.driver == HOST_NETWORK {
                 check(permit, "a container on the host's network", Access::Admin, name)?;
             }
+            guest.check_joins(permit, &found)?;
+            if found.is_gate() {
+                gates.insert(network.to_owned(), found.id);
+            }
         }
         for volume in &mounts.named {
             permit.check_as(&format!("mounting the volume {:?}", volume.name), Access::Write, &volume.name)?;
@@ -111,12 +126,13 @@ impl Docker {
                 self.same_volume(&volume.name, driver, driver_options).await?;
             }
         }
-        Ok(())
+        Ok(gates)
     }
 
     async fn create_from(
         &self,
         options: &CreateOptions,
+        gates: &Gates,
         name: Option<String>,
         body: ContainerCreateBody,
     ) -> Result<(String, Vec<String>), DockerError> {
@@ -130,7 +146,7 @@ impl Docker {
             let endpoint_config = Some(settings.endpoint());
             let request = NetworkConnectRequest { container: answer.id.clone(), endpoint_config };
             let action = format!("connecting {shown:?} to the network {network:?}");
-            let network = network.to_owned();
+            let network = gates.get(network).cloned().unwrap_or_else(|| network.to_owned());
             let joined =
                 self.call(&action, |client| async move { client.connect_network(&network, request).await }).await;
             if let Err(error) = joined {

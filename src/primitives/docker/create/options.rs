@@ -222,7 +222,7 @@ impl<'de> Deserialize<'de> for Networks {
 }
 
 impl Networks {
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::primitives::docker) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 

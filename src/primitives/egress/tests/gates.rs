@@ -50,6 +50,7 @@ fn what_a_script_has_let_out_is_closed_when_its_machine_goes() {
     let attempt = Attempt { run: RunId::generate(), number: 1 };
     let (own, other) = (egress.reserve(attempt).expect("a place"), egress.reserve(attempt).expect("a place"));
     open.add(&egress, &own.id);
+    assert_eq!(egress.statistics().map(|found| (found.gates, found.connections)), Some((2, 0)));
     drop(open);
     assert_eq!(egress.gates().keys().collect::<Vec<_>>(), [&other.id]);
 }

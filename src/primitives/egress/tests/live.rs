@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::Nobody;
-use crate::base::{Clock, Fault, RunId};
+use crate::base::{Clock, Fault, RunId, limits};
 use crate::model::Grants;
 use crate::primitives::docker::testing::{Lab, docker, options};
 use crate::primitives::egress::firewall::{Fence, fenced, lower};
@@ -40,14 +40,14 @@ impl Runs for Over {
 }
 
 /// One test's executions; whatever has its owner's label goes when it ends, however it ends.
-struct Bed {
-    lab: Lab,
+pub(super) struct Bed {
+    pub(super) lab: Lab,
     owner: Owner,
     hosts: BTreeMap<String, IpAddr>,
 }
 
 impl Bed {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let lab = Lab::open();
         let owner = Owner { store: lab.mark.clone(), daemon: lab.mark.clone() };
         let hosts = ["api.test", "second.test"].map(|name| (name.to_owned(), IpAddr::from(Ipv4Addr::LOCALHOST)));
@@ -55,7 +55,7 @@ impl Bed {
     }
 
     /// A daemon, as after each of its starts.
-    fn daemon(&self) -> Egress {
+    pub(super) fn daemon(&self) -> Egress {
         self.daemon_called(&self.owner.daemon)
     }
 
@@ -66,7 +66,7 @@ impl Bed {
         egress
     }
 
-    async fn open(&self, egress: &Egress, run: RunId, names: &[String]) -> Opened {
+    pub(super) async fn open(&self, egress: &Egress, run: RunId, names: &[String]) -> Opened {
         let grants = Grants { egress: names.to_vec(), ..Grants::default() };
         let permit = permit::egress(&grants, names).expect("granted");
         let request = Request { mode: Mode::Allow, names: names.to_vec() };
@@ -84,7 +84,7 @@ impl Bed {
     }
 
     /// What a script prints in a container.
-    async fn says(&self, container: &str, script: &str) -> String {
+    pub(super) async fn says(&self, container: &str, script: &str) -> String {
         let command = json!({ "command": ["sh", "-c", script], "timeout": "60s" });
         let done = self.lab.docker.exec(&self.lab.permit, container, options(command)).await.expect("executed");
         format!("{}{}", done.stdout, done.stderr)
@@ -260,6 +260,28 @@ impl Scene {
         let other = egress.decisions(RunId::generate(), &self.opened.id, 0);
         assert!(matches!(other, Err(EgressError::Unknown(_))));
     }
+
+    /// The machine has room for so many connections: whoever fills it keeps everybody from making new ones.
+    async fn a_flood_takes_no_room_among_the_machine_s_connections(&self) {
+        let gateway = self.opened.gateway;
+        let each = |count: u32, one: &str| format!("for i in $(seq {count}); do ({one}) >/dev/null 2>&1 & done; wait");
+        let questions = each(50, &format!("timeout 3 nslookup api.test {gateway}"));
+        let connections = each(600, &format!("printf 'x\\r\\n\\r\\n' | timeout 5 nc -w 2 {gateway} 3128"));
+        let stray = each(50, &format!("nc -w 1 {gateway} 5353 </dev/null"));
+        for flood in [questions, connections, stray] {
+            self.bed.says(&self.inside, &flood).await;
+            let noted = std::fs::read_to_string("/proc/net/nf_conntrack").expect("the kernel notes connections");
+            // The bridge itself tells its own network of groups.
+            let is_of_network = |line: &&str| line.contains(&format!("={gateway} ")) && !line.contains("dst=224.");
+            let noted: Vec<&str> = noted.lines().filter(is_of_network).collect();
+            assert!(noted.is_empty(), "{flood}: {noted:?}");
+        }
+        let table = self.bed.table(&self.opened.id);
+        let listed = Command::new("nft").args(["list", "chain", "inet", &table, "arrive"]).output().expect("nft");
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let drops = listed.lines().filter(|line| line.ends_with(" drop") && !line.contains("counter packets 0 "));
+        assert_eq!(drops.count(), 2, "{listed}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,6 +292,7 @@ async fn an_execution_reaches_what_is_named_and_nothing_else() {
     scene.what_is_named_is_reached().await;
     scene.nothing_is_reached_past_the_proxy().await;
     scene.what_the_proxy_sees_is_refused_and_noted(&egress).await;
+    scene.a_flood_takes_no_room_among_the_machine_s_connections().await;
 
     // Rules that somebody else took away are put in place again.
     let table = scene.bed.table(&scene.opened.id);
@@ -376,7 +399,16 @@ async fn rules_come_whole_and_go_whole() {
     assert!(fenced(&clock, daemon).await.expect("listed").contains(&id));
     let listed = Command::new("nft").args(["list", "table", "inet", &bed.table(&id)]).output().expect("nft");
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    assert_eq!(listed.matches(" drop").count(), 5, "{listed}");
+    assert_eq!(listed.matches(" drop").count(), 7, "{listed}");
+    // What is let through is bounded, and not noted on its way in and out.
+    let bounds = [
+        (limits::EGRESS_FENCE_DNS_PER_SECOND, limits::EGRESS_FENCE_DNS_BURST, "limit rate "),
+        (limits::EGRESS_FENCE_CONNECTIONS_PER_SECOND, limits::EGRESS_FENCE_CONNECTIONS_BURST, "limit rate over "),
+    ];
+    for (rate, burst, kind) in bounds {
+        assert!(listed.contains(&format!("{kind}{rate}/second burst {burst} packets")), "{listed}");
+    }
+    assert_eq!(listed.matches("notrack").count(), 4, "{listed}");
     lower(&clock, daemon, &id).await.expect("lowered");
     lower(&clock, daemon, &id).await.expect("lowered, though nothing is there");
     assert!(!fenced(&clock, daemon).await.expect("listed").contains(&id));

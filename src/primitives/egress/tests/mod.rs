@@ -1,6 +1,7 @@
 //! The proxy and the name server, driven over loopback by a client of the tests' own; then from within real containers.
 
 mod gates;
+mod joins;
 mod live;
 mod names;
 mod proxy;
@@ -13,12 +14,14 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::accept::accept;
+use super::accept::{Places, accept};
 use super::ledger::Ledger;
 use super::names::Names;
 use super::outbound::{Outbound, leads_here};
+use super::pace::Pace;
 use super::peers::Peers;
 use super::rules::{Mode, Request, Rules};
 use super::{Decision, proxy as served};
@@ -53,7 +56,12 @@ fn outbound(names: &[&str], hosts: &[(&str, [u8; 4])], bytes_max: u64, clock: &C
         hosts.iter().map(|(name, ip)| ((*name).to_owned(), IpAddr::from(*ip))).collect();
     let names = Names::new(Arc::new(hosts), Arc::new(Nobody), clock.clone());
     let ledger = Ledger::new(clock.clone(), bytes_max, None);
-    Outbound { rules, names, ledger, clock: clock.clone(), here: leads_here }
+    Outbound { rules, names, ledger, pace: Pace::new(clock), clock: clock.clone(), here: leads_here }
+}
+
+/// So many for one execution, and plenty for all.
+fn places(own: usize) -> Places {
+    Places { own, all: Arc::new(Semaphore::new(100)) }
 }
 
 /// A proxy on loopback, until it is dropped.
@@ -64,12 +72,17 @@ struct Proxy {
 }
 
 impl Proxy {
-    async fn start(outbound: Outbound, peers: Peers, most: usize) -> Self {
+    async fn start(outbound: Outbound, peers: Peers, own: usize) -> Self {
+        Self::start_within(outbound, peers, places(own)).await
+    }
+
+    async fn start_within(outbound: Outbound, peers: Peers, places: Places) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let (mut tasks, out) = (JoinSet::new(), outbound.clone());
-        let clock = outbound.clock.clone();
-        tasks.spawn(accept(listener, peers, most, clock, move |stream| served::serve(stream, out.clone())));
+        let (mut tasks, out, refused) = (JoinSet::new(), outbound.clone(), outbound.clone());
+        let (clock, serve) = (outbound.clock.clone(), move |stream| served::serve(stream, out.clone()));
+        let refuse = move |stream| served::refuse(&stream, &refused);
+        tasks.spawn(accept(listener, peers, places, clock, serve, refuse));
         Self { address, outbound, _tasks: tasks }
     }
 

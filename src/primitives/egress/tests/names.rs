@@ -1,13 +1,14 @@
 //! The name server, over both of its transports.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use super::{outbound, peers};
-use crate::base::{Clock, limits};
+use super::{outbound, peers, places};
+use crate::base::{Clock, Timestamp, limits};
 use crate::primitives::egress::accept::accept;
 use crate::primitives::egress::dns;
 use crate::primitives::egress::ledger::{Reason, Wish};
@@ -16,10 +17,11 @@ use crate::primitives::egress::outbound::Outbound;
 
 const A: u16 = 1;
 const TXT: u16 = 16;
+const PLENTY: u64 = 1 << 20;
 
 fn way() -> Outbound {
     let names = ["api.test:8443", "rebind.example.com", "nobody.test"];
-    outbound(&names, &[("api.test", [10, 1, 2, 3]), ("rebind.example.com", [127, 0, 0, 1])], 1, &Clock::system())
+    outbound(&names, &[("api.test", [10, 1, 2, 3]), ("rebind.example.com", [127, 0, 0, 1])], PLENTY, &Clock::system())
 }
 
 /// Code of the answer, and how many addresses it has.
@@ -58,7 +60,7 @@ async fn a_name_that_leads_to_this_machine_is_refused_but_for_a_listed_address()
     let hosts = [("api.example.com", own), ("other.example.com", elsewhere), ("inside.test", [10, 0, 0, 5])];
     for (listed, expected) in [("other.example.com", Err(Reason::Machine)), ("140.82.121.4", Ok(vec![own.into()]))] {
         let names = ["*.example.com", "inside.test", listed];
-        let mut out = outbound(&names, &hosts, 1, &Clock::system());
+        let mut out = outbound(&names, &hosts, PLENTY, &Clock::system());
         out.here = |ip| ip == IpAddr::from([140, 82, 121, 4]) || ip == IpAddr::from([10, 0, 0, 5]);
         assert_eq!(out.addresses("api.example.com").await, expected, "{listed}");
         assert_eq!(out.addresses("other.example.com").await, Ok(vec![elsewhere.into()]));
@@ -93,7 +95,8 @@ async fn questions_come_over_udp_and_over_tcp() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let clock = Clock::system();
-    tasks.spawn(accept(listener, peers(), 2, clock, move |stream| dns::serve_tcp(stream, out.clone())));
+    let serve = move |stream| dns::serve_tcp(stream, out.clone());
+    tasks.spawn(accept(listener, peers(), places(2), clock, serve, drop));
     let mut stream = TcpStream::connect(address).await.expect("connected");
     for (name, expected) in [("api.test", (0, 1)), ("other.test", (5, 0))] {
         assert_eq!(told(&over_tcp(&mut stream, &ask(name, A)).await.expect("an answer")), expected);
@@ -118,4 +121,45 @@ async fn hostile(address: SocketAddr) {
     }
     let mut stream = TcpStream::connect(address).await.expect("connected");
     assert!(over_tcp(&mut stream, &ask("api.test", A)).await.is_some());
+}
+
+#[tokio::test]
+async fn questions_and_answers_are_within_the_budget() {
+    let (question, clock) = (ask("api.test", A), Clock::system());
+    let budget = question.len() as u64 * 4;
+    let out = outbound(&["api.test:8443"], &[("api.test", [10, 1, 2, 3])], budget, &clock);
+    let answer = dns::answer(&out, &question).await.expect("an answer");
+    let totals = out.ledger.totals();
+    assert_eq!((totals.sent_bytes, totals.received_bytes), (question.len() as u64, answer.len() as u64));
+    let answer = dns::answer(&out, &question).await.expect("an answer");
+    assert_eq!(told(&answer), (0, 1), "it was asked for with what was left");
+    let answer = dns::answer(&out, &question).await.expect("an answer");
+    let last = out.ledger.decisions(0).pop().expect("a decision");
+    assert_eq!((told(&answer), last.refused), ((5, 0), Some(Reason::Spent)));
+}
+
+#[tokio::test]
+async fn a_flood_of_questions_is_not_answered_and_noted_once() {
+    let (clock, hand) = Clock::fake(Timestamp::UNIX_EPOCH);
+    let out = outbound(&["api.test:8443"], &[("api.test", [10, 1, 2, 3])], PLENTY, &clock);
+    let (server, client) = tokio::join!(UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
+    let (server, client) = (server.expect("a port"), client.expect("a port"));
+    let address = server.local_addr().expect("an address");
+    let mut tasks = JoinSet::new();
+    tasks.spawn(dns::serve_udp(server, peers(), out.clone()));
+    let (question, mut buffer) = (ask("api.test", A), [0; 600]);
+    for _ in 0..limits::EGRESS_DNS_BURST {
+        client.send_to(&question, address).await.expect("sent");
+        client.recv(&mut buffer).await.expect("an answer");
+    }
+    client.send_to(&question, address).await.expect("sent");
+    while out.ledger.totals().refused == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(out.ledger.decisions(0).pop().and_then(|decision| decision.refused), Some(Reason::Pace));
+    assert!(client.try_recv(&mut buffer).is_err(), "one too many");
+    hand.advance(Duration::from_secs(1));
+    client.send_to(&question, address).await.expect("sent");
+    client.recv(&mut buffer).await.expect("an answer");
+    assert_eq!(out.ledger.totals().refused, 1);
 }

@@ -6,8 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{Proxy, outbound, peers};
+use super::{Proxy, outbound, peers, places};
 use crate::base::{Clock, Timestamp, limits};
+use crate::primitives::egress::hello::ALERT;
+use crate::primitives::egress::hello::tests::{hello, hello_to};
 use crate::primitives::egress::ledger::{Reason, Wish};
 use crate::primitives::egress::peers::Peers;
 use crate::primitives::http::testing::{Server, answer};
@@ -76,8 +78,89 @@ async fn a_plain_request_goes_where_it_was_checked_to_go() {
     }
     let decision = proxy.decided(|decision| decision.took.is_some()).await;
     assert_eq!((decision.wish, decision.port, decision.refused), (Wish::Http, Some(server.port()), None));
-    assert_eq!((decision.host.as_str(), decision.sent_bytes, decision.received_bytes), ("api.test", 4, 5));
-    assert_eq!(decision.address, Some(LOOPBACK.into()));
+    assert_eq!((decision.host.as_str(), decision.address), ("api.test", Some(LOOPBACK.into())));
+}
+
+/// Answers one connection with `answer` when it has been sent something that ends with `end`; gives what it was sent.
+async fn one_answer(listener: TcpListener, end: &[u8], answer: &[u8]) -> Vec<u8> {
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    let mut sent = Vec::new();
+    while !sent.ends_with(end) {
+        assert_ne!(stream.read_buf(&mut sent).await.expect("read"), 0, "{}", String::from_utf8_lossy(&sent));
+    }
+    // Who asked may have had enough of it.
+    let _ = stream.write_all(answer).await;
+    let _ = stream.shutdown().await;
+    let _ = stream.read_to_end(&mut sent).await;
+    sent
+}
+
+#[tokio::test]
+async fn heads_and_trailers_are_counted_as_bodies_are() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let name = format!("api.test:{}", listener.local_addr().expect("an address").port());
+    let proxy = Proxy::start(outbound(&[&name], &[("api.test", LOOPBACK)], PLENTY, &Clock::system()), peers(), 8).await;
+    let request = format!(
+        "POST http://{name}/{} HTTP/1.1\r\nX-Carried: {}\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\
+         Connection: close\r\n\r\n4\r\nbody\r\n0\r\nX-End: {}\r\n\r\n",
+        "u".repeat(3_000),
+        "h".repeat(2_000),
+        "t".repeat(1_000)
+    );
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nX-Carried: {}\r\nTransfer-Encoding: chunked\r\nTrailer: X-End\r\n\r\n\
+         5\r\nhello\r\n0\r\nX-End: {}\r\n\r\n",
+        "h".repeat(2_000),
+        "t".repeat(1_000)
+    );
+    let (said, sent) =
+        tokio::join!(exchange(&proxy, request.as_bytes()), one_answer(listener, b"\r\n\r\n", answer.as_bytes()));
+    assert!(said.starts_with("HTTP/1.1 200"), "{said}");
+    let decision = proxy.decided(|decision| decision.took.is_some()).await;
+    let moved = (decision.sent_bytes, decision.received_bytes);
+    assert_eq!(moved, (sent.len() as u64, answer.len() as u64));
+    assert!(moved.0 > 5_000 && moved.1 > 3_000, "{moved:?}");
+    let totals = proxy.outbound.ledger.totals();
+    assert_eq!((totals.sent_bytes, totals.received_bytes), moved);
+}
+
+#[tokio::test]
+async fn what_an_address_carries_is_within_the_budget_too() {
+    let server = Server::start(|_, _| answer(200, &[], "hello")).await;
+    let name = format!("api.test:{}", server.port());
+    let proxy = Proxy::start(outbound(&[&name], &[("api.test", LOOPBACK)], 9_000, &Clock::system()), peers(), 8).await;
+    let request = format!("GET http://{name}/{} HTTP/1.1\r\nConnection: close\r\n\r\n", "u".repeat(4_000));
+    assert!(exchange(&proxy, request.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    assert!(exchange(&proxy, request.as_bytes()).await.starts_with("HTTP/1.1 200"));
+    for _ in 0..2 {
+        let said = exchange(&proxy, request.as_bytes()).await;
+        assert!(said.starts_with("HTTP/1.1 403") && said.contains("used up its bytes"), "{said}");
+    }
+    let totals = proxy.outbound.ledger.totals();
+    assert_eq!((totals.sent_bytes + totals.received_bytes, server.asked().len()), (9_000, 2));
+}
+
+#[tokio::test]
+async fn answers_that_are_not_taken_are_told_from_what_does_not_answer() {
+    let many: String = (0..=limits::EGRESS_HEADERS_MAX).map(|number| format!("x-{number}: v\r\n")).collect();
+    let long = format!("x: {}\r\n", "v".repeat(limits::EGRESS_HEADER_BYTES_MAX));
+    for (head, reason) in [
+        (format!("HTTP/1.1 200 OK\r\n{many}\r\n"), Reason::Head),
+        (format!("HTTP/1.1 200 OK\r\n{long}\r\n"), Reason::Head),
+        ("220 mail.test ESMTP\r\n\r\n".to_owned(), Reason::Answer),
+        (String::new(), Reason::Unreachable),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let name = format!("api.test:{}", listener.local_addr().expect("an address").port());
+        let out = outbound(&[&name], &[("api.test", LOOPBACK)], PLENTY, &Clock::system());
+        let proxy = Proxy::start(out, peers(), 8).await;
+        let request = format!("GET http://{name}/ HTTP/1.1\r\nConnection: close\r\n\r\n");
+        let (said, _) =
+            tokio::join!(exchange(&proxy, request.as_bytes()), one_answer(listener, b"\r\n\r\n", head.as_bytes()));
+        assert!(said.starts_with("HTTP/1.1 502") && said.contains(&reason.to_string()), "{said}");
+        let refused = proxy.decisions().into_iter().find_map(|decision| decision.refused);
+        assert_eq!(refused, Some(reason), "{head:.40}");
+    }
 }
 
 #[tokio::test]
@@ -229,4 +312,71 @@ async fn strangers_get_nothing_and_connections_are_bounded() {
     assert!(early.is_err() && proxy.decisions().is_empty(), "a third was served beside two");
     held.clear();
     assert!(waiting.await.starts_with("HTTP/1.1 403"));
+}
+
+#[tokio::test]
+async fn executions_together_have_a_bound_and_one_too_many_is_told_so() {
+    let shared = places(8);
+    let all = u32::try_from(shared.all.available_permits()).expect("a few");
+    let out = outbound(&["api.test:9"], &[], PLENTY, &Clock::system());
+    let proxy = Proxy::start_within(out, peers(), shared.clone()).await;
+    let taken = shared.all.clone().acquire_many_owned(all).await.expect("free");
+    let mut stream = TcpStream::connect(proxy.address).await.expect("connected");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.expect("an answer");
+    assert!(said.starts_with("HTTP/1.1 503 ") && said.contains(&Reason::Crowded.to_string()), "{said}");
+    assert_eq!(proxy.decisions().pop().and_then(|decision| decision.refused), Some(Reason::Crowded));
+    drop(taken);
+    assert!(exchange(&proxy, b"GET http://other.test/ HTTP/1.1\r\n\r\n").await.starts_with("HTTP/1.1 403"));
+}
+
+/// What comes back of `sent` in pieces of a size through a tunnel to a service that echoes.
+async fn through(proxy: &Proxy, target: &str, sent: &[u8], piece: usize) -> Vec<u8> {
+    let mut stream = tunnel(proxy, target).await;
+    for piece in sent.chunks(piece) {
+        // It may be refused before all of it was sent.
+        let _ = stream.write_all(piece).await;
+        let _ = stream.flush().await;
+    }
+    let _ = stream.shutdown().await;
+    let mut back = Vec::new();
+    let _ = stream.read_to_end(&mut back).await;
+    back
+}
+
+#[tokio::test]
+async fn tls_in_a_tunnel_asks_for_the_host_that_it_was_opened_to() {
+    let (port, _echo) = echo().await;
+    let (name, address) = (format!("api.test:{port}"), format!("127.0.0.1:{port}"));
+    let out = outbound(&[&name, &address], &[("api.test", LOOPBACK)], PLENTY, &Clock::system());
+    let proxy = Proxy::start(out, peers(), 8).await;
+    let followed = [hello_to("API.test"), b"\x17\x03\x03\x00\x04data".to_vec()].concat();
+    let cut_short = &hello_to("evil.test")[..30];
+    for (target, sent, back) in [
+        (&name, &followed[..], &followed[..]),
+        (&name, &hello(&[]), &hello(&[])),
+        (&name, b"SSH-2.0-client\r\n", b"SSH-2.0-client\r\n"),
+        (&name, b"", b""),
+        (&name, cut_short, b""),
+        (&address, &hello_to("any.test"), &hello_to("any.test")),
+    ] {
+        for piece in [sent.len().max(1), 1] {
+            assert_eq!(through(&proxy, target, sent, piece).await, back, "{target} {sent:?}");
+        }
+        assert_eq!(proxy.outbound.ledger.totals().refused, 0);
+    }
+    let before = proxy.outbound.ledger.totals();
+    for (sent, host, reason) in [
+        (hello_to("evil.test"), "evil.test", Reason::ServerName),
+        (hello_to("api.test.evil.test"), "api.test.evil.test", Reason::ServerName),
+        (hello_to("127.0.0.1"), "127.0.0.1", Reason::ServerName),
+        (hello(&[0, 0]), "api.test", Reason::Hello),
+        (b"\x16\x03\x01\xff\xff\x01".to_vec(), "api.test", Reason::Hello),
+    ] {
+        assert_eq!(through(&proxy, &name, &sent, 7).await, ALERT, "{host}");
+        let refused = proxy.decisions().into_iter().rfind(|decision| decision.refused.is_some()).expect("noted");
+        assert_eq!((refused.host.as_str(), refused.port, refused.refused), (host, Some(port), Some(reason)));
+    }
+    let after = proxy.outbound.ledger.totals();
+    assert_eq!((after.sent_bytes, after.refused), (before.sent_bytes, 5), "nothing of them has left");
 }

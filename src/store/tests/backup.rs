@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::jobs::version;
 use super::support::*;
-use crate::model::{EntryKind, RunState};
+use crate::model::{Actor, EntryKind, RunState};
 use crate::store::target::connect_source;
 use crate::store::*;
 
@@ -56,6 +56,8 @@ async fn fill(db: &Db) {
     let (hash, kind, actor, role) = ("s".into(), "session".into(), "a".into(), "viewer".into());
     let session = SessionRow { hash, kind, actor, role, created_at: at(1), expires_at: at(2) };
     store.put_session(session).await.expect("written");
+    let wish = StopRequest { run: run.id, actor: Actor::new("ann"), reason: "enough".into(), at: at(9) };
+    assert_eq!(store.ask_to_stop(wish).await, Ok(true));
     store.transition(change(&run, RunState::Running, RunState::Failed)).await.expect("written");
 }
 

@@ -1,11 +1,13 @@
-//! Whether the files of the configuration's stacks load.
+//! Whether the files of the configuration's stacks load, and whether there is a swarm for those that want one.
 
 use super::Finding;
 use crate::base::{Clock, Fault};
 use crate::config::Config;
+use crate::model::Grants;
+use crate::model::grants::{Access, DockerGrant};
 use crate::primitives::docker::{Docker, Options};
+use crate::primitives::permit;
 use crate::primitives::stack::Stacks;
-use crate::primitives::stack::desired::Desired;
 
 /// One finding for each stack.
 pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
@@ -13,12 +15,12 @@ pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     let stacks = Stacks::new(config.stacks.clone(), docker, clock.clone());
     let mut findings = Vec::new();
     for name in config.stacks.keys() {
-        findings.push(match loaded(&stacks, name).await {
-            Ok(desired) if desired.warnings.is_empty() => {
-                Finding::ok("stack", format!("{name}: {} services", desired.services.len()))
+        findings.push(match checked(&stacks, name).await {
+            Ok((services, warnings)) if warnings.is_empty() => {
+                Finding::ok("stack", format!("{name}: {services} services"))
             }
-            Ok(desired) => {
-                let found = format!("{name}: {}", desired.warnings.join("; "));
+            Ok((_, warnings)) => {
+                let found = format!("{name}: {}", warnings.join("; "));
                 Finding::warning("stack", found, "correct the files, or live without what has no effect")
             }
             Err(fault) => {
@@ -30,11 +32,10 @@ pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     findings
 }
 
-async fn loaded(stacks: &Stacks, name: &str) -> Result<Desired, Fault> {
-    let loaded = stacks.load(name).await?;
-    let mut desired = Desired::of(&loaded.project, &loaded.files)?;
-    desired.warnings.extend(loaded.warnings.iter().map(ToString::to_string));
-    Ok(desired)
+async fn checked(stacks: &Stacks, name: &str) -> Result<(usize, Vec<String>), Fault> {
+    let docker = Some(DockerGrant::Everything(Access::Read));
+    let grants = Grants { docker, stack: vec![name.to_owned()], ..Grants::default() };
+    stacks.check(&permit::stack(&grants, name, Access::Read)?).await
 }
 
 #[cfg(test)]

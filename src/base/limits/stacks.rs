@@ -55,3 +55,5 @@ pub const SWARM_UPDATE_TRIES_MAX: u32 = 5;
 pub const SWARM_STEADY_FOR: Duration = Duration::from_secs(5);
 /// Tasks that may fail one after the other in one place before the service is given up.
 pub const SWARM_TASK_FAILURES_MAX: usize = 5;
+/// A registry is asked what the name of an image stands for.
+pub const SWARM_DIGEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -42,7 +42,8 @@ async fn checked(stacks: &Stacks, name: &str) -> Result<(usize, Vec<String>), Fa
 mod tests {
     use super::super::Verdict;
     use super::*;
-    use crate::primitives::stack::Source;
+    use crate::primitives::docker::testing::LabSwarm;
+    use crate::primitives::stack::{Orchestrator, Source};
 
     #[tokio::test]
     async fn each_stack_is_loaded() {
@@ -63,5 +64,21 @@ mod tests {
         let verdicts: Vec<Verdict> = found.iter().map(|finding| finding.verdict).collect();
         assert_eq!(verdicts, [Verdict::Problem, Verdict::Warning, Verdict::Ok], "{found:?}");
         assert_eq!(found[2].found, "good: 1 services");
+    }
+
+    #[tokio::test]
+    async fn a_stack_of_a_swarm_needs_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("compose.yaml"), "services: { web: { image: w } }").expect("written");
+        let source = Source { folder: folder.path().into(), orchestrator: Orchestrator::Swarm, ..Source::default() };
+        let mut config = Config::default();
+        config.stacks.insert("web".to_owned(), source);
+        let _turn = LabSwarm::turn();
+        let found = check(&config, &Clock::system()).await;
+        assert_eq!(found[0].verdict, Verdict::Problem, "{found:?}");
+        assert!(found[0].fix.as_ref().is_some_and(|fix| fix.contains("docker swarm init")), "{found:?}");
+        config.docker.host = format!("unix://{}/docker.sock", folder.path().display());
+        let found = check(&config, &Clock::system()).await;
+        assert!(found[0].found.contains("cannot be reached"), "{found:?}");
     }
 }

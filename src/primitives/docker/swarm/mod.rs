@@ -3,6 +3,7 @@
 //! What is asked of a swarm is asked of one of its managers. A service is told as the engine has it, in JSON: whoever
 //! makes one compares it with what it wants, and no field may be lost on the way.
 
+mod digest;
 mod logs;
 mod objects;
 mod reach;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{number, of_stack, reach, text};
 use crate::model::grants::Access;
@@ -26,6 +26,13 @@ pub struct SwarmService {
     /// `rollback_paused`; empty before the first.
     pub update_state: String,
     pub update_message: String,
+}
+
+impl SwarmService {
+    /// How often its tasks were begun anew on request.
+    pub fn beginnings(&self) -> u64 {
+        number(&self.spec, "/TaskTemplate/ForceUpdate")
+    }
 }
 
 impl Docker {
@@ -61,8 +68,24 @@ impl Docker {
         seen: &SwarmService,
         spec: &Value,
     ) -> Result<Vec<String>, DockerError> {
-        let name = authorize(permit, spec)?;
-        let action = format!("updating the service {name:?}");
+        authorize(permit, spec)?;
+        self.send_update(seen, spec).await
+    }
+
+    /// Has the swarm begin all of its tasks anew, from the version that was seen. What they are given stays.
+    pub async fn restart_service(
+        &self,
+        permit: &DockerPermit,
+        seen: &SwarmService,
+    ) -> Result<Vec<String>, DockerError> {
+        permit.check(Access::Write, &seen.name)?;
+        let mut spec = seen.spec.clone();
+        spec["TaskTemplate"]["ForceUpdate"] = json!(seen.beginnings() + 1);
+        self.send_update(seen, &spec).await
+    }
+
+    async fn send_update(&self, seen: &SwarmService, spec: &Value) -> Result<Vec<String>, DockerError> {
+        let action = format!("updating the service {:?}", seen.name);
         let path = format!("/services/{}/update", check_name("service", &seen.id)?);
         let version = [("version", seen.version.to_string())];
         match self.send_json(&action, &path, &version, spec).await {

@@ -95,11 +95,15 @@ impl Apply<'_> {
             return self.remove_one(action).await;
         }
         let Some(service) = desired.of_name(&action.name) else { return Ok(()) };
-        let spec = with_ids(service, ids);
+        let mut spec = with_ids(service, ids);
+        if is_new_image(action) {
+            self.pin(&service.name, &mut spec).await;
+        }
         let warnings = match action.verb {
             Verb::Update => {
                 let is_forced = action.reasons.contains(&Reason::Forced);
-                self.change(&service.name, |seen| forced(seen, spec.clone(), is_forced)).await?
+                let make = |seen: &SwarmService| changed(seen, spec.clone(), is_forced, !is_new_image(action));
+                self.change(&service.name, Some(&make)).await?
             }
             Verb::Recreate => {
                 self.remove_one(action).await?;
@@ -115,14 +119,36 @@ impl Apply<'_> {
 
     /// Begins all tasks of a service anew.
     pub async fn restart(&self, name: &str) -> Result<(), Fault> {
-        self.change(name, |seen| forced(seen, seen.spec.clone(), true)).await.map(|_| ())
+        self.change(name, None).await.map(|_| ())
     }
 
-    /// Changes a service from what it is now, and anew when somebody else was faster.
-    async fn change(&self, name: &str, spec: impl Fn(&SwarmService) -> Value) -> Result<Vec<String>, Fault> {
+    /// Puts the digest behind the name of the image, so that each node runs the same one. Without its registry the name
+    /// must do.
+    async fn pin(&self, service: &str, spec: &mut Value) {
+        let image = spec["TaskTemplate"]["ContainerSpec"]["Image"].as_str().unwrap_or_default().to_owned();
+        match self.stacks.docker.pinned_image(self.permit, &image).await {
+            Ok(pinned) => spec["TaskTemplate"]["ContainerSpec"]["Image"] = json!(pinned),
+            Err(error) => {
+                let detail = format!("each node fetches {image} for itself, for its digest is not known: {error}");
+                self.told.tell(Stage::Waiting, format!("service {service}"), Some(detail));
+            }
+        }
+    }
+
+    /// Changes a service from what it is now, and anew when somebody else was faster. Without a spec its tasks begin anew.
+    async fn change(
+        &self,
+        name: &str,
+        spec: Option<&(dyn Fn(&SwarmService) -> Value + Sync)>,
+    ) -> Result<Vec<String>, Fault> {
+        let docker = &self.stacks.docker;
         for _ in 0..SWARM_UPDATE_TRIES_MAX {
-            let seen = self.stacks.docker.swarm_service(self.permit, name).await?;
-            match self.stacks.docker.update_service(self.permit, &seen, &spec(&seen)).await {
+            let seen = docker.swarm_service(self.permit, name).await?;
+            let outcome = match spec {
+                Some(spec) => docker.update_service(self.permit, &seen, &spec(&seen)).await,
+                None => docker.restart_service(self.permit, &seen).await,
+            };
+            match outcome {
                 Err(DockerError::Conflict { .. }) => {
                     let detail = "somebody else changed it meanwhile; it is read again".to_owned();
                     self.told.tell(Stage::Waiting, format!("service {name}"), Some(detail));
@@ -281,10 +307,24 @@ fn with_ids(service: &Service, ids: &BTreeMap<(ObjectKind, String), String>) -> 
     spec
 }
 
-/// A spec for a service that is there. Its count of beginnings anew only grows, or its tasks would begin anew.
-fn forced(seen: &SwarmService, mut spec: Value, is_forced: bool) -> Value {
-    let count = seen.spec.pointer("/TaskTemplate/ForceUpdate").and_then(Value::as_u64).unwrap_or_default();
-    spec["TaskTemplate"]["ForceUpdate"] = json!(count + u64::from(is_forced));
+/// Whether the name of the image is to be looked up anew, rather than stay what it stood for.
+fn is_new_image(action: &Action) -> bool {
+    action.reasons.iter().any(|reason| match reason {
+        Reason::Changed(parts) => parts.is_empty() || parts.iter().any(|part| part == "image"),
+        Reason::Drifted(_) | Reason::Stuck(_) => false,
+        _ => true,
+    })
+}
+
+/// A spec for a service that is there. The count of its beginnings only grows, or its tasks would begin anew; and the
+/// digest behind the name of its image stays where `keeps_digest` says so.
+fn changed(seen: &SwarmService, mut spec: Value, is_forced: bool, keeps_digest: bool) -> Value {
+    spec["TaskTemplate"]["ForceUpdate"] = json!(seen.beginnings() + u64::from(is_forced));
+    let had = seen.spec.pointer("/TaskTemplate/ContainerSpec/Image").and_then(Value::as_str).unwrap_or_default();
+    let is_same = had.split_once('@').is_some_and(|(name, _)| spec["TaskTemplate"]["ContainerSpec"]["Image"] == name);
+    if keeps_digest && is_same {
+        spec["TaskTemplate"]["ContainerSpec"]["Image"] = json!(had);
+    }
     spec
 }
 
@@ -306,10 +346,35 @@ mod tests {
         assert_eq!(at("/TaskTemplate/ContainerSpec/Configs/0/ConfigID"), Some("c1"));
     }
 
+    fn seen(image: &str) -> SwarmService {
+        let spec = json!({ "TaskTemplate": { "ForceUpdate": 3, "ContainerSpec": { "Image": image } } });
+        SwarmService { spec, ..SwarmService::default() }
+    }
+
     #[test]
     fn tasks_begin_anew_when_that_is_asked_and_only_then() {
-        let seen = SwarmService { spec: json!({ "TaskTemplate": { "ForceUpdate": 3 } }), ..SwarmService::default() };
-        let count = |is_forced| forced(&seen, json!({}), is_forced)["TaskTemplate"]["ForceUpdate"].as_u64();
+        let count = |is_forced| changed(&seen("w"), json!({}), is_forced, true)["TaskTemplate"]["ForceUpdate"].as_u64();
         assert_eq!((count(false), count(true)), (Some(3), Some(4)));
+    }
+
+    #[test]
+    fn a_digest_stays_until_the_image_is_looked_up_anew() {
+        let wanted = |image: &str| json!({ "TaskTemplate": { "ContainerSpec": { "Image": image } } });
+        let image = |had: &str, wants: &str, keeps| {
+            let spec = changed(&seen(had), wanted(wants), false, keeps);
+            spec.pointer("/TaskTemplate/ContainerSpec/Image").and_then(Value::as_str).map(str::to_owned)
+        };
+        assert_eq!(image("w:1@sha256:a", "w:1", true).as_deref(), Some("w:1@sha256:a"));
+        assert_eq!(image("w:1@sha256:a", "w:1@sha256:b", false).as_deref(), Some("w:1@sha256:b"));
+        assert_eq!(image("w:1@sha256:a", "w:2", true).as_deref(), Some("w:2"));
+        let action = |reasons: &[Reason]| {
+            let mut action = Action::surrounding(Kind::Service, Verb::Update, "shop_web", Reason::Missing);
+            action.reasons = reasons.to_vec();
+            is_new_image(&action)
+        };
+        assert!(action(&[Reason::Forced]) && action(&[Reason::Foreign]) && action(&[Reason::Missing]));
+        assert!(action(&[Reason::Changed(vec!["image".into()])]) && action(&[Reason::Changed(vec![])]));
+        assert!(!action(&[Reason::Changed(vec!["environment".into()])]));
+        assert!(!action(&[Reason::Drifted(vec!["image".into()])]));
     }
 }

@@ -250,37 +250,41 @@ async fn somebody_else_s_change_is_not_lost_and_grants_hold() {
     let late = docker_.update_service(all, &seen, &other).await.expect_err("it is another version now");
     assert!(matches!(late, DockerError::Conflict { .. }), "{late}");
 
-    let granted = |access: Access, pattern: &str| {
-        let names = vec![pattern.replace("SHOP", &site.lab.mark)];
-        let docker = Some(DockerGrant::Named([(access, names)].into()));
+    let granted = |levels: &[(Access, &str)]| {
+        let named = |(access, pattern): &(Access, &str)| (*access, vec![pattern.replace("SHOP", &site.lab.mark)]);
+        let docker = Some(DockerGrant::Named(levels.iter().map(named).collect()));
         let grants = Grants { docker, stack: vec![site.lab.mark.clone()], ..Grants::default() };
         permit::stack(&grants, &site.lab.mark, Access::Read).expect("a permit")
     };
-    site.write(
-        &SHOP.replace("replicas: 2", "replicas: 1").replace("blue", "red").replace("[token]", "[token, theirs]"),
-    );
-    let theirs = "secrets: { theirs: { external: true, name: theirs },";
-    let text = SHOP.replace("replicas: 2", "replicas: 1").replace("blue", "red").replace("secrets: {", theirs);
-    site.write(&text.replace("[token]", "[token, theirs]"));
+    let mine = granted(&[(Access::Write, "SHOP*")]);
+    let all_of_it = RestartOptions::default();
+    assert_eq!(site.stacks.restart(&mine, &all_of_it, quiet()).await.expect("it may").len(), 2);
+    let red = SHOP.replace("replicas: 2", "replicas: 1").replace("blue", "red");
+    let theirs = red.replace("secrets: {", "secrets: { theirs: { external: true, name: theirs },");
+    let theirs = theirs.replace("[token]", "[token, theirs]");
     docker(&["secret", "create", "theirs", &site.folder.path().join("token").to_string_lossy()]);
-    for (permit, word) in [
-        (granted(Access::Read, "SHOP*"), "_web"),
-        // The swarm's secrets of others are not there for it.
-        (granted(Access::Write, "SHOP*"), "the secret \"theirs\""),
+    for (permit, text, code, word) in [
+        (granted(&[(Access::Read, "SHOP*")]), &red, "permission.denied", "_web"),
+        // The secrets of others are not there for it.
+        (mine.clone(), &theirs, "stack.missing", "the secret \"theirs\""),
+        (
+            granted(&[(Access::Write, "SHOP*"), (Access::Read, "theirs")]),
+            &theirs,
+            "permission.denied",
+            "giving \"theirs\" to a service",
+        ),
+        (mine.clone(), &red.replace("'data:/data'", "'/etc:/data'"), "permission.denied", "a path of the host"),
     ] {
+        site.write(text);
         let fault = site.stacks.up(&permit, &UpOptions::default(), quiet()).await.expect_err("it may not");
-        assert!(fault.to_string().contains(word), "{fault}");
+        assert!(fault.code == code && fault.message.contains(word), "{word}: {fault}");
     }
-    site.write(&SHOP.replace("replicas: 2", "replicas: 1").replace("'data:/data'", "'/etc:/data'"));
-    let fault = site.stacks.up(&granted(Access::Write, "SHOP*"), &UpOptions::default(), quiet()).await;
-    let fault = fault.expect_err("a path of the host");
-    assert!(fault.code == "permission.denied" && fault.message.contains("a path of the host"), "{fault}");
-    let read = granted(Access::Read, "SHOP*");
-    assert_eq!(
-        site.stacks.down(&read, &DownOptions::default(), quiet()).await.expect_err("no").code,
-        "permission.denied"
-    );
-    assert_eq!(site.stacks.ps(&granted(Access::Read, "SHOP_db*")).await.expect("tasks").len(), 1);
+    let read = granted(&[(Access::Read, "SHOP*")]);
+    let fault = site.stacks.down(&read, &DownOptions::default(), quiet()).await.expect_err("it may not");
+    assert_eq!(fault.code, "permission.denied");
+    assert_eq!(site.stacks.ps(&granted(&[(Access::Read, "SHOP_db*")])).await.expect("tasks").len(), 1);
+    site.write(&red);
+    assert_eq!(site.stacks.up(&mine, &UpOptions::default(), quiet()).await.expect("it may").actions.len(), 1);
     site.down(json!({})).await;
     docker(&["secret", "rm", "theirs"]);
 }
@@ -293,4 +297,121 @@ async fn an_engine_without_a_swarm_says_how_to_make_one() {
     assert_eq!(fault.code, "swarm.inactive");
     assert!(fault.hint.is_some_and(|hint| hint.contains("docker swarm init")));
     assert_eq!(site.stacks.ps(&site.permit).await.expect_err("there is none").code, "swarm.inactive");
+}
+
+/// A service as `docker stack deploy` and as Aegis have it: without ids, digests and our own labels.
+fn comparable(value: &Value, project: &str) -> Value {
+    match value {
+        Value::Object(map) => {
+            let is_told = |key: &str, value: &Value| {
+                // A mount's target is a path, a network's is an id.
+                let is_id = matches!(key, "SecretID" | "ConfigID")
+                    || (key == "Target" && value.as_str().is_some_and(|text| !text.starts_with('/')));
+                // Clients of other versions say more or less of what is not so.
+                let is_nothing = value.is_null() || *value == json!(false) || *value == json!(0);
+                !key.starts_with("aegis.") && !is_id && !is_nothing
+            };
+            let kept = map.iter().filter(|(key, value)| is_told(key, value));
+            let kept = kept.map(|(key, value)| (key.clone(), comparable(value, project)));
+            Value::Object(kept.filter(|(_, value)| *value != json!({})).collect())
+        }
+        Value::Array(list) => list.iter().map(|one| comparable(one, project)).collect(),
+        Value::String(text) => {
+            let text = text.replace(project, "STACK");
+            let named = text.rsplit_once('.').filter(|(head, digest)| head.starts_with("STACK_") && digest.len() == 12);
+            json!(named.map_or(text.as_str(), |(head, _)| head))
+        }
+        other => other.clone(),
+    }
+}
+
+fn services_of(project: &str) -> Value {
+    let label = format!("label=com.docker.stack.namespace={project}");
+    let names = docker(&["service", "ls", "--filter", &label, "--format", "{{.Name}}"]);
+    let mut names: Vec<&str> = names.lines().collect();
+    names.sort_unstable();
+    let inspected = docker(&[&["service", "inspect"], names.as_slice()].concat());
+    let shown: Vec<Value> = serde_json::from_str(&inspected).expect("services");
+    shown.iter().map(|one| comparable(&one["Spec"], project)).collect()
+}
+
+const COMPARED: [&str; 4] = [
+    "services:
+  web:
+    image: IMAGE
+    command: [sleep, '600']
+    init: true
+    environment: { B: two, A: one }
+    labels: { own: label }
+    networks: { front: { aliases: [shop] }, default: }
+    ports: [{ target: 80, published: 18080 }, { target: 81, published: 18081, mode: host, protocol: udp }]
+    secrets: [token, { source: token, target: /etc/x, mode: 0400, uid: '5' }]
+    configs: [site]
+    volumes: ['data:/data', '/scratch', { type: tmpfs, target: /t, tmpfs: { size: 1048576 } }, '/tmp:/host:ro']
+    deploy: { replicas: 0, labels: { svc: label } }
+networks: { front: { driver_opts: { encrypted: '' } } }
+volumes: { data: }
+secrets: { token: { file: ./token } }
+configs: { site: { file: ./token } }
+",
+    "services:
+  web:
+    image: IMAGE
+    entrypoint: [sleep]
+    command: ['600']
+    cap_add: [NET_ADMIN]
+    cap_drop: [CHOWN]
+    ulimits: { nofile: 1000 }
+    sysctls: { net.ipv4.tcp_syncookies: 0 }
+    extra_hosts: ['db:10.0.0.1']
+    dns: [1.1.1.1]
+    dns_search: [x.y]
+    hostname: h
+    user: '0'
+    working_dir: /tmp
+    read_only: true
+    tty: true
+    stdin_open: true
+    stop_signal: SIGINT
+    stop_grace_period: 3s
+    healthcheck: { test: [CMD, 'true'], interval: 1s, timeout: 2s, start_period: 3s, retries: 3 }
+    logging: { driver: json-file, options: { max-size: 1m } }
+    deploy: { mode: global, placement: { constraints: [node.role == worker] } }
+",
+    "services:
+  web:
+    image: IMAGE
+    deploy:
+      replicas: 0
+      endpoint_mode: dnsrr
+      update_config: { delay: 1s, monitor: 2s, order: start-first, failure_action: rollback, max_failure_ratio: 0.25 }
+      rollback_config: { parallelism: 0, order: stop-first }
+      restart_policy: { condition: on-failure, delay: 1s, max_attempts: 3, window: 2s }
+      resources: { limits: { cpus: '0.5', memory: 64M, pids: 50 }, reservations: { cpus: '0.1', memory: 16M } }
+      placement: { preferences: [{ spread: node.labels.zone }], max_replicas_per_node: 2 }
+",
+    "services:
+  one: { image: IMAGE, restart: always, deploy: { replicas: 0 } }
+  two: { image: IMAGE, restart: 'on-failure:3', volumes: ['nfs:/n'], deploy: { replicas: 0 } }
+volumes: { nfs: { driver: local, driver_opts: { type: nfs, o: addr=10.0.0.1, device: ':/x' } } }
+",
+];
+
+#[tokio::test]
+async fn services_are_what_docker_stack_deploy_would_have_made() {
+    let land = Land::open("services: {}");
+    let site = &land.site;
+    let path = site.folder.path().join("compose.yaml");
+    for text in COMPARED {
+        site.write(&format!("version: '3.9'\n{text}"));
+        let theirs = format!("{}t", site.lab.mark);
+        docker(&["stack", "deploy", "-c", &path.to_string_lossy(), &theirs]);
+        let expected = services_of(&theirs);
+        docker(&["stack", "rm", &theirs]);
+        site.up().await;
+        let found = services_of(&site.lab.mark);
+        assert!(found.as_array().is_some_and(|services| !services.is_empty()), "{text}");
+        assert_eq!(found, expected, "{text}");
+        site.down(json!({ "volumes": true })).await;
+    }
 }

@@ -15,6 +15,8 @@ use crate::primitives::stack::desired::{Label, long_hash};
 
 /// Digits of the digest in a name.
 const DIGITS: usize = 12;
+/// Where a swarm puts secrets whose name is no path.
+const SECRETS: &str = "/run/secrets/";
 /// Who may read it, where the files do not say.
 const MODE: u32 = 0o444;
 
@@ -57,7 +59,7 @@ impl Stored {
             let or = |text: &str, usual: &str| if text.is_empty() { usual.to_owned() } else { text.to_owned() };
             list.push(json!({
                 "File": {
-                    "Name": or(&mount.target, &mount.source),
+                    "Name": or(mount.target.strip_prefix(SECRETS).unwrap_or(&mount.target), &mount.source),
                     "UID": or(&mount.uid, "0"),
                     "GID": or(&mount.gid, "0"),
                     "Mode": mount.mode.unwrap_or(MODE),

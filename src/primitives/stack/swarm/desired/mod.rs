@@ -91,11 +91,10 @@ impl Desired {
         }
         // A mode of a network keeps a service of Compose from every network; a swarm has nothing of the kind.
         let default = default_network(&project.name);
-        if desired.services.values().any(|service| service.uses_network(&default)) {
-            let of_none = || self::network(&project.name, "default", &Model::default());
-            if !desired.networks.contains_key(&default) {
-                desired.networks.insert(default, of_none()?);
-            }
+        let is_missing = !desired.networks.contains_key(&default);
+        if is_missing && desired.services.values().any(|service| service.uses_network(&default)) {
+            let made = self::network(&project.name, "default", &Model::default())?;
+            desired.networks.insert(default, made);
         }
         desired.objects = stored.into_objects();
         Ok(desired)

@@ -42,10 +42,16 @@ fn web(keys: &str) -> Service {
 const CONTAINER: &str = "/TaskTemplate/ContainerSpec";
 const TASK: &str = "/TaskTemplate";
 
+/// Whether keys of a service come to a value at a place of its container, or of its task.
+fn hold<const ROWS: usize>(rows: [(&str, String, Value); ROWS]) {
+    for (keys, place, expected) in rows {
+        assert_eq!(web(keys).spec.pointer(&place), Some(&expected), "{keys}");
+    }
+}
+
 #[test]
 fn keys_become_what_docker_stack_deploy_makes_of_them() {
-    let own = json!({ "com.docker.stack.namespace": "shop" });
-    for (keys, place, expected) in [
+    hold([
         ("command: serve --port 80", format!("{CONTAINER}/Args"), json!(["serve", "--port", "80"])),
         ("entrypoint: []", format!("{CONTAINER}/Command"), json!([])),
         ("environment: { B: , A: 1 }", format!("{CONTAINER}/Env"), json!(["A=1", "B"])),
@@ -85,6 +91,13 @@ fn keys_become_what_docker_stack_deploy_makes_of_them() {
             format!("{TASK}/LogDriver"),
             json!({ "Name": "json-file", "Options": { "max-size": "1m" } }),
         ),
+    ]);
+}
+
+#[test]
+fn networks_volumes_and_files_become_what_docker_stack_deploy_makes_of_them() {
+    let own = json!({ "com.docker.stack.namespace": "shop" });
+    hold([
         (
             "networks: { front: { aliases: [shop] } }",
             format!("{TASK}/Networks"),
@@ -130,9 +143,7 @@ fn keys_become_what_docker_stack_deploy_makes_of_them() {
             json!({ "Name": "token", "UID": "0", "GID": "0", "Mode": 0o444 }),
         ),
         ("secrets: [theirs]", format!("{CONTAINER}/Secrets/0/SecretName"), json!("theirs")),
-    ] {
-        assert_eq!(web(keys).spec.pointer(&place), Some(&expected), "{keys}");
-    }
+    ]);
 }
 
 #[test]
@@ -148,7 +159,6 @@ fn deploy_says_how_many_run_where_and_how_they_are_replaced() {
             json!({ "ReplicatedJob": { "MaxConcurrent": 2, "TotalCompletions": 2 } }),
         ),
         ("deploy: { mode: global-job }", "/Mode", json!({ "GlobalJob": {} })),
-        ("deploy: { labels: { a: b } }", "/Labels/a", json!("b")),
         ("deploy: { endpoint_mode: dnsrr }", "/EndpointSpec", json!({ "Mode": "dnsrr" })),
         (
             "ports: ['8080:80', { target: 53, published: 53, protocol: udp, mode: host }]",

@@ -308,14 +308,21 @@ fn comparable(value: &Value, project: &str) -> Value {
                 let is_id = matches!(key, "SecretID" | "ConfigID")
                     || (key == "Target" && value.as_str().is_some_and(|text| !text.starts_with('/')));
                 // Clients of other versions say more or less of what is not so.
-                let is_nothing = value.is_null() || *value == json!(false) || *value == json!(0);
+                let is_nothing = value.is_null() || [json!(false), json!(0), json!("vip")].contains(value);
                 !key.starts_with("aegis.") && !is_id && !is_nothing
             };
             let kept = map.iter().filter(|(key, value)| is_told(key, value));
             let kept = kept.map(|(key, value)| (key.clone(), comparable(value, project)));
             Value::Object(kept.filter(|(_, value)| *value != json!({})).collect())
         }
-        Value::Array(list) => list.iter().map(|one| comparable(one, project)).collect(),
+        Value::Array(list) => {
+            let mut kept: Vec<Value> = list.iter().map(|one| comparable(one, project)).collect();
+            // That client gives files of one secret in any order.
+            if list.iter().all(|one| one.get("File").is_some()) {
+                kept.sort_by_key(Value::to_string);
+            }
+            Value::Array(kept)
+        }
         Value::String(text) => {
             let text = text.replace(project, "STACK");
             let named = text.rsplit_once('.').filter(|(head, digest)| head.starts_with("STACK_") && digest.len() == 12);

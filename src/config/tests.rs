@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::environment::{SETTINGS, variable};
 use super::*;
+use crate::primitives::stack::Orchestrator;
 
 #[derive(Default)]
 struct Fixed(BTreeMap<&'static str, &'static str>);
@@ -81,7 +82,9 @@ fn the_shipped_example_of_sources_can_be_used_as_it_is() {
 #[test]
 fn the_shipped_examples_of_stacks_can_be_used_as_they_are() {
     let config = load(&format!("stacks:\n  {}\n", example("stacks:")), &[]).expect("the examples are understood");
-    assert_eq!(config.stacks.keys().collect::<Vec<_>>(), ["shop", "wiki"]);
+    assert_eq!(config.stacks.keys().collect::<Vec<_>>(), ["shop", "web", "wiki"]);
+    let run_by: Vec<_> = config.stacks.values().map(|source| source.orchestrator).collect();
+    assert_eq!(run_by, [Orchestrator::Compose, Orchestrator::Swarm, Orchestrator::Compose]);
     for (text, problem) in [
         ("stacks: { Shop: { folder: /srv/shop } }", "\"Shop\" is not a name for a stack"),
         (
@@ -90,6 +93,7 @@ fn the_shipped_examples_of_stacks_can_be_used_as_they_are() {
         ),
         ("stacks: { shop: { folder: /srv, file: [a] } }", "unknown key \"file\""),
         ("stacks: { shop: {} }", "folder"),
+        ("stacks: { shop: { folder: /srv, orchestrator: kubernetes } }", "unknown value \"kubernetes\""),
     ] {
         let found = load(text, &[]).expect_err(problem);
         assert!(found.contains(problem), "{text}: {found}");

@@ -218,6 +218,14 @@ test.describe("deploy", function()
     end)
   end
 
+  test.it("leaves a stack to the swarm that runs it", function()
+    local world = shop()
+    world.fakes.stack.services = function()
+      error({ code = "swarm.unsupported", message = "a swarm runs it" }, 0)
+    end
+    expect(deploy(world).result.code).to_be("swarm.unsupported")
+  end)
+
   test.it("touches nothing when an image cannot be had", function()
     local world = shop.stack { unreachable = true }
     local done = deploy(world)

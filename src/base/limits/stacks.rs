@@ -42,3 +42,18 @@ pub const STACK_LOG_LINES_MAX: usize = 50_000;
 pub const STACK_EVENTS_WAITING_MAX: usize = 1_024;
 /// Files together that are put into a container at once.
 pub const DOCKER_PUT_BYTES_MAX: usize = 16 << 20;
+
+// Swarms
+/// What a swarm takes as one secret, and as one config.
+pub const SWARM_SECRET_BYTES_MAX: usize = 500 * 1024 - 1;
+pub const SWARM_CONFIG_BYTES_MAX: usize = 1_000 * 1024 - 1;
+/// Of the name of a secret or a config.
+pub const SWARM_NAME_BYTES_MAX: usize = 64;
+/// How often a change of a service is tried anew that somebody else changed meanwhile.
+pub const SWARM_UPDATE_TRIES_MAX: u32 = 5;
+/// How long the tasks of a service must go on running before they count as up, where the files do not say it.
+pub const SWARM_STEADY_FOR: Duration = Duration::from_secs(5);
+/// Tasks that may fail one after the other in one place before the service is given up.
+pub const SWARM_TASK_FAILURES_MAX: usize = 5;
+/// A registry is asked what the name of an image stands for.
+pub const SWARM_DIGEST_TIMEOUT: Duration = Duration::from_secs(10);

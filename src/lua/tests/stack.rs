@@ -1,6 +1,7 @@
 //! `aegis.stack`, from Lua to the real engine of this machine.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -9,8 +10,8 @@ use crate::base::Clock;
 use crate::lua::{Engine, EngineOptions};
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
-use crate::primitives::docker::testing::{IMAGE, Lab};
-use crate::primitives::stack::Source;
+use crate::primitives::docker::testing::{IMAGE, Lab, LabSwarm};
+use crate::primitives::stack::{Orchestrator, Source};
 use crate::primitives::{Options, Primitives};
 
 /// A bed whose scripts reach one stack, which is called as the lab's things are.
@@ -21,14 +22,20 @@ struct Reach {
 }
 
 fn reach(access: Access) -> Reach {
+    run_by(Orchestrator::Compose, access)
+}
+
+fn run_by(orchestrator: Orchestrator, access: Access) -> Reach {
     let lab = Lab::open();
     let folder = tempfile::tempdir().expect("a folder");
     let text = format!(
         "services:\n  web: {{ image: '{IMAGE}', command: [sh, -c, 'echo up; sleep 600'], init: true, \
-         stop_grace_period: 1s, environment: {{ TOKEN: s3cret }} }}\n"
+         stop_grace_period: 1s, environment: {{ TOKEN: s3cret }}, \
+         deploy: {{ update_config: {{ monitor: 100ms }} }} }}\n"
     );
     std::fs::write(folder.path().join("compose.yaml"), text).expect("written");
-    let source = |folder: &tempfile::TempDir| Source { folder: folder.path().to_owned(), ..Source::default() };
+    let source =
+        |folder: &tempfile::TempDir| Source { folder: folder.path().to_owned(), orchestrator, ..Source::default() };
     let stacks = BTreeMap::from([(lab.mark.clone(), source(&folder)), ("other".to_owned(), source(&folder))]);
     let primitives = Primitives::new(Options { stacks, ..Options::default() }).expect("services");
     let mut bed = Bed::default();
@@ -159,4 +166,33 @@ fn wrong_uses_say_what_is_wrong() {
     write.bed.grants.stack.push("nonesuch".into());
     let unknown = write.bed.fault("aegis.stack.up('nonesuch')");
     assert_eq!(unknown.code, "stack.unknown", "{unknown}");
+}
+
+#[test]
+fn a_script_carries_a_stack_of_a_swarm_through_its_life() {
+    let _swarm = LabSwarm::open();
+    let mut reach = run_by(Orchestrator::Swarm, Access::Admin);
+    reach.bed.timeout = Duration::from_secs(120);
+    let seen = reach.bed.value(&reach.filled(
+        "local planned = aegis.stack.plan('SHOP')
+         local up = aegis.stack.up('SHOP', { timeout = '1m' })
+         local again = aegis.stack.up('SHOP')
+         local ps = aegis.stack.ps('SHOP')
+         local said = aegis.stack.exec('SHOP', 'web', { command = { 'echo', 'hi' } })
+         local lines = aegis.stack.logs('SHOP', { tail = 10 })
+         local refused, why = aegis.try(aegis.stack.services, 'SHOP')
+         local down = aegis.stack.down('SHOP')
+         return { planned = #planned.actions, kind = up.actions[2].kind, again = again.changed, state = ps[1].state,
+            service = ps[1].service, node = ps[1].node ~= nil, said = said.stdout, line = lines[1].text,
+            refused = refused, why = why.code, hint = string.find(why.hint, 'aegis stack up', 1, true) ~= nil,
+            down = #down.actions, left = #aegis.stack.ps('SHOP') }",
+    ));
+    assert_eq!(
+        seen,
+        json!({
+            "planned": 2, "kind": "service", "again": false, "state": "running", "service": "web", "node": true,
+            "said": "hi\n", "line": "up", "refused": false, "why": "swarm.unsupported", "hint": true, "down": 2,
+            "left": 0
+        })
+    );
 }

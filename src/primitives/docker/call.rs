@@ -3,6 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
 use serde_json::Value;
 
 use super::client;
@@ -45,6 +48,33 @@ impl Docker {
                 Err(error) => Err(error),
             };
             let body = body.map_err(|error| DockerError::of_get(self.host(), action, error))?;
+            serde_json::from_slice(&body)
+                .map_err(|error| DockerError::Unreadable { action: action.into(), problem: error.to_string() })
+        };
+        self.noted(self.within(limits::DOCKER_CALL_TIMEOUT, action, answer).await)
+    }
+
+    /// Sends JSON within the usual deadline, and reads JSON. For what bollard's types cannot carry whole.
+    pub(super) async fn send_json(
+        &self,
+        action: &str,
+        path: &str,
+        query: &[(&str, String)],
+        body: &Value,
+    ) -> Result<Value, DockerError> {
+        let address = self.address()?;
+        let headers = [("content-type", "application/json".to_owned())];
+        let body = Full::new(Bytes::from(body.to_string()));
+        let answer = async {
+            let body = match client::post(address, path, query, &headers, body).await {
+                Ok(body) => client::collect(Response::new(body)).await,
+                Err(error) => Err(error),
+            };
+            let body = body.map_err(|error| DockerError::of_get(self.host(), action, error))?;
+            // Some calls are answered with nothing.
+            if body.is_empty() {
+                return Ok(Value::Null);
+            }
             serde_json::from_slice(&body)
                 .map_err(|error| DockerError::Unreadable { action: action.into(), problem: error.to_string() })
         };

@@ -314,12 +314,12 @@ fn has_terminal(raw: &Value) -> bool {
     raw.pointer("/Config/Tty").and_then(Value::as_bool).unwrap_or_default()
 }
 
-fn lost(action: &str, error: &hyper::Error) -> DockerError {
+pub(super) fn lost(action: &str, error: &hyper::Error) -> DockerError {
     DockerError::Lost { action: action.to_owned(), message: error.to_string() }
 }
 
 /// Takes the time off the front of a line.
-fn record(line: Line) -> LogRecord {
+pub(super) fn record(line: Line) -> LogRecord {
     let split = line.text.split_once(' ').and_then(|(head, rest)| Some((head.parse::<Timestamp>().ok()?, rest)));
     match split {
         Some((at, rest)) => LogRecord { at: Some(at), stream: line.stream, text: rest.to_owned() },

@@ -34,6 +34,7 @@ mod pull;
 mod push;
 mod put;
 mod stats;
+mod swarm;
 #[cfg(test)]
 pub(crate) mod testing;
 mod top;
@@ -66,6 +67,7 @@ pub use pull::{PullOptions, PullOutcome, PullPolicy, PullProgress};
 pub use push::PushOptions;
 pub use put::PutFile;
 pub use stats::{Stats, StatsOptions};
+pub use swarm::{NewObject, ObjectKind, ServiceLine, Swarm, SwarmObject, SwarmService, SwarmTask};
 pub use top::Top;
 pub use usage::{DiskUsage, UsageOfKind};
 pub use volumes::{CreateVolumeOptions, RemoveVolumeOptions, Volume, VolumeListOptions};

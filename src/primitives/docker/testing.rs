@@ -79,6 +79,39 @@ impl Drop for Lab {
     }
 }
 
+/// The engine as the one manager of a swarm, for one test at a time; it leaves the swarm when that ends.
+pub(crate) struct LabSwarm {
+    _turn: std::fs::File,
+}
+
+impl LabSwarm {
+    /// Waits for its turn. The engine is in no swarm then.
+    pub(crate) fn turn() -> Self {
+        let turn = std::fs::File::create(std::env::temp_dir().join("aegis-test-swarm.lock")).expect("a lock file");
+        turn.lock().expect("the lock");
+        if docker(&["info", "--format", "{{.Swarm.LocalNodeState}}"]) == "active" {
+            let mark = docker(&["node", "inspect", "self", "--format", "{{index .Spec.Labels \"aegis.test\"}}"]);
+            assert_eq!(mark, "yes", "this engine is in a swarm that no test has made");
+            docker(&["swarm", "leave", "--force"]);
+        }
+        Self { _turn: turn }
+    }
+
+    pub(crate) fn open() -> Self {
+        let swarm = Self::turn();
+        docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
+        let node = docker(&["info", "--format", "{{.Swarm.NodeID}}"]);
+        docker(&["node", "update", "--label-add", "aegis.test=yes", &node]);
+        swarm
+    }
+}
+
+impl Drop for LabSwarm {
+    fn drop(&mut self) {
+        docker(&["swarm", "leave", "--force"]);
+    }
+}
+
 /// A container as its inspection has it.
 pub(crate) fn container_of(raw: &Value) -> super::Container {
     super::containers::container(&json!({}), raw, Clock::system().now())

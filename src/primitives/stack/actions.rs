@@ -7,6 +7,7 @@ use super::apply::{Stage, Told};
 use super::desired::{Desired, Label, Service};
 use super::rollout::is_kept;
 use super::service::{Stacks, known_service};
+use super::swarm::{Asked, Member};
 use crate::base::limits::{DOCKER_LOG_LINES_DEFAULT, STACK_LOG_LINES_MAX};
 use crate::base::{Fault, Timestamp};
 use crate::model::grants::Access;
@@ -96,15 +97,24 @@ impl Stacks {
         Ok(shown)
     }
 
-    /// Its containers, those that were started by hand for one command too.
-    pub async fn ps(&self, permit: &StackPermit) -> Result<Vec<Container>, Fault> {
-        self.source(permit.name())?;
+    /// Its containers, those that were started by hand for one command too; of a swarm's the tasks.
+    pub async fn ps(&self, permit: &StackPermit) -> Result<Vec<Member>, Fault> {
+        match self.swarm(permit)? {
+            Some(way) => Box::pin(way.ps()).await,
+            None => Ok(self.containers(permit).await?.into_iter().map(Member::from).collect()),
+        }
+    }
+
+    async fn containers(&self, permit: &StackPermit) -> Result<Vec<Container>, Fault> {
         let of_stack = ListOptions { stack: Some(permit.name().to_owned()), ..ListOptions::default() };
         Ok(self.docker.list(permit.docker(), of_stack).await?)
     }
 
     /// What its containers printed, by time.
     pub async fn logs(&self, permit: &StackPermit, options: &LogOptions) -> Result<Vec<Line>, Fault> {
+        if let Some(way) = self.swarm(permit)? {
+            return Box::pin(way.logs(options)).await;
+        }
         let mut lines = Vec::new();
         for found in self.chosen(permit, &options.services).await? {
             let asked = docker::LogOptions {
@@ -136,6 +146,7 @@ impl Stacks {
         options: &ServicesOptions,
         told: Told<'_>,
     ) -> Result<Vec<Pulled>, Fault> {
+        self.of_containers(permit, Asked::Pull)?;
         let desired = self.desired(permit.name()).await?;
         let mut pulled = Vec::new();
         for service in services(&desired, &options.services)?.into_iter().filter(|service| service.build.is_none()) {
@@ -152,6 +163,7 @@ impl Stacks {
         options: &ServicesOptions,
         told: Told<'_>,
     ) -> Result<Vec<Pulled>, Fault> {
+        self.of_containers(permit, Asked::Build)?;
         let desired = self.desired(permit.name()).await?;
         let before = self.observe(permit, &desired).await?.images;
         let mut built = Vec::new();
@@ -173,6 +185,9 @@ impl Stacks {
         options: &RestartOptions,
         told: Told<'_>,
     ) -> Result<Vec<String>, Fault> {
+        if let Some(way) = self.swarm(permit)? {
+            return Box::pin(way.restart(options, told)).await;
+        }
         let _hold = self.hold(permit.name())?;
         let mut names = Vec::new();
         for found in self.chosen(permit, &options.services).await? {
@@ -189,12 +204,9 @@ impl Stacks {
     /// Runs a command in a container of a service. An exit other than 0 is an outcome, not an error.
     pub async fn exec(&self, permit: &StackPermit, service: &str, options: ExecOptions) -> Result<ExecOutcome, Fault> {
         let number = options.number.unwrap_or(1);
-        let found = self.chosen(permit, &Texts(vec![service.to_owned()])).await?;
-        let is_asked =
-            |one: &&Container| Label::Number.of(&one.labels).and_then(|text| text.parse::<u32>().ok()) == Some(number);
-        let Some(container) = found.iter().find(is_asked) else {
-            let message = format!("the service {service:?} has no container number {number}");
-            return Err(Fault::new("stack.missing", message).hint("look with `aegis stack ps`"));
+        let container = match self.swarm(permit)? {
+            Some(way) => Box::pin(way.container(service, number)).await?,
+            None => self.numbered(permit, service, number).await?,
         };
         let asked = docker::ExecOptions {
             command: options.command,
@@ -205,12 +217,23 @@ impl Stacks {
             timeout: options.timeout,
             dry_run: options.dry_run,
         };
-        Ok(self.docker.exec(permit.docker(), &container.id, asked).await?)
+        Ok(self.docker.exec(permit.docker(), &container, asked).await?)
+    }
+
+    /// The id of one of a service's containers.
+    async fn numbered(&self, permit: &StackPermit, service: &str, number: u32) -> Result<String, Fault> {
+        let found = self.chosen(permit, &Texts(vec![service.to_owned()])).await?;
+        let is_asked =
+            |one: &Container| Label::Number.of(&one.labels).and_then(|text| text.parse::<u32>().ok()) == Some(number);
+        found.into_iter().find(is_asked).map(|one| one.id).ok_or_else(|| {
+            let message = format!("the service {service:?} has no container number {number}");
+            Fault::new("stack.missing", message).hint("look with `aegis stack ps`")
+        })
     }
 
     /// Containers of these services, or of all; a service that neither runs nor stands in the files is an error.
     async fn chosen(&self, permit: &StackPermit, services: &Texts) -> Result<Vec<Container>, Fault> {
-        let mut found = self.ps(permit).await?;
+        let mut found = self.containers(permit).await?;
         found.retain(|one| !is_kept(&one.name));
         let service = |one: &Container| Label::Service.of(&one.labels).unwrap_or_default().to_owned();
         for name in &services.0 {

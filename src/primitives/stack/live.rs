@@ -6,7 +6,9 @@ use std::sync::Mutex;
 
 use serde_json::{Value, json};
 
-use super::{DownOptions, Event, ExecOptions, LogOptions, RestartOptions, Source, Stacks, Stage, Told, UpOptions};
+use super::{
+    DownOptions, Event, ExecOptions, LogOptions, Orchestrator, RestartOptions, Source, Stacks, Stage, Told, UpOptions,
+};
 use crate::base::{Clock, Fault};
 use crate::model::Grants;
 use crate::model::grants::{Access, DockerGrant};
@@ -15,19 +17,23 @@ use crate::primitives::option::{Argv, Texts};
 use crate::primitives::permit::{self, StackPermit};
 
 /// A stack of one file, whose project is called as the lab's things are, so that they go with the lab.
-struct Site {
-    lab: Lab,
-    folder: tempfile::TempDir,
-    stacks: Stacks,
-    permit: StackPermit,
-    told: Mutex<Vec<Event>>,
+pub(super) struct Site {
+    pub(super) lab: Lab,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) stacks: Stacks,
+    pub(super) permit: StackPermit,
+    pub(super) told: Mutex<Vec<Event>>,
 }
 
 impl Site {
     fn open(text: &str) -> Self {
+        Self::run_by(Orchestrator::Compose, text)
+    }
+
+    pub(super) fn run_by(orchestrator: Orchestrator, text: &str) -> Self {
         let lab = Lab::open();
         let folder = tempfile::tempdir().expect("a folder");
-        let source = Source { folder: PathBuf::from(folder.path()), ..Source::default() };
+        let source = Source { folder: PathBuf::from(folder.path()), orchestrator, ..Source::default() };
         let sources = BTreeMap::from([(lab.mark.clone(), source)]);
         let stacks = Stacks::new(sources, lab.docker.clone(), Clock::system());
         let permit = permit::stack(&Grants::all(), &lab.mark, Access::Admin).expect("all is granted");
@@ -37,22 +43,22 @@ impl Site {
     }
 
     /// `IMAGE` in the text stands for the one image that there is.
-    fn write(&self, text: &str) {
+    pub(super) fn write(&self, text: &str) {
         std::fs::write(self.folder.path().join("compose.yaml"), text.replace("IMAGE", IMAGE)).expect("written");
     }
 
-    async fn up_with(&self, more: Value) -> Result<Vec<String>, Fault> {
+    pub(super) async fn up_with(&self, more: Value) -> Result<Vec<String>, Fault> {
         let tell = |event| self.told.lock().expect("no thread panicked").push(event);
         let outcome = self.stacks.up(&self.permit, &options::<UpOptions>(more), Told(&tell)).await?;
         let shown = |action: &super::plan::Action| action.to_string().replace(&self.lab.mark, "shop");
         Ok(outcome.actions.iter().map(shown).collect())
     }
 
-    async fn up(&self) -> Vec<String> {
+    pub(super) async fn up(&self) -> Vec<String> {
         self.up_with(json!({})).await.unwrap_or_else(|fault| panic!("{fault}"))
     }
 
-    async fn down(&self, more: Value) -> usize {
+    pub(super) async fn down(&self, more: Value) -> usize {
         let options = options::<DownOptions>(more);
         self.stacks.down(&self.permit, &options, Told(&|_| {})).await.expect("it goes down").actions.len()
     }

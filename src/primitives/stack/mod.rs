@@ -2,7 +2,7 @@
 //!
 //! [`compose`] loads the files, [`desired`] puts them into the engine's terms, [`plan`] compares that with what the
 //! engine has; all three are pure. [`Stacks`] looks, plans and carries plans out, through the Docker service and with
-//! its permits.
+//! its permits. `swarm` does the same for stacks that a swarm runs.
 
 mod actions;
 mod apply;
@@ -18,10 +18,12 @@ pub mod plan;
 mod rollout;
 mod service;
 mod source;
+mod swarm;
 
 pub use actions::{ExecOptions, Line, LogOptions, Pulled, RestartOptions, ServicesOptions};
 pub use apply::{Event, Stage, Told};
 pub use disk::Disk;
 pub use rollout::{Made, MakeOptions, PrepareOptions, PublishedTo, Standing, is_rolled_out, rollout_key};
 pub use service::{DownOptions, Outcome, Stacks, UpOptions};
-pub use source::{Source, Sources, is_name};
+pub use source::{Orchestrator, Source, Sources, is_name};
+pub use swarm::Member;

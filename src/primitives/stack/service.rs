@@ -13,7 +13,8 @@ use super::desired::Desired;
 use super::disk::Disk;
 use super::observe;
 use super::plan::{self, Observed, Plan};
-use super::source::{Source, Sources};
+use super::source::{Orchestrator, Source, Sources};
+use super::swarm::{Asked, Way};
 use crate::base::limits::{STACK_DOWN_TIMEOUT_DEFAULT, STACK_TIMEOUT_MAX, STACK_UP_TIMEOUT_DEFAULT};
 use crate::base::quantity::show_duration;
 use crate::base::{Clock, Fault, suggest};
@@ -136,6 +137,9 @@ impl Stacks {
 
     /// What `up` would do.
     pub async fn plan(&self, permit: &StackPermit, options: &UpOptions) -> Result<Plan, Fault> {
+        if let Some(way) = self.swarm(permit)? {
+            return Box::pin(way.plan(options)).await;
+        }
         let desired = self.desired(permit.name()).await?;
         let observed = self.observe(permit, &desired).await?;
         Ok(plan::plan(&desired, &observed, &planned(&desired, options)?))
@@ -143,6 +147,9 @@ impl Stacks {
 
     /// Brings a stack to what its files say. Dropped, it stops where it is; the next call goes on from there.
     pub async fn up(&self, permit: &StackPermit, options: &UpOptions, told: Told<'_>) -> Result<Outcome, Fault> {
+        if let Some(way) = self.swarm(permit)? {
+            return Box::pin(way.up(options, told)).await;
+        }
         if options.dry_run {
             return Ok(Outcome::of(self.plan(permit, options).await?, true));
         }
@@ -176,7 +183,9 @@ impl Stacks {
     /// Takes a stack away: its containers and networks, and with `volumes` its volumes.
     pub async fn down(&self, permit: &StackPermit, options: &DownOptions, told: Told<'_>) -> Result<Outcome, Fault> {
         let name = permit.name();
-        self.source(name)?;
+        if let Some(way) = self.swarm(permit)? {
+            return Box::pin(way.down(options, told)).await;
+        }
         let limit = limit(options.timeout, STACK_DOWN_TIMEOUT_DEFAULT)?;
         let _hold = self.hold(name)?;
         // Files that do not load any more must not keep a stack up.
@@ -195,6 +204,27 @@ impl Stacks {
             Ok(Outcome::of(plan, options.dry_run))
         };
         self.within(name, limit, Box::pin(work)).await
+    }
+
+    /// How many services the files have and what of them has no effect; fails when they cannot be used, or when whoever
+    /// is to run them is not there.
+    pub async fn check(&self, permit: &StackPermit) -> Result<(usize, Vec<String>), Fault> {
+        if let Some(way) = self.swarm(permit)? {
+            return Box::pin(way.check()).await;
+        }
+        let desired = self.desired(permit.name()).await?;
+        Ok((desired.services.len(), desired.warnings))
+    }
+
+    /// The way to a stack that a swarm runs; None to one of containers.
+    pub(super) fn swarm<'a>(&'a self, permit: &'a StackPermit) -> Result<Option<Way<'a>>, Fault> {
+        let is_swarm = self.source(permit.name())?.orchestrator == Orchestrator::Swarm;
+        Ok(is_swarm.then_some(Way { stacks: self, permit }))
+    }
+
+    /// Refuses what only a stack of containers can be asked for.
+    pub(super) fn of_containers(&self, permit: &StackPermit, asked: Asked) -> Result<(), Fault> {
+        self.swarm(permit)?.map_or(Ok(()), |_| Err(asked.refused(permit.name())))
     }
 
     /// One change of a stack at a time.
@@ -250,15 +280,23 @@ pub(super) fn planned(desired: &Desired, options: &UpOptions) -> Result<plan::Op
 }
 
 pub(super) fn known_service(desired: &Desired, name: &str) -> Result<(), Fault> {
-    if desired.services.contains_key(name) {
+    known(&desired.project, desired.services.keys(), &desired.disabled, name)
+}
+
+/// Whether a stack has a service of that name.
+pub(super) fn known<'a>(
+    project: &str,
+    mut services: impl Iterator<Item = &'a String> + Clone,
+    disabled: &BTreeSet<String>,
+    name: &str,
+) -> Result<(), Fault> {
+    let near = suggest::did_you_mean(name, services.clone().map(String::as_str));
+    if services.any(|service| service == name) {
         return Ok(());
     }
-    let near = suggest::did_you_mean(name, desired.services.keys().map(String::as_str));
-    let (message, hint) = match desired.disabled.contains(name) {
+    let (message, hint) = match disabled.contains(name) {
         true => (format!("the service {name:?} is left out by its profiles"), "add a profile of it to the stack"),
-        false => {
-            (format!("the stack {:?} has no service {name:?}{near}", desired.project), "look with `aegis stack config`")
-        }
+        false => (format!("the stack {project:?} has no service {name:?}{near}"), "look with `aegis stack config`"),
     };
     Err(Fault::new("stack.no_service", message).hint(hint))
 }

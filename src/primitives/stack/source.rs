@@ -28,6 +28,20 @@ pub struct Source {
     /// Variables that win over those of files. The daemon's own are not seen.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// Who runs it.
+    #[serde(default)]
+    pub orchestrator: Orchestrator,
+}
+
+/// Who runs a stack's containers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Orchestrator {
+    /// Aegis, on the one engine, as Compose would.
+    #[default]
+    Compose,
+    /// The swarm that the engine manages, as services.
+    Swarm,
 }
 
 fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {

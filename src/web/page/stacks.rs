@@ -134,7 +134,9 @@ fn containers_of(found: Result<Vec<StackContainerView>, ApiError>) -> Markup {
                     @for one in &found {
                         tr {
                             th scope="row" {
-                                a.name href=(format!("/containers/{}", one.name)) { (one.name) }
+                                // A task of a swarm may be on another engine.
+                                @if one.node.is_some() { span.name { (one.name) } }
+                                @else { a.name href=(format!("/containers/{}", one.name)) { (one.name) } }
                                 span.sub.mono { (one.image) }
                             }
                             td data-label="Service" { (one.service) }

@@ -10,10 +10,9 @@ use utoipa::{IntoParams, ToSchema};
 use crate::base::{Fault, Timestamp, limits};
 use crate::model::grants::{Access, DockerGrant};
 use crate::model::{Grants, Identity, NewEvent};
-use crate::primitives::docker::Container;
 use crate::primitives::option::Texts;
 use crate::primitives::permit::{self, StackPermit};
-use crate::primitives::stack::{self, Stacks, Told, is_rolled_out, rollout_key};
+use crate::primitives::stack::{self, Member, Stacks, Told, is_rolled_out, rollout_key};
 use crate::web::error::ApiResult;
 use crate::web::parts::Web;
 use crate::web::stream::Message;
@@ -39,12 +38,16 @@ pub struct StackContainerView {
     /// Empty for one that Compose did not make.
     pub service: String,
     pub image: String,
-    /// `created running paused restarting removing exited dead`.
+    /// `created running paused restarting removing exited dead`, or the state of a swarm's task.
     pub state: String,
     /// `healthy unhealthy starting`; null without a health check.
     pub health: Option<String>,
     pub status: String,
     pub exit_code: Option<i64>,
+    /// The node that a swarm's task is on.
+    pub node: Option<String>,
+    /// Why a swarm's task does not run.
+    pub error: Option<String>,
 }
 
 /// A line of one of a stack's containers.
@@ -116,22 +119,24 @@ pub async fn list(web: &Web) -> Vec<StackView> {
             name: name.clone(),
             folder: source.folder.to_string_lossy().into_owned(),
             containers: found.as_ref().map(Vec::len),
-            running: found.map(|found| found.iter().filter(|one| one.state == "running").count()),
+            running: found.map(|found| found.iter().filter(|one| one.container.state == "running").count()),
         });
     }
     views
 }
 
 pub async fn containers(web: &Web, name: &str) -> ApiResult<Vec<StackContainerView>> {
-    let view = |found: Container| StackContainerView {
-        service: found.labels.get(stack::desired::Label::Service.key()).cloned().unwrap_or_default(),
-        id: found.id,
-        name: found.name,
-        image: found.image,
-        state: found.state,
-        health: found.health,
-        status: found.status,
-        exit_code: found.exit_code,
+    let view = |Member { container, service, node, error }| StackContainerView {
+        service,
+        id: container.id,
+        name: container.name,
+        image: container.image,
+        state: container.state,
+        health: container.health,
+        status: container.status,
+        exit_code: container.exit_code,
+        node,
+        error,
     };
     Ok(web.parts.stacks.ps(&permit(name, Access::Read)?).await?.into_iter().map(view).collect())
 }

@@ -1,11 +1,13 @@
-//! Whether the files of the configuration's stacks load.
+//! Whether the files of the configuration's stacks load, and whether there is a swarm for those that want one.
 
 use super::Finding;
 use crate::base::{Clock, Fault};
 use crate::config::Config;
+use crate::model::Grants;
+use crate::model::grants::{Access, DockerGrant};
 use crate::primitives::docker::{Docker, Options};
+use crate::primitives::permit;
 use crate::primitives::stack::Stacks;
-use crate::primitives::stack::desired::Desired;
 
 /// One finding for each stack.
 pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
@@ -13,12 +15,12 @@ pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     let stacks = Stacks::new(config.stacks.clone(), docker, clock.clone());
     let mut findings = Vec::new();
     for name in config.stacks.keys() {
-        findings.push(match loaded(&stacks, name).await {
-            Ok(desired) if desired.warnings.is_empty() => {
-                Finding::ok("stack", format!("{name}: {} services", desired.services.len()))
+        findings.push(match checked(&stacks, name).await {
+            Ok((services, warnings)) if warnings.is_empty() => {
+                Finding::ok("stack", format!("{name}: {services} services"))
             }
-            Ok(desired) => {
-                let found = format!("{name}: {}", desired.warnings.join("; "));
+            Ok((_, warnings)) => {
+                let found = format!("{name}: {}", warnings.join("; "));
                 Finding::warning("stack", found, "correct the files, or live without what has no effect")
             }
             Err(fault) => {
@@ -30,18 +32,18 @@ pub(super) async fn check(config: &Config, clock: &Clock) -> Vec<Finding> {
     findings
 }
 
-async fn loaded(stacks: &Stacks, name: &str) -> Result<Desired, Fault> {
-    let loaded = stacks.load(name).await?;
-    let mut desired = Desired::of(&loaded.project, &loaded.files)?;
-    desired.warnings.extend(loaded.warnings.iter().map(ToString::to_string));
-    Ok(desired)
+async fn checked(stacks: &Stacks, name: &str) -> Result<(usize, Vec<String>), Fault> {
+    let docker = Some(DockerGrant::Everything(Access::Read));
+    let grants = Grants { docker, stack: vec![name.to_owned()], ..Grants::default() };
+    stacks.check(&permit::stack(&grants, name, Access::Read)?).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Verdict;
     use super::*;
-    use crate::primitives::stack::Source;
+    use crate::primitives::docker::testing::LabSwarm;
+    use crate::primitives::stack::{Orchestrator, Source};
 
     #[tokio::test]
     async fn each_stack_is_loaded() {
@@ -62,5 +64,21 @@ mod tests {
         let verdicts: Vec<Verdict> = found.iter().map(|finding| finding.verdict).collect();
         assert_eq!(verdicts, [Verdict::Problem, Verdict::Warning, Verdict::Ok], "{found:?}");
         assert_eq!(found[2].found, "good: 1 services");
+    }
+
+    #[tokio::test]
+    async fn a_stack_of_a_swarm_needs_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("compose.yaml"), "services: { web: { image: w } }").expect("written");
+        let source = Source { folder: folder.path().into(), orchestrator: Orchestrator::Swarm, ..Source::default() };
+        let mut config = Config::default();
+        config.stacks.insert("web".to_owned(), source);
+        let _turn = LabSwarm::turn();
+        let found = check(&config, &Clock::system()).await;
+        assert_eq!(found[0].verdict, Verdict::Problem, "{found:?}");
+        assert!(found[0].fix.as_ref().is_some_and(|fix| fix.contains("docker swarm init")), "{found:?}");
+        config.docker.host = format!("unix://{}/docker.sock", folder.path().display());
+        let found = check(&config, &Clock::system()).await;
+        assert!(found[0].found.contains("cannot be reached"), "{found:?}");
     }
 }

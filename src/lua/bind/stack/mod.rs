@@ -4,9 +4,9 @@ mod calls;
 mod records;
 mod rollout;
 
-use super::docker::results::{CONTAINER, EXECUTED};
+use super::docker::results::EXECUTED;
 use super::{Call, Field, Function, Module, Type};
-use records::{DOWN, EXEC, LINE, LOGS, OUTCOME, PLAN, PLANNED, PULLED, RESTART, SERVICES, UP};
+use records::{DOWN, EXEC, LINE, LOGS, MEMBER, OUTCOME, PLAN, PLANNED, PULLED, RESTART, SERVICES, UP};
 use rollout::{MADE, MAKE, PREPARE, STANDING};
 
 const READ: &str = "stack = { NAME }, docker = \"read\"";
@@ -106,9 +106,9 @@ pub const MODULE: Module = Module {
         },
         Function {
             name: "ps",
-            doc: "A stack's containers, running or not.",
+            doc: "A stack's containers, running or not; of one that a swarm runs the last task of each place.",
             params: &[STACK],
-            returns: Type::List(&Type::Record(&CONTAINER)),
+            returns: Type::List(&Type::Record(&MEMBER)),
             call: Call::Async(|context, args| Box::pin(calls::ps(context, args))),
             ..LOOK
         },

@@ -1,5 +1,6 @@
 //! Options and answers.
 
+use crate::lua::bind::docker::results::CONTAINER;
 use crate::lua::bind::{Field, Record, Type};
 
 const TEXTS: Type = Type::List(&Type::String);
@@ -84,8 +85,16 @@ const ACTION: Record = Record {
     name: "StackAction",
     doc: "Something to do.",
     fields: &[
-        Field::required("verb", Type::String, "pull, build, create, recreate, rename, start, restart, stop, remove"),
-        Field::required("kind", Type::String, "image, network, volume or container"),
+        Field::required(
+            "verb",
+            Type::String,
+            "pull, build, create, recreate, update, rename, start, restart, stop, remove",
+        ),
+        Field::required(
+            "kind",
+            Type::String,
+            "image, network, volume or container; of a swarm's service, secret or config too",
+        ),
         Field::required("name", Type::String, "What it is done to"),
         Field::optional("service", Type::String, "Whose"),
         Field::optional("number", Type::Integer, "Which of the service's containers"),
@@ -129,6 +138,31 @@ pub const PULLED: Record = Record {
         Field::required("image", Type::String, "Its name"),
         Field::required("changed", Type::Boolean, "Another image is there now than before"),
     ],
+};
+
+const OF_SWARMS: [Field; 3] = [
+    Field::required("service", Type::String, "Whose it is; empty for one that was not made from the files"),
+    Field::optional("node", Type::String, "The node of the swarm that it is on"),
+    Field::optional("error", Type::String, "Of a swarm's task: why it does not run, or why the one before it ended"),
+];
+
+pub const MEMBER: Record = Record {
+    name: "StackContainer",
+    doc: "A container of a stack, or a task of a swarm's, whose `state` may also be new, pending, preparing, ready, \
+          starting, complete, failed, rejected or shutdown.",
+    fields: &{
+        let mut fields = [OF_SWARMS[0]; CONTAINER.fields.len() + OF_SWARMS.len()];
+        let mut index = 0;
+        while index < CONTAINER.fields.len() {
+            fields[index] = CONTAINER.fields[index];
+            index += 1;
+        }
+        while index < fields.len() {
+            fields[index] = OF_SWARMS[index - CONTAINER.fields.len()];
+            index += 1;
+        }
+        fields
+    },
 };
 
 pub const LINE: Record = Record {

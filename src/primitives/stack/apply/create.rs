@@ -23,7 +23,7 @@ impl Apply<'_> {
             }
             Verb::Start => self.start(action.id.as_deref().unwrap_or(&action.name)).await,
             Verb::Restart => self.restart(action.id.as_deref().unwrap_or(&action.name)).await,
-            Verb::Pull | Verb::Build | Verb::Stop | Verb::Remove => Ok(()),
+            Verb::Pull | Verb::Build | Verb::Update | Verb::Stop | Verb::Remove => Ok(()),
         }
     }
 

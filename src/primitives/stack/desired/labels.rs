@@ -24,6 +24,10 @@ pub enum Label {
     OwnHash,
     /// A short hash of each option.
     OwnParts,
+    /// The stack, on what belongs to a swarm.
+    Namespace,
+    /// The image of a swarm's service, as the files name it.
+    StackImage,
 }
 
 impl Label {
@@ -44,6 +48,8 @@ impl Label {
             Self::Replace => "com.docker.compose.replace",
             Self::OwnHash => "aegis.config-hash",
             Self::OwnParts => "aegis.config-parts",
+            Self::Namespace => "com.docker.stack.namespace",
+            Self::StackImage => "com.docker.stack.image",
         }
     }
 
@@ -56,7 +62,7 @@ impl Label {
 pub(super) const MAKER: &str = concat!("aegis-", env!("CARGO_PKG_VERSION"));
 
 /// `name=hash` by name.
-pub(super) fn parts_text(parts: &BTreeMap<String, String>) -> String {
+pub fn parts_text(parts: &BTreeMap<String, String>) -> String {
     parts.iter().map(|(name, hash)| format!("{name}={hash}")).collect::<Vec<_>>().join(" ")
 }
 

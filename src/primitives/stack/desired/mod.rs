@@ -4,7 +4,7 @@ mod container;
 mod labels;
 mod mounts;
 mod resources;
-mod surroundings;
+pub(super) mod surroundings;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-pub use labels::{Label, changed_parts};
+pub use labels::{Label, changed_parts, parts_text};
 
 use super::compose::Project;
 use super::compose::model::Build;
@@ -176,11 +176,11 @@ pub(in crate::primitives::stack) fn unsupported(service: &str, what: &str) -> Fa
 }
 
 /// A short name of a value, by which two can be told apart.
-fn short_hash(value: &Value) -> String {
+pub(super) fn short_hash(value: &Value) -> String {
     long_hash(value).chars().take(8).collect()
 }
 
 /// Keys of objects are sorted, so that equal values have equal hashes.
-fn long_hash(value: &Value) -> String {
+pub(super) fn long_hash(value: &Value) -> String {
     blake3::hash(value.to_string().as_bytes()).to_hex().to_string()
 }

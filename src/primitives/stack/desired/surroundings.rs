@@ -44,7 +44,7 @@ fn surrounding(
     Surrounding { key: key.to_owned(), external, options, hash }
 }
 
-fn network_options(network: &Network) -> Map<String, Value> {
+pub(in crate::primitives::stack) fn network_options(network: &Network) -> Map<String, Value> {
     let mut options = Map::new();
     let mut put = |key: &str, value: Value, is_said: bool| {
         if is_said {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Condition, Desired, Label, Service, changed_parts};
 use crate::base::Fault;
 use crate::primitives::docker::CreateOptions;
-use crate::primitives::stack::compose::{Entry, FileProblem, Files, Options, load};
+use crate::primitives::stack::compose::{Entry, FileProblem, Files, Loaded, Options, load};
 
 struct One(String);
 
@@ -21,10 +21,15 @@ impl Files for One {
     }
 }
 
-/// What a Compose file of the stack `shop` comes to.
-pub(in crate::primitives::stack) fn try_desired(text: &str) -> Result<Desired, Fault> {
+/// A Compose file of the stack `shop`.
+pub(in crate::primitives::stack) fn loaded(text: &str) -> Loaded {
     let options = Options { folder: "/srv/shop".into(), name: Some("shop".into()), ..Options::default() };
-    let loaded = load(&One(text.to_owned()), &options).unwrap_or_else(|problem| panic!("{problem}"));
+    load(&One(text.to_owned()), &options).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// What it comes to.
+pub(in crate::primitives::stack) fn try_desired(text: &str) -> Result<Desired, Fault> {
+    let loaded = loaded(text);
     Desired::of(&loaded.project, &loaded.files)
 }
 

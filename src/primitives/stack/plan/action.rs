@@ -43,6 +43,7 @@ pub enum Verb {
     Build,
     Create,
     Recreate,
+    Update,
     Rename,
     Start,
     Restart,
@@ -57,6 +58,9 @@ pub enum Kind {
     Network,
     Volume,
     Container,
+    Secret,
+    Config,
+    Service,
 }
 
 impl Plan {
@@ -84,7 +88,7 @@ impl Action {
         Self { service: Some(service.to_owned()), ..Self::surrounding(Kind::Image, verb, image, reason) }
     }
 
-    pub(super) fn surrounding(kind: Kind, verb: Verb, name: &str, reason: Reason) -> Self {
+    pub(in crate::primitives::stack) fn surrounding(kind: Kind, verb: Verb, name: &str, reason: Reason) -> Self {
         Self { verb, kind, name: name.to_owned(), service: None, number: None, id: None, reasons: vec![reason] }
     }
 
@@ -101,7 +105,7 @@ impl Action {
             .because(reason)
     }
 
-    fn because(mut self, reason: Reason) -> Self {
+    pub(in crate::primitives::stack) fn because(mut self, reason: Reason) -> Self {
         self.reasons = vec![reason];
         self
     }
@@ -114,6 +118,7 @@ impl Verb {
             Self::Build => "build",
             Self::Create => "create",
             Self::Recreate => "recreate",
+            Self::Update => "update",
             Self::Rename => "rename",
             Self::Start => "start",
             Self::Restart => "restart",
@@ -130,6 +135,9 @@ impl Kind {
             Self::Network => "network",
             Self::Volume => "volume",
             Self::Container => "container",
+            Self::Secret => "secret",
+            Self::Config => "config",
+            Self::Service => "service",
         }
     }
 }

@@ -23,6 +23,13 @@ pub enum Reason {
     Interrupted,
     Forced,
     Down,
+    /// What somebody else changed, by the names of the options.
+    Drifted(Vec<String>),
+    /// How the last update of a service ended, if not well.
+    Stuck(String),
+    /// From and to which mode a service would have to go.
+    Mode(String),
+    Unused,
 }
 
 impl fmt::Display for Reason {
@@ -46,6 +53,10 @@ impl fmt::Display for Reason {
             Self::Interrupted => f.write_str("it is left over from a change that was interrupted"),
             Self::Forced => f.write_str("as asked"),
             Self::Down => f.write_str("the stack goes down"),
+            Self::Drifted(parts) => write!(f, "somebody else changed {}", parts.join(", ")),
+            Self::Stuck(state) => write!(f, "its last update is {state}"),
+            Self::Mode(mode) => write!(f, "it is to be {mode}, which a service never becomes"),
+            Self::Unused => f.write_str("no service uses it any more"),
         }
     }
 }

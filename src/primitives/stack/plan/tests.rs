@@ -45,6 +45,7 @@ fn applied(desired: &Desired, before: &Observed, plan: &Plan) -> Observed {
                     }
                 }
             }
+            (Kind::Secret | Kind::Config | Kind::Service, _) => panic!("only a swarm has such: {action}"),
         }
     }
     // Images that were fetched are what new containers are made of.

@@ -16,6 +16,7 @@ use super::apply::{Apply, Told};
 use super::desired::{Desired, Service};
 use super::plan::{self, Action, Kind, Observed, Plan, Verb};
 use super::service::{Outcome, Stacks, UpOptions, known_service, limit, planned};
+use super::swarm::Asked;
 use crate::base::limits::STACK_UP_TIMEOUT_DEFAULT;
 use crate::base::{Fault, RunId};
 use crate::primitives::option::{Pairs, Span, Texts};
@@ -80,6 +81,7 @@ pub fn is_rolled_out(stack: &str, run: RunId) -> Fault {
 impl Stacks {
     /// The services in the order in which they start, and how each may be replaced.
     pub async fn services(&self, permit: &StackPermit) -> Result<Vec<Standing>, Fault> {
+        self.of_containers(permit, Asked::Rollout)?;
         let desired = self.desired(permit.name()).await?;
         let observed = self.observe(permit, &desired).await?;
         Ok(standing::of(&desired, &observed))
@@ -92,6 +94,7 @@ impl Stacks {
         options: &PrepareOptions,
         told: Told<'_>,
     ) -> Result<Outcome, Fault> {
+        self.of_containers(permit, Asked::Rollout)?;
         let limit = limit(options.timeout, STACK_UP_TIMEOUT_DEFAULT)?;
         let _hold = self.hold(permit.name())?;
         let desired = self.desired(permit.name()).await?;
@@ -127,6 +130,7 @@ impl Stacks {
         options: &MakeOptions,
         told: Told<'_>,
     ) -> Result<Made, Fault> {
+        self.of_containers(permit, Asked::Rollout)?;
         let _hold = self.hold(permit.name())?;
         let desired = self.desired(permit.name()).await?;
         known_service(&desired, service)?;

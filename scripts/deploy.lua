@@ -62,7 +62,7 @@ return aegis.job {
     steps = { type = "list", default = {}, description = "Of a canary: percent, and for how long; 10:2m and 50:5m when empty" },
     match = { type = "map", default = {}, description = "Requests that get the new version first: header or cookie, and value" },
     without_proxy = { type = "boolean", default = false, description = "Stop going through the load balancer" },
-    min_requests = { type = "integer", default = 1, min = 0, description = "With fewer between two looks one is bad" },
+    min_requests = { type = "integer", min = 0, description = "With fewer between two looks one is bad: 1, for ab 0" },
     soak = { type = "duration", default = "30s", description = "How long the old colour waits" },
     interval = { type = "duration", default = "10s", description = "Between two looks at what requests come to" },
     failure_limit = { type = "integer", default = 0, min = 0, description = "Looks that may be bad" },

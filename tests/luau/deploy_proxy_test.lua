@@ -21,6 +21,8 @@ local function planned(services, tags, by_name)
         act("remove", service, number, found, "too many")
       elseif found and found.image_id ~= tags[service.image] then
         act("recreate", service, number, found, "another image")
+      elseif found and found.state == "exited" then
+        act("start", service, number, found, "it is exited")
       elseif found == nil and number <= wanted then
         act("create", service, number, nil, "there is none")
       end
@@ -366,6 +368,36 @@ test.describe("a stack behind a proxy", function()
     expect(addresses[proxy.by_name.blue2.address]).to_be(true)
   end)
 
+  test.it("leaves what has stopped of another service as it is, and starts it", function()
+    local proxy = edge(0)
+    local world = engine {
+      services = { web(), { name = "zoo", image = "zoo:1", image_id = "z1", running = { "z1" } } },
+    }
+    world.fakes.proxy = begin(proxy, web()).fakes.proxy
+    local zoo = nil
+    for id, one in world.containers do
+      if one.name == "shop-zoo-1" then
+        zoo, one.state = id, "exited"
+      end
+    end
+    expect(behind(world).ok).to_be(true)
+    expect(world.containers[zoo].state).to_be("running")
+  end)
+
+  test.it("is known by another proxy when that is named, and taken from it when that is said", function()
+    local proxy = edge(0)
+    local world = begin(proxy, web())
+    local kv = behind(world).seen.kv
+    local record = "shared:rollouts/shop/01jtest0000000000000000000"
+    expect(deploy(world, {}, { kv = kv }).ok).to_be(true)
+    expect(kv[record].proxy.name).to_be("edge")
+    local without = deploy(world, { without_proxy = true }, { kv = kv })
+    expect(without.result.changed).to_be(false)
+    expect(kv[record].proxy).to_be(nil)
+    expect(behind(world, {}, { kv = kv }).result.changed).to_be(false)
+    expect(kv[record].proxy.name).to_be("edge")
+  end)
+
   test.it("is found again at other addresses, also when there is nothing else to do", function()
     local proxy = edge(0)
     local world = begin(proxy, web())
@@ -402,6 +434,8 @@ test.describe("a stack behind a proxy", function()
     local told = deploy(world, {}, { kv = kv })
     expect(told.result.code).to_be("rollout.proxy")
     expect(told.result.message).to_contain("HAProxy does not see green of web within 30 s")
+    -- Of several, those that it does see serve.
+    expect(proxy.shares()[3]).to_be("ready 256")
     -- That run had the id of the one before: what it says of itself takes the place of that one's record.
     kv = behind(begin(edge(0), web())).seen.kv
     world.tags["web:1"] = "w3"

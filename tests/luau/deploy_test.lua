@@ -219,7 +219,7 @@ test.describe("deploy", function()
   end
 
   test.it("leaves a stack to the swarm that runs it", function()
-    local world = shop()
+    local world = shop.stack()
     world.fakes.stack.services = function()
       error({ code = "swarm.unsupported", message = "a swarm runs it" }, 0)
     end

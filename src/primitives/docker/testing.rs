@@ -82,6 +82,7 @@ impl Drop for Lab {
 /// The engine as the one manager of a swarm, for one test at a time; it leaves the swarm when that ends.
 pub(crate) struct LabSwarm {
     _turn: std::fs::File,
+    is_made: bool,
 }
 
 impl LabSwarm {
@@ -89,16 +90,20 @@ impl LabSwarm {
     pub(crate) fn turn() -> Self {
         let turn = std::fs::File::create(std::env::temp_dir().join("aegis-test-swarm.lock")).expect("a lock file");
         turn.lock().expect("the lock");
-        if docker(&["info", "--format", "{{.Swarm.LocalNodeState}}"]) == "active" {
+        let state = docker(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
+        if state == "active" {
             let mark = docker(&["node", "inspect", "self", "--format", "{{index .Spec.Labels \"aegis.test\"}}"]);
             assert_eq!(mark, "yes", "this engine is in a swarm that no test has made");
             docker(&["swarm", "leave", "--force"]);
+        } else {
+            assert_eq!(state, "inactive", "this engine is in a swarm that no test has made");
         }
-        Self { _turn: turn }
+        Self { _turn: turn, is_made: false }
     }
 
     pub(crate) fn open() -> Self {
-        let swarm = Self::turn();
+        let mut swarm = Self::turn();
+        swarm.is_made = true;
         docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
         let node = docker(&["info", "--format", "{{.Swarm.NodeID}}"]);
         docker(&["node", "update", "--label-add", "aegis.test=yes", &node]);
@@ -108,7 +113,9 @@ impl LabSwarm {
 
 impl Drop for LabSwarm {
     fn drop(&mut self) {
-        docker(&["swarm", "leave", "--force"]);
+        if self.is_made {
+            docker(&["swarm", "leave", "--force"]);
+        }
     }
 }
 

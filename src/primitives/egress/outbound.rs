@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::ledger::{Flow, Ledger, Reason, Wish};
+use super::ledger::{Flow, Ledger, Reason, Way, Wish};
 use super::names::Names;
 use super::pace::Pace;
 use super::rules::Rules;
@@ -48,7 +48,11 @@ impl Outbound {
         self.rules.check(target)?;
         let found = match &target.host {
             Destination::Address(ip) => vec![*ip],
-            Destination::Name(name) => self.resolve(name).await?,
+            Destination::Name(name) => {
+                // The question goes out, whatever comes of it.
+                self.ledger.moved(Way::Out, name.len());
+                self.resolve(name).await?
+            }
         };
         let allowed = self.allowed(target, &found)?;
         let connect = async {

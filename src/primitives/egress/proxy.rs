@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode, client, http::uri::Scheme, server};
+use hyper::{Method, Request, Response, StatusCode, Uri, client, http::uri::Scheme, server};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
@@ -105,7 +105,9 @@ async fn answer(
 
 async fn connect(outbound: &Outbound, pulse: &Pulse, request: &mut Request<Incoming>) -> Result<Tunnel, Refusal> {
     let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
-    let Some(target) = rules::target(&host) else { return Err(malformed(outbound, Wish::Connect, host)) };
+    let Some(target) = rules::target(&host) else {
+        return Err(malformed(outbound, Wish::Connect, shown(request.uri())));
+    };
     let dialed = outbound.dial(Wish::Connect, &target).await;
     let (stream, flow) = dialed.map_err(|reason| Refusal { host, reason })?;
     let far = Metered::new(stream, flow, pulse.clone());
@@ -115,12 +117,14 @@ async fn connect(outbound: &Outbound, pulse: &Pulse, request: &mut Request<Incom
 async fn forward(outbound: &Outbound, pulse: &Pulse, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     let authority = request.uri().authority().filter(|_| request.uri().scheme() == Some(&Scheme::HTTP));
     let Some(authority) = authority.map(ToString::to_string) else {
-        return Err(malformed(outbound, Wish::Http, request.uri().to_string()));
+        return Err(malformed(outbound, Wish::Http, shown(request.uri())));
     };
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     let host = if has_port { authority.clone() } else { format!("{authority}:{HTTP_PORT}") };
     let asked = rules::target(&host).and_then(|target| Some((HeaderValue::from_str(&named(&target)).ok()?, target)));
-    let Some((named, target)) = asked else { return Err(malformed(outbound, Wish::Http, host)) };
+    let Some((named, target)) = asked else {
+        return Err(malformed(outbound, Wish::Http, shown(request.uri())));
+    };
     let dialed = outbound.dial(Wish::Http, &target).await;
     let (stream, flow) = dialed.map_err(|reason| Refusal { host: host.clone(), reason })?;
     let broke = |failure: hyper::Error| {
@@ -181,6 +185,13 @@ fn strip(headers: &mut HeaderMap) {
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
+}
+
+/// What may be told of an address: no password before its host, nothing of its path.
+fn shown(uri: &Uri) -> String {
+    let scheme = uri.scheme_str().map(|scheme| format!("{scheme}://")).unwrap_or_default();
+    let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}{}{port}", uri.host().unwrap_or_default())
 }
 
 fn malformed(outbound: &Outbound, wish: Wish, host: String) -> Refusal {

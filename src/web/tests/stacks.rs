@@ -4,7 +4,9 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::support::App;
-use crate::model::{Role, Run};
+use crate::base::RunId;
+use crate::model::{Actor, Role, Run};
+use crate::runner::CancelOutcome;
 use crate::store::tests::support::{new_run, running};
 
 async fn get(app: &App, path: &str, status: StatusCode) -> Value {
@@ -48,6 +50,9 @@ async fn changes_want_a_role_and_tell_how_they_end() {
 #[tokio::test]
 async fn a_stack_that_a_run_deploys_is_not_changed_meanwhile() {
     let app = App::new().await;
+    // Once the runner answers it has taken up what it found, and what appears now is not its own.
+    let nobody = app.web.parts.runner.cancel(RunId::generate(), Actor::new("test")).await;
+    assert_eq!(nobody, Ok(CancelOutcome::NotFound));
     let run = Run { concurrency_key: Some("deploy/shop".into()), ..running("deploy", 1_000_000) };
     app.store.accept_run(new_run(&run)).await.expect("accepted");
     let post = async |act: &str, body| {

@@ -61,6 +61,11 @@ impl Docker {
         Ok(warnings(&self.send_json(&action, "/services/create", &[], spec).await?))
     }
 
+    /// Whether a service may be made: asked before the one in its place goes.
+    pub fn check_service(&self, permit: &DockerPermit, spec: &Value) -> Result<(), DockerError> {
+        authorize(permit, spec).map(drop)
+    }
+
     /// Changes it from the version that was seen. `docker.conflict` when it is another one by now.
     pub async fn update_service(
         &self,

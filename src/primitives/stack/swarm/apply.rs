@@ -106,6 +106,7 @@ impl Apply<'_> {
                 self.change(&service.name, Some(&make)).await?
             }
             Verb::Recreate => {
+                self.stacks.docker.check_service(self.permit, &spec)?;
                 self.remove_one(action).await?;
                 self.stacks.docker.create_service(self.permit, &spec).await?
             }

@@ -88,7 +88,9 @@ impl<'a> Look<'a> {
             let hint = "look at what it printed with `aegis stack logs`, correct the files and bring it up again";
             return Standing::Failed(self.fault(Some(task), "swarm.task_failed", "it does not run").hint(hint));
         }
-        if self.there() < self.wanted() {
+        // Where each node is to do a job, nobody knows how many there will be before the first.
+        let has_begun = !self.tasks.is_empty() || !self.is_global_job();
+        if !has_begun || self.there() < self.wanted() {
             return Standing::Underway(self.progress(seen));
         }
         if is_updated || self.is_job() { Standing::Done } else { Standing::Steady }
@@ -106,8 +108,15 @@ impl<'a> Look<'a> {
     }
 
     fn is_job(self) -> bool {
-        let mode = self.service.spec.get("Mode");
-        ["ReplicatedJob", "GlobalJob"].into_iter().any(|key| mode.is_some_and(|mode| mode.get(key).is_some()))
+        self.has_mode("ReplicatedJob") || self.is_global_job()
+    }
+
+    fn is_global_job(self) -> bool {
+        self.has_mode("GlobalJob")
+    }
+
+    fn has_mode(self, mode: &str) -> bool {
+        self.service.spec.get("Mode").is_some_and(|said| said.get(mode).is_some())
     }
 
     /// The last task of each place.
@@ -241,6 +250,7 @@ mod tests {
     fn a_service_stands_as_its_tasks_and_its_update_say() {
         let two = json!({ "Replicated": { "Replicas": 2 } });
         let (global, job) = (json!({ "Global": {} }), json!({ "ReplicatedJob": { "TotalCompletions": 1 } }));
+        let everywhere = json!({ "GlobalJob": {} });
         let failed = "it does not run: shop_web.1 on vm: task: non-zero exit (3)";
         for (mode, state, tasks, expected) in [
             (&two, "", vec![], "0 of 2 run"),
@@ -253,6 +263,8 @@ mod tests {
             (&two, "completed", vec!["a 1 new running running", "b 2 new running running"], "done"),
             (&two, "", vec!["a 1 new complete shutdown", "b 2 new complete shutdown"], "steady"),
             (&global, "", vec![], "steady"),
+            (&everywhere, "", vec![], "0 of 0 run"),
+            (&everywhere, "", vec!["a n1 new complete shutdown", "b n2 new complete shutdown"], "done"),
             (&global, "", vec!["a n1 new running running", "b n2 new preparing running"], "1 of 2 run"),
             (&job, "", vec!["a 1 new running complete"], "0 of 1 run"),
             (&job, "", vec!["a 1 new complete complete"], "done"),

@@ -24,8 +24,6 @@ const STATEMENTS_KEPT: usize = 200;
 /// SQLite moves the log into the database file after this many pages of 4 KiB.
 const CHECKPOINT_PAGES: usize = 4_000;
 const CACHE_KIB: usize = 16 * 1024;
-/// Each reader has its own, and what it lacks the kernel mostly has.
-const READER_CACHE_KIB: usize = 4 * 1024;
 const ROWS_BUFFERED: usize = 1_024;
 
 #[derive(Debug, Clone)]
@@ -172,9 +170,7 @@ impl Target {
                     .acquire_timeout(STORE_CONNECT_WAIT)
                     .test_before_acquire(false)
                     .max_lifetime(None)
-                    .connect_lazy_with(
-                        sqlite(file).read_only(true).pragma("cache_size", format!("-{READER_CACHE_KIB}")),
-                    ),
+                    .connect_lazy_with(sqlite(file).read_only(true)),
             ),
             Kind::Postgres(options) => Readers::Postgres {
                 pool: PgPoolOptions::new()

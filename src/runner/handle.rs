@@ -250,11 +250,15 @@ impl Handle {
         if store.transition(change).await? == Guarded::Refused {
             return Ok(None);
         }
-        if run.state == RunState::Parked {
-            let message = match to {
-                RunState::Queued => Message::Woken { runs: vec![run.id] },
-                _ => Message::Unparked { run: run.id, job: run.job.clone(), key: run.concurrency_key.clone() },
-            };
+        let unparked = || Message::Unparked { run: run.id, job: run.job.clone(), key: run.concurrency_key.clone() };
+        let message = match (run.state, to) {
+            (RunState::Parked, RunState::Queued) => Some(Message::Woken { runs: vec![run.id] }),
+            (RunState::Parked, _) => Some(unparked()),
+            // It was woken and nobody has read it yet, so that it still counts as parked.
+            (RunState::Queued, RunState::Cancelled) if run.deadline_at.is_some() => Some(unparked()),
+            _ => None,
+        };
+        if let Some(message) = message {
             let _ = self.inbox.send(message);
         }
         Ok(Some(to))

@@ -71,13 +71,16 @@ impl Store {
         row.map_or(Ok(0), |row| row.number("runs"))
     }
 
-    /// Runs of a job that have not ended and were queued before run `by`. Oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).
+    /// Runs of a job that run `by` takes the place of: those that are parked, whatever the clock said when they were
+    /// queued, for it would have to wait for them; and those that wait or run and were queued before it. Oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).
     pub async fn alive_before(&self, job: &JobName, by: RunId, limit: usize) -> Result<Vec<Run>> {
         let select = query(
             "SELECT * FROM runs
              WHERE id IN (SELECT id FROM runs
                      WHERE job = $1 AND state IN ('queued', 'running', 'parked') AND finished_at IS NULL)
-                 AND (queued_at, id) < (SELECT newer.queued_at, newer.id FROM runs AS newer WHERE newer.id = $2)
+                 AND id <> $2
+                 AND (state = 'parked' OR (queued_at, id) <
+                     (SELECT newer.queued_at, newer.id FROM runs AS newer WHERE newer.id = $2))
              ORDER BY queued_at, id LIMIT $3",
         );
         let rows = self.readers().fetch(select.bind(job).bind(by).bind(limit_rows(limit))).await?;

@@ -222,7 +222,7 @@ impl Books {
         let order = |run: &Run| (run.queued_at, run.id);
         let before = |run: &Run| self.rows.get(&by).is_some_and(|newer| order(run) < order(&newer.run));
         let of_job = self.alive.iter().map(|id| &self.rows[id].run).filter(|run| run.job == *job && run.id != by);
-        of_job.filter(|run| before(run)).cloned().collect()
+        of_job.filter(|run| run.state == RunState::Parked || before(run)).cloned().collect()
     }
 
     fn take(&mut self, to: usize, most: usize, which: impl Fn(&Row) -> bool) -> Vec<Run> {

@@ -91,7 +91,8 @@ impl World {
             }
             let change = change(&run, run.state, RunState::Cancelled, reason, self.wall(daemon));
             assert_eq!(self.books.transition(&change), Guarded::Applied, "it is as it was read");
-            if run.state == RunState::Parked {
+            // One that was woken and that nobody has read yet still counts as parked.
+            if run.state == RunState::Parked || run.deadline_at.is_some() {
                 self.trace.count("cancelled while parked");
                 let answer = Answer::Unparked(run.id, run.job, run.concurrency_key);
                 self.soon(20, Happening::Answer(daemon, life, answer));

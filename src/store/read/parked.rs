@@ -72,7 +72,8 @@ impl Store {
     }
 
     /// Runs of a job that run `by` takes the place of: those that are parked, whatever the clock said when they were
-    /// queued, for it would have to wait for them; and those that wait or run and were queued before it. Oldest first, at most `limit` (capped at `STORE_PAGE_ROWS_MAX`).
+    /// queued, for it would have to wait for them; and those that wait or run and were queued before it. Oldest first, at
+    /// most `limit` (capped at `STORE_PAGE_ROWS_MAX`).
     pub async fn alive_before(&self, job: &JobName, by: RunId, limit: usize) -> Result<Vec<Run>> {
         let select = query(
             "SELECT * FROM runs
